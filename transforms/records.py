@@ -1,0 +1,189 @@
+"""The frozen records that flow through the pipeline, one for each stage of an image's way.
+
+Every image that enters a step leaves it as exactly one record: the next stage's, or a
+:class:`Failure` that later steps pass through untouched.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class FailureCode(StrEnum):
+    """Why an image has no mask; the vocabulary of the column ``code`` of ``failures/``."""
+
+    NOT_FOUND = "NOT_FOUND"
+    PERMISSION_DENIED = "PERMISSION_DENIED"
+    READ_ERROR = "READ_ERROR"
+    CHANGED = "CHANGED"
+    EMPTY = "EMPTY"
+    UNSUPPORTED_FORMAT = "UNSUPPORTED_FORMAT"
+    CORRUPT = "CORRUPT"
+    TOO_LARGE = "TOO_LARGE"
+    INFERENCE_ERROR = "INFERENCE_ERROR"
+    NON_FINITE = "NON_FINITE"
+    CRASHED = "CRASHED"
+
+
+class Stage(StrEnum):
+    """The step that an image failed in; the vocabulary of the column ``stage`` of ``failures/``."""
+
+    READ = "read"
+    DECODE = "decode"
+    INFER = "infer"
+    MASK = "mask"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class ImageRef:
+    """One version of one image.
+
+    Attributes:
+        uri: Where it is: ``gs://bucket/object`` or a local path; or a caller's own key.
+        version: What tells this content from a later one under the same URI: the object's
+            generation, or ``<size>-<mtime in ns>`` of a local file; empty if not known.
+    """
+
+    uri: str
+    version: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardSlot:
+    """An image's place in the shard that it is written with.
+
+    Attributes:
+        shard: The shard's id, 16 hex digits.
+        index: Position in the shard, from 0 to ``length - 1``.
+        length: How many images the shard holds.
+    """
+
+    shard: str
+    index: int
+    length: int
+
+
+@dataclass(frozen=True, slots=True)
+class EncodedImage:
+    """A file's bytes, as read.
+
+    Attributes:
+        ref: The image.
+        data: The file's content.
+        slot: Its place in a shard; None outside a sharded run.
+    """
+
+    ref: ImageRef
+    data: bytes
+    slot: ShardSlot | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedImage:
+    """An upright picture, reduced to fit the canvas.
+
+    Attributes:
+        ref: The image.
+        pixels: uint8 RGB of shape [content height, content width, 3], neither side larger
+            than the canvas's.
+        height: Height in pixels of the upright original.
+        width: Width in pixels of the upright original.
+        slot: Its place in a shard; None outside a sharded run.
+    """
+
+    ref: ImageRef
+    pixels: NDArray[np.uint8]
+    height: int
+    width: int
+    slot: ShardSlot | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class LogitsGrid:
+    """What the network answered for one picture, still at its output stride.
+
+    Attributes:
+        ref: The image.
+        logits: float32 of shape [grid height, grid width, classes]; its corners are the
+            canvas's corners.
+        stride: Canvas pixels between two grid points.
+        content_height: Rows of the canvas that the picture covers, from its top edge.
+        content_width: Columns of the canvas that the picture covers, from its left edge.
+        height: Height in pixels of the upright original.
+        width: Width in pixels of the upright original.
+        slot: Its place in a shard; None outside a sharded run.
+    """
+
+    ref: ImageRef
+    logits: NDArray[np.float32]
+    stride: int
+    content_height: int
+    content_width: int
+    height: int
+    width: int
+    slot: ShardSlot | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ClassArea:
+    """How much of one picture belongs to one class.
+
+    Attributes:
+        class_id: The label, from 0.
+        class_name: The label's name.
+        pixels: Pixels of the original picture with this label, at least 1.
+        fraction: ``pixels`` over the picture's pixels, in (0, 1].
+        mean_confidence: Mean softmax probability of the label over those pixels, in (0, 1].
+    """
+
+    class_id: int
+    class_name: str
+    pixels: int
+    fraction: float
+    mean_confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Segmentation:
+    """A picture's mask at its original size and its class areas.
+
+    Attributes:
+        ref: The image.
+        mask_png: The label map as an indexed PNG of the original size, in the model's palette.
+        areas: One entry a class present, by class id; their pixels add up to width x height.
+        height: Height in pixels of the upright original.
+        width: Width in pixels of the upright original.
+        slot: Its place in a shard; None outside a sharded run.
+    """
+
+    ref: ImageRef
+    mask_png: bytes
+    areas: tuple[ClassArea, ...]
+    height: int
+    width: int
+    slot: ShardSlot | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An image that has no mask, and why.
+
+    Attributes:
+        ref: The image.
+        stage: The step that failed.
+        code: The kind of failure.
+        message: One line that says what happened, for people.
+        slot: Its place in a shard; None outside a sharded run.
+    """
+
+    ref: ImageRef
+    stage: Stage
+    code: FailureCode
+    message: str
+    slot: ShardSlot | None = None
