@@ -1,0 +1,29 @@
+"""Fixtures that every suite shares."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder of official checkpoints and photos, which the project does not hold itself."""
+    folder = os.environ.get("DEEPLAB_SHARED")
+    if not folder:
+        pytest.skip("set DEEPLAB_SHARED to the folder with the official checkpoints and VOC photos")
+    return Path(folder).resolve()
+
+
+@pytest.fixture(scope="session")
+def voc_photos(shared: Path) -> list[Path]:
+    """The 22 PASCAL VOC photos, by name."""
+    return sorted((shared / "voc" / "JPEGImages").glob("*.jpg"))
+
+
+@pytest.fixture(scope="session")
+def mobilenet_checkpoint(shared: Path) -> Path:
+    """The folder of the official MobileNet-v2 VOC checkpoint and its frozen graphs."""
+    return shared / "checkpoints" / "deeplabv3_mnv2_pascal_trainval"
