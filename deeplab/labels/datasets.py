@@ -1,0 +1,83 @@
+"""The label sets of the official models: PASCAL VOC 2012, Cityscapes and ADE20K."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from importlib import resources
+from types import MappingProxyType
+
+from deeplab.labels.cityscapes import TRAINED_LABELS
+from deeplab.labels.label_set import LabelSet, voc_color
+
+_VOC_NAMES = (
+    "background",
+    "aeroplane",
+    "bicycle",
+    "bird",
+    "boat",
+    "bottle",
+    "bus",
+    "car",
+    "cat",
+    "chair",
+    "cow",
+    "diningtable",
+    "dog",
+    "horse",
+    "motorbike",
+    "person",
+    "pottedplant",
+    "sheep",
+    "sofa",
+    "train",
+    "tvmonitor",
+)
+
+VOC = LabelSet("voc", _VOC_NAMES, tuple(voc_color(label) for label in range(len(_VOC_NAMES))))
+"""PASCAL VOC 2012: background and 20 objects; names and colour map of the development kit."""
+
+CITYSCAPES = LabelSet(
+    "cityscapes",
+    tuple(label.name for label in TRAINED_LABELS),
+    tuple(label.color for label in TRAINED_LABELS),
+)
+"""Cityscapes: the 19 train ids; names and colours of cityscapesScripts."""
+
+ADE20K = LabelSet.from_dict(
+    json.loads(resources.files(__package__).joinpath("ade20k.json").read_text("utf-8"))
+)
+"""ADE20K scene parsing: 150 objects, and label 0 for whatever is none of them.
+
+Names are the first of each object's synonyms in ``objectInfo150.txt`` of CSAILVision/sceneparsing;
+colours are those of DeepLab's ``get_dataset_colormap.py``. The official models were trained with
+label 0 ignored.
+"""
+
+LABEL_SETS: Mapping[str, LabelSet] = MappingProxyType(
+    {labels.name: labels for labels in (VOC, CITYSCAPES, ADE20K)}
+)
+"""The official label sets by name."""
+
+
+def for_class_count(count: int) -> LabelSet:
+    """The label set that a model with so many classes most likely has.
+
+    Args:
+        count: Classes of the model, the background included; 1 to 255.
+
+    Returns:
+        VOC for 21 classes, Cityscapes for 19, ADE20K for 151; otherwise classes named
+        ``class_0``, ``class_1`` and so on in the colours of the VOC map.
+
+    Raises:
+        LabelError: If ``count`` is out of range.
+    """
+    for labels in LABEL_SETS.values():
+        if len(labels) == count:
+            return labels
+    return LabelSet(
+        f"{count}_classes",
+        tuple(f"class_{label}" for label in range(count)),
+        tuple(voc_color(label & 255) for label in range(count)),
+    )
