@@ -1,0 +1,137 @@
+"""Our own weights: safetensors, because reading one cannot run code and needs no TensorFlow.
+
+A folder holds ``weights.safetensors`` (variables by official name; the configuration and the
+labels in its metadata) and ``model.json`` (the same for people and launchers, and the SHA-256 of
+the weights' file, which therefore covers everything).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from deeplab.architecture import DeepLabConfig
+from deeplab.checkpoints.files import (
+    DESCRIPTION_NAME,
+    WEIGHTS_NAME,
+    CheckpointError,
+    digest_of,
+    find_weights,
+)
+
+if TYPE_CHECKING:
+    import keras
+
+_METADATA_KEY = "deeplab"
+
+
+def save_network(
+    network: keras.Model, config: DeepLabConfig, folder: str | Path, labels: Sequence[str]
+) -> str:
+    """Writes a network's weights in our own format.
+
+    Args:
+        network: What :func:`deeplab.architecture.build_network` built.
+        config: What it was built from.
+        folder: Where the two files go; made if it is not there, replaced if they are.
+        labels: The class names, in the order of the logits.
+
+    Returns:
+        The digest of the weights.
+
+    Raises:
+        ValueError: Not one label a class.
+    """
+    from deeplab.architecture import official_variables
+
+    if len(labels) != config.num_classes:
+        raise ValueError(f"{len(labels)} labels for {config.num_classes} classes")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    arrays = {
+        name: np.ascontiguousarray(variable.numpy(), np.float32)
+        for name, variable in official_variables(network).items()
+    }
+    description = {"config": json.loads(config.to_json()), "labels": list(labels)}
+    # One metadata key, since safetensors writes several in no fixed order.
+    metadata = {_METADATA_KEY: json.dumps(description, sort_keys=True)}
+    pending = folder / f".{WEIGHTS_NAME}"
+    save_file(arrays, pending, metadata)
+    pending.replace(folder / WEIGHTS_NAME)
+    written = folder / DESCRIPTION_NAME
+    written.touch()
+    digest = digest_of(folder)
+    pending = folder / f".{DESCRIPTION_NAME}"
+    pending.write_text(json.dumps({**description, "digest": digest}, indent=2) + "\n", "utf-8")
+    pending.replace(written)
+    return digest
+
+
+def open_own(
+    path: Path,
+) -> tuple[
+    Mapping[str, tuple[int, ...]],
+    Callable[[str], NDArray[np.float32]],
+    DeepLabConfig,
+    tuple[str, ...],
+]:
+    """Opens weights that :func:`save_network` wrote.
+
+    Args:
+        path: The ``weights.safetensors``.
+
+    Returns:
+        The shapes by variable name, a function that reads one variable, the network's
+        configuration and its labels.
+
+    Raises:
+        CheckpointError: The description is damaged, or not of these weights.
+    """
+    folder = path.parent
+    description = _read_description(folder / DESCRIPTION_NAME)
+    digest = find_weights(folder).digest()
+    if description["digest"] != digest:
+        raise CheckpointError(
+            f"{path} has the digest {digest}, but {DESCRIPTION_NAME} beside it says "
+            f"{description['digest']}: one of the two was changed; fetch or save both again"
+        )
+    try:
+        # Opened anew for each variable, so that nothing keeps the file open.
+        with safe_open(path, "np") as weights:
+            embedded = json.loads((weights.metadata() or {}).get(_METADATA_KEY, "{}"))
+            names = weights.keys()
+            shapes = {name: tuple(weights.get_slice(name).get_shape()) for name in names}
+    except (SafetensorError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+    if embedded != {key: description[key] for key in ("config", "labels")}:
+        raise CheckpointError(
+            f"{DESCRIPTION_NAME} beside {path} describes another network than the weights do; "
+            "fetch or save both again"
+        )
+
+    def read(name: str) -> NDArray[np.float32]:
+        with safe_open(path, "np") as weights:
+            return np.asarray(weights.get_tensor(name), np.float32)
+
+    try:
+        config = DeepLabConfig.from_json(json.dumps(description["config"]))
+    except ValueError as error:
+        raise CheckpointError(f"{folder / DESCRIPTION_NAME}: {error}") from error
+    return shapes, read, config, tuple(description["labels"])
+
+
+def _read_description(path: Path) -> dict[str, Any]:
+    try:
+        description: Any = json.loads(path.read_text("utf-8"))
+    except ValueError as error:
+        raise CheckpointError(f"{path} is not JSON: {error}") from error
+    if not isinstance(description, dict) or {"config", "labels", "digest"} - description.keys():
+        raise CheckpointError(f"{path} lacks config, labels or digest")
+    return description
