@@ -1,0 +1,139 @@
+"""How many pixels each class has and how sure the network was of them, without a pass over pixels.
+
+The confidence of a pixel is its label's softmax probability at the grid points, interpolated with
+the mask's own mapping. Interpolation is linear in the offsets of rows and of columns, so the sum
+over a cell, or over a run along a pixel row, needs only the number and the summed offsets of its
+pixels.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from transforms.geometry import prefix_sums
+from transforms.records import ClassArea
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
+    from numpy.typing import NDArray
+
+    from transforms.cells import CellGrid
+    from transforms.runs import BoundaryRuns
+
+
+def class_areas(
+    grid: CellGrid, runs: Iterable[BoundaryRuns], class_names: Sequence[str]
+) -> tuple[ClassArea, ...]:
+    """Measure every class that is present in a picture.
+
+    Args:
+        grid: The cells that the picture covers.
+        runs: The runs of all its boundary cells.
+        class_names: One name a class of the logits.
+
+    Returns:
+        One entry a class present, by id. Their pixels are exactly the counts of the mask.
+
+    Raises:
+        ValueError: There are not as many names as classes.
+    """
+    classes = grid.logits.shape[2]
+    if len(class_names) != classes:
+        raise ValueError(f"{classes} classes in the logits, but {len(class_names)} class names")
+    probabilities = softmax(grid.logits)
+    parts = [_uniform_cells(grid, probabilities)]
+    parts += [_boundary_cells(grid, block, probabilities) for block in runs]
+    labels, pixels, confidence = (np.concatenate(column) for column in zip(*parts, strict=True))
+    # Sums of integers are exact in float64 up to 2**53.
+    counts = np.bincount(labels, weights=pixels, minlength=classes)
+    sums = np.bincount(labels, weights=confidence, minlength=classes)
+    total = grid.rows.pixels * grid.columns.pixels
+    return tuple(
+        ClassArea(
+            class_id=label,
+            class_name=class_names[label],
+            pixels=int(counts[label]),
+            fraction=float(counts[label] / total),
+            # Rounding must not carry a mean of probabilities beyond 1.
+            mean_confidence=min(1.0, float(sums[label] / counts[label])),
+        )
+        for label in np.flatnonzero(counts).tolist()
+    )
+
+
+def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Probabilities along the last axis: float32 of the same shape."""
+    exponentials: NDArray[np.float32] = np.exp(logits - logits.max(axis=-1, keepdims=True))
+    exponentials /= exponentials.sum(axis=-1, keepdims=True)
+    return exponentials
+
+
+def _uniform_cells(
+    grid: CellGrid, probabilities: NDArray[np.float32]
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.float64]]:
+    """Label, pixels and summed confidence of each cell without a boundary."""
+    cell_row, cell_column = np.nonzero(~grid.boundary)
+    labels = grid.labels[cell_row, cell_column]
+    pixels = grid.rows.cell_sizes()[cell_row] * grid.columns.cell_sizes()[cell_column]
+    confidence = _interpolated(
+        probabilities,
+        labels,
+        cell_row,
+        cell_column,
+        row_weights=grid.rows.cell_weights()[cell_row].T,
+        column_weights=grid.columns.cell_weights()[cell_column].T,
+    )
+    return labels, pixels, confidence
+
+
+def _boundary_cells(
+    grid: CellGrid, runs: BoundaryRuns, probabilities: NDArray[np.float32]
+) -> tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.float64]]:
+    """Label, pixels and summed confidence of each run that is not empty."""
+    lengths = runs.lengths()
+    segment, run = np.nonzero(lengths)
+    labels, pixels = runs.labels[segment, run], lengths[segment, run]
+    down = grid.rows.offsets[runs.row[segment]]
+    right = np.diff(prefix_sums(grid.columns.offsets)[runs.starts], axis=1)[segment, run]
+    confidence = _interpolated(
+        probabilities,
+        labels,
+        runs.cell_row[segment],
+        runs.cell_column[segment],
+        row_weights=np.stack([1 - down, down]),
+        column_weights=np.stack([pixels - right, right]),
+    )
+    return labels, pixels, confidence
+
+
+def _interpolated(
+    probabilities: NDArray[np.float32],
+    labels: NDArray[np.uint8],
+    cell_row: NDArray[np.int64],
+    cell_column: NDArray[np.int64],
+    *,
+    row_weights: NDArray[np.float64],
+    column_weights: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Weighted sums of the labels' probabilities at the corners of their cells.
+
+    Args:
+        probabilities: [cell rows + 1, cell columns + 1, classes].
+        labels: [n].
+        cell_row: [n].
+        cell_column: [n].
+        row_weights: [2, n]: of the upper and of the lower corners.
+        column_weights: [2, n]: of the left and of the right corners.
+
+    Returns:
+        float64 of shape [n].
+    """
+    sums = np.zeros(len(labels))
+    for down in (0, 1):
+        for right in (0, 1):
+            corner = probabilities[cell_row + down, cell_column + right, labels]
+            sums += corner * row_weights[down] * column_weights[right]
+    return sums
