@@ -1,0 +1,151 @@
+"""Any other scheme (``s3://``, ``hdfs://`` ...) through Beam's file systems: read and list only.
+
+The operations are those of :mod:`transforms.storage`. What would write raises ``EOPNOTSUPP``:
+Beam's file systems offer neither an atomic replacement nor a create-if-absent. Checksums and
+retries are those of Beam's client for the scheme; credentials come from the pipeline's options.
+"""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Callable, Iterable, Sequence
+from typing import BinaryIO, TypeVar
+
+from apache_beam.io.filesystem import CompressionTypes, FileMetadata
+from apache_beam.io.filesystems import FileSystems
+
+from transforms.storage import ChangedError, StoredFile, scheme, unsupported
+
+T = TypeVar("T")
+
+
+def read(uri: str) -> bytes:
+    """See :func:`transforms.storage.read`."""
+    with open_seekable(uri) as file:
+        return _translated(uri, file.read)
+
+
+def read_version(uri: str, version: str) -> tuple[bytes, str]:
+    """See :func:`transforms.storage.read_version`.
+
+    What stands there after the read is what was read, if it is the listed version or stood there
+    before the read too.
+    """
+    before = version or _version(uri)
+    data = read(uri)
+    after = _version(uri)
+    if after != before:
+        raise ChangedError(errno.ESTALE, "changed since it was listed", uri)
+    return data, after
+
+
+def versions(uris: Sequence[str]) -> list[str]:
+    """See :func:`transforms.storage.versions`."""
+    return [_version(uri) for uri in uris]
+
+
+def write_atomically(uri: str, data: bytes) -> None:  # noqa: ARG001 - the interface's shape
+    """See the module: not possible.
+
+    Raises:
+        OSError: Always.
+    """
+    raise unsupported(uri, "write to")
+
+
+def create_if_absent(uri: str, data: bytes) -> bool:  # noqa: ARG001 - the interface's shape
+    """See the module: not possible.
+
+    Raises:
+        OSError: Always.
+    """
+    raise unsupported(uri, "write to")
+
+
+def list_folder(folder: str) -> list[StoredFile]:
+    """See :func:`transforms.storage.list_folder`."""
+    prefix = f"{folder.rstrip('/')}/"
+    return [
+        StoredFile(name, found.size_in_bytes)
+        for found in find(f"{prefix}*")
+        if (name := found.path.removeprefix(prefix)) and "/" not in name
+    ]
+
+
+def delete(uri: str) -> None:
+    """See the module: not possible.
+
+    Raises:
+        OSError: Always.
+    """
+    raise unsupported(uri, "delete from")
+
+
+def exists(uri: str) -> bool:
+    """See :func:`transforms.storage.exists`."""
+    return bool(_translated(uri, lambda: FileSystems.exists(uri)))
+
+
+def open_seekable(uri: str) -> BinaryIO:
+    """See :func:`transforms.storage.open_seekable`; a file replaced meanwhile is not noticed."""
+
+    def opened() -> BinaryIO:
+        # Bytes as stored: Beam would unpack what ends in .gz or .bz2.
+        return FileSystems.open(uri, compression_type=CompressionTypes.UNCOMPRESSED)  # type: ignore[no-any-return]
+
+    try:
+        return _translated(uri, opened)
+    except (FileNotFoundError, PermissionError):
+        raise
+    except OSError as error:
+        # Not all of Beam's file systems tell a missing file from one that cannot be read.
+        if exists(uri):
+            raise
+        raise FileNotFoundError(errno.ENOENT, "no such file", uri) from error
+
+
+def check_writable(folder: str) -> None:
+    """See the module: not possible.
+
+    Raises:
+        OSError: Always.
+    """
+    raise unsupported(folder, "write to")
+
+
+def find(pattern: str) -> Iterable[FileMetadata]:
+    """The files that a pattern in Beam's own syntax matches, by path.
+
+    Raises:
+        OSError: They cannot be listed.
+    """
+    matches = _translated(pattern, lambda: FileSystems.match([pattern]))
+    return sorted(matches[0].metadata_list, key=lambda found: str(found.path))
+
+
+def version_of(found: FileMetadata) -> str:
+    """``<size>-<mtime in ns>``."""
+    return f"{found.size_in_bytes}-{round(found.last_updated_in_seconds * 1e9)}"
+
+
+def _version(uri: str) -> str:
+    try:
+        found = [each for each in find(uri) if each.path == uri]
+    except (FileNotFoundError, PermissionError):
+        return ""
+    return version_of(found[0]) if found else ""
+
+
+def _translated(uri: str, operation: Callable[[], T]) -> T:
+    """Runs an operation; its errors become those that :mod:`transforms.storage` documents."""
+    try:
+        return operation()
+    except (FileNotFoundError, PermissionError) as error:
+        raise type(error)(error.errno, error.strerror or str(error), uri) from error
+    except ValueError as error:
+        # No file system for the scheme, or the library that it needs is not installed.
+        message = f"Beam has no file system for {scheme(uri)}://; is its extra installed?"
+        raise OSError(errno.EPROTONOSUPPORT, message, uri) from error
+    except Exception as error:  # Beam lets the exceptions of each scheme's client through.
+        text = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        raise OSError(errno.EIO, text, uri) from error
