@@ -1,0 +1,1 @@
+"""The program ``beam-deeplab``: options, wiring, launch and summary."""

@@ -1,0 +1,48 @@
+"""Beam transforms for semantic segmentation, each beside the pure function that it maps.
+
+Names load when they are first used, so that records and geometry cost no import of Beam.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from transforms.committing import CommitError as CommitError
+    from transforms.committing import CommitRun as CommitRun
+    from transforms.geometry import Canvas as Canvas
+    from transforms.handler import DeepLabHandler as DeepLabHandler
+    from transforms.handler import Recipe as Recipe
+    from transforms.manifest import Manifest as Manifest
+    from transforms.manifest import RunRecord as RunRecord
+    from transforms.records import ClassArea as ClassArea
+    from transforms.records import Failure as Failure
+    from transforms.records import FailureCode as FailureCode
+    from transforms.records import ImageRef as ImageRef
+    from transforms.records import Segmentation as Segmentation
+    from transforms.segmenting import SegmentImages as SegmentImages
+    from transforms.segmenting import SegmentShards as SegmentShards
+    from transforms.sink import BrokenShardError as BrokenShardError
+    from transforms.sink import WriteShards as WriteShards
+    from transforms.sources import PlanRun as PlanRun
+
+_MODULES = {
+    "committing": ("CommitError", "CommitRun"),
+    "geometry": ("Canvas",),
+    "handler": ("DeepLabHandler", "Recipe"),
+    "manifest": ("Manifest", "RunRecord"),
+    "records": ("ClassArea", "Failure", "FailureCode", "ImageRef", "Segmentation"),
+    "segmenting": ("SegmentImages", "SegmentShards"),
+    "sink": ("BrokenShardError", "WriteShards"),
+    "sources": ("PlanRun",),
+}
+_MODULE_BY_NAME = {name: module for module, names in _MODULES.items() for name in names}
+
+__all__ = sorted(_MODULE_BY_NAME)  # noqa: PLE0605 - one list to keep, not two
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _MODULE_BY_NAME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_MODULE_BY_NAME[name]}"), name)

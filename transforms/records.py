@@ -187,3 +187,39 @@ class Failure:
     code: FailureCode
     message: str
     slot: ShardSlot | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """The images that are read, inferred and written together; the unit of retry.
+
+    Attributes:
+        id: 16 hex digits, made from the run's fingerprint and ``refs``
+            (:func:`transforms.sharding.shard_id`).
+        refs: Its images, sorted.
+    """
+
+    id: str
+    refs: tuple[ImageRef, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One Parquet file that a shard wrote.
+
+    Attributes:
+        dataset: The folder under the output: ``masks``, ``failures`` or ``class_areas``.
+        shard: The shard's id.
+        rows: Rows in the file, at least 1.
+        size: The file's size in bytes.
+    """
+
+    dataset: str
+    shard: str
+    rows: int
+    size: int
+
+    @property
+    def path(self) -> str:
+        """The file's path below the output."""
+        return f"{self.dataset}/part-{self.shard}.parquet"

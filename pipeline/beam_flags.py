@@ -1,0 +1,107 @@
+"""Beam's own flags: which there are, which runner is the default, which ones lose data."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+from apache_beam.options.pipeline_options import (
+    DirectOptions,
+    PipelineOptions,
+    StandardOptions,
+    WorkerOptions,
+    _BeamArgumentParser,
+)
+
+from pipeline.options import UsageError, is_local
+
+LOCAL_RUNNERS = ("FnApiRunner", "DirectRunner", "BundleBasedDirectRunner", "PrismRunner")
+
+_REFUSED_RUNNERS = {
+    "DaskRunner": "it drops what a step emits at the end of a bundle and writes empty files",
+}
+
+
+def beam_flag_names() -> list[str]:
+    """Every flag that some part of Beam knows."""
+    parser = _BeamArgumentParser(add_help=False)
+    for options in PipelineOptions.__subclasses__():
+        options._add_argparse_args(parser)
+    return [name for action in parser._actions for name in action.option_strings]
+
+
+def check_flags(flags: Sequence[str], our_flags: Iterable[str]) -> None:
+    """Refuses what neither we nor Beam know, instead of ignoring it.
+
+    Args:
+        flags: What our own parser left over.
+        our_flags: Names of our flags, for the hint.
+
+    Raises:
+        UsageError: A flag is unknown; the message names the closest one.
+    """
+    known = beam_flag_names()
+    previous_takes_value = False
+    for flag in flags:
+        name, equals, _ = flag.partition("=")
+        if not name.startswith("--"):
+            if not previous_takes_value:
+                raise UsageError(f"unexpected argument {flag!r}: see --help")
+            continue
+        if name not in known:
+            closest = difflib.get_close_matches(name, [*our_flags, *known], n=1, cutoff=0.5)
+            hint = f"did you mean {closest[0]}?" if closest else "see --help"
+            raise UsageError(f"unknown flag {name}: {hint}")
+        previous_takes_value = not equals
+
+
+def pipeline_options(flags: Sequence[str]) -> PipelineOptions:
+    """Beam's options for these flags, local and in one process unless a runner is named.
+
+    Raises:
+        UsageError: The runner, or its running mode, is known to lose data.
+    """
+    options = PipelineOptions(list(flags))
+    standard = options.view_as(StandardOptions)
+    if standard.runner is None:
+        standard.runner = "FnApiRunner"
+    runner = standard.runner.rsplit(".", 1)[-1]
+    if runner in _REFUSED_RUNNERS:
+        raise UsageError(f"--runner={runner} is not offered: {_REFUSED_RUNNERS[runner]}")
+    if options.view_as(DirectOptions).direct_running_mode == "multi_threading":
+        raise UsageError(
+            "--direct_running_mode=multi_threading silently loses elements in this version of "
+            "Beam: use in_memory (threads all the same) or multi_processing"
+        )
+    return options
+
+
+def runs_here(options: PipelineOptions) -> bool:
+    """Whether the runner keeps to this machine, so that local paths have a meaning."""
+    standard = options.view_as(StandardOptions)
+    runner = str(standard.runner).rsplit(".", 1)[-1]
+    return runner in LOCAL_RUNNERS or runner == "PortableRunner"
+
+
+def check_reachable(options: PipelineOptions, paths: Iterable[str]) -> None:
+    """Refuses local paths for workers that run elsewhere.
+
+    Raises:
+        UsageError: A path is local and the runner is not.
+    """
+    if runs_here(options):
+        return
+    for path in paths:
+        if is_local(path):
+            raise UsageError(
+                f"{path} is on this machine, and the workers of "
+                f"{options.view_as(StandardOptions).runner} are not: give a gs:// path"
+            )
+
+
+def worker_count(options: PipelineOptions) -> int:
+    """How many workers will share the run, as far as the flags say."""
+    if runs_here(options):
+        return max(1, options.view_as(DirectOptions).direct_num_workers or 1)
+    workers = options.view_as(WorkerOptions)
+    return int(workers.max_num_workers or workers.num_workers or 1)

@@ -1,0 +1,157 @@
+"""The flags of ``beam-deeplab segment``; imports neither Beam nor TensorFlow."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+MAX_PIXELS = 250_000_000
+"""Default of ``--max_pixels``."""
+
+BEAM_NOTE = """\
+Every flag of Apache Beam is accepted too, for instance
+  --runner=DataflowRunner --project=P --region=R --temp_location=gs://bucket/tmp
+  --direct_num_workers=4 --direct_running_mode=multi_processing
+Without --runner the job runs here, in this process.
+Exit codes: 0 committed, 1 the run failed, 2 a flag or an argument is wrong."""
+
+
+class UsageError(Exception):
+    """What was asked cannot be done as asked; the message is one line that says what to do."""
+
+
+class RunFailedError(Exception):
+    """The run is not committed; the message is one line that says what to do."""
+
+
+@dataclass(frozen=True)
+class SegmentOptions:
+    """What ``beam-deeplab segment`` was asked to do.
+
+    Attributes:
+        input: Globs, paths, folders and manifests; local ones absolute.
+        output: Folder of the results; absolute if local.
+        model: A zoo name, a path (absolute if local) or a ``gs://`` path.
+        canvas: (height, width) of the network's input; None for the model's own.
+        output_stride: Of the backbone, 8 or 16.
+        shard_size: Images that are written together; None for what suits the run.
+        max_pixels: Pictures that claim more are refused before they are decoded.
+        quiet: No progress and no summary.
+        verbose: The libraries' logs, tracebacks included.
+    """
+
+    input: tuple[str, ...]
+    output: str
+    model: str
+    canvas: tuple[int, int] | None = None
+    output_stride: int = 16
+    shard_size: int | None = None
+    max_pixels: int = MAX_PIXELS
+    quiet: bool = False
+    verbose: bool = False
+
+    @classmethod
+    def from_arguments(cls, arguments: argparse.Namespace) -> SegmentOptions:
+        """Takes parsed flags.
+
+        Raises:
+            UsageError: ``--canvas`` is neither ``official`` nor two sizes.
+        """
+        return cls(
+            input=tuple(absolute(pattern) for pattern in arguments.input),
+            output=absolute(arguments.output),
+            model=arguments.model,
+            canvas=_canvas(arguments.canvas),
+            output_stride=arguments.output_stride,
+            shard_size=arguments.shard_size,
+            max_pixels=arguments.max_pixels,
+            quiet=arguments.quiet,
+            verbose=arguments.verbose,
+        )
+
+
+def is_local(uri: str) -> bool:
+    """Whether a path names this machine's file system: it has no ``scheme://``."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", uri) is None
+
+
+def absolute(uri: str) -> str:
+    """A local path or glob made absolute, since workers may start elsewhere."""
+    return str(Path(uri).expanduser().absolute()) if is_local(uri) else uri
+
+
+def add_segment_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of ``segment`` to its parser, in groups."""
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = BEAM_NOTE
+    data = parser.add_argument_group("what goes in and comes out")
+    data.add_argument(
+        "--input",
+        action="extend",
+        nargs="+",
+        required=True,
+        metavar="PATTERN",
+        help="globs ('photos/**/*.jpg', 'gs://bucket/photos/*'), paths, folders, or a manifest: "
+        ".txt with one URI a line, .csv or .parquet with a column image_uri; repeatable",
+    )
+    data.add_argument(
+        "--output", required=True, metavar="FOLDER", help="folder or gs:// prefix for the results"
+    )
+    data.add_argument(
+        "--max_pixels",
+        type=_positive,
+        default=MAX_PIXELS,
+        metavar="N",
+        help="refuse pictures that claim more pixels, before decoding (default %(default)s)",
+    )
+    network = parser.add_argument_group("the network")
+    network.add_argument(
+        "--model",
+        required=True,
+        metavar="MODEL",
+        help="a name of `beam-deeplab models`, or a local or gs:// path of a checkpoint, "
+        "frozen graph or archive",
+    )
+    network.add_argument(
+        "--canvas",
+        nargs="+",
+        default=["official"],
+        metavar=("official|H", "W"),
+        help="the network's input size; pictures that are larger are reduced to fit "
+        "(default official: the model's own)",
+    )
+    network.add_argument(
+        "--output_stride",
+        type=int,
+        choices=(8, 16),
+        default=16,
+        help="8 is finer and about four times slower (default %(default)s)",
+    )
+    run = parser.add_argument_group("the run")
+    run.add_argument(
+        "--shard_size",
+        type=_positive,
+        metavar="N",
+        help="images that are written together (default: at most 64, fewer for small runs)",
+    )
+    run.add_argument("--quiet", action="store_true", help="no progress and no summary")
+    run.add_argument(
+        "--verbose", action="store_true", help="show the libraries' logs, tracebacks included"
+    )
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
+
+
+def _canvas(words: list[str]) -> tuple[int, int] | None:
+    if words == ["official"]:
+        return None
+    if len(words) == 2 and all(word.isdigit() for word in words):
+        return int(words[0]), int(words[1])
+    raise UsageError(f"--canvas {' '.join(words)}: give 'official', or height and width: 513 513")

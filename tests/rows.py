@@ -1,0 +1,34 @@
+"""Rows as a shard's last step makes them, for tests of everything behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from transforms.records import (
+    ClassArea,
+    Failure,
+    FailureCode,
+    ImageRef,
+    Segmentation,
+    Shard,
+    ShardSlot,
+    Stage,
+)
+from transforms.sharding import slots_of
+
+
+def segmentation(ref: ImageRef, slot: ShardSlot | None = None, png: bytes = b"png") -> Segmentation:
+    areas = (ClassArea(0, "background", 6, 0.6, 0.9), ClassArea(12, "dog", 4, 0.4, 0.5))
+    return Segmentation(ref, png, areas, height=2, width=5, slot=slot)
+
+
+def failure(ref: ImageRef, slot: ShardSlot | None = None) -> Failure:
+    return Failure(ref, Stage.DECODE, FailureCode.CORRUPT, "broken", slot)
+
+
+def shard_rows(shard: Shard, failed: Sequence[str] = ()) -> list[Segmentation | Failure]:
+    """One row for each image of a shard; those named in ``failed`` have no mask."""
+    return [
+        failure(ref, slot) if ref.uri in failed else segmentation(ref, slot)
+        for ref, slot in slots_of(shard)
+    ]

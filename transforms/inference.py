@@ -1,0 +1,165 @@
+"""Pictures -> logits in batches, where one bad picture costs itself and never its neighbours."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from transforms.geometry import Canvas
+from transforms.records import DecodedImage, Failure, FailureCode, LogitsGrid, Stage
+
+if TYPE_CHECKING:
+    from deeplab.engines import Engine
+
+_LOGGER = logging.getLogger(__name__)
+
+_OUT_OF_MEMORY = (
+    "resource_exhausted",
+    "resourceexhausted",
+    "out of memory",
+    "out_of_memory",
+    "out_of_resources",
+    "out of gpu resources",
+    "memory_object_allocation_failure",
+    "mem_object_allocation_failure",
+    "exceeded max size of memory object allocation",
+    "bad_alloc",
+)
+"""How TensorFlow, CUDA and OpenVINO word it, in lower case."""
+
+BATCH_PIXELS = 8 * 513 * 513
+"""Canvas pixels in a batch: 8 pictures at the size of PASCAL VOC, 1 at that of Cityscapes."""
+
+
+def default_batch_size(canvas: Canvas) -> int:
+    """Pictures in a batch so that its activations fit an ordinary worker's memory."""
+    return max(1, BATCH_PIXELS // (canvas.height * canvas.width))
+
+
+def assemble_batch(pictures: Sequence[DecodedImage], canvas: Canvas) -> NDArray[np.float32]:
+    """Normalises pictures and pads them to the canvas, content at the top left.
+
+    The official export graph pads with the mean 127.5 and then computes 2/255 x - 1, so
+    padding is exactly 0 (research/deeplab/core/feature_extractor.py, export_model.py).
+
+    Args:
+        pictures: At least one, each fitting the canvas.
+        canvas: The network's input size.
+
+    Returns:
+        float32 of shape [pictures, canvas height, canvas width, 3], in [-1, 1].
+    """
+    batch = np.zeros((len(pictures), canvas.height, canvas.width, 3), np.float32)
+    for image, picture in zip(batch, pictures, strict=True):
+        height, width, _ = picture.pixels.shape
+        content = image[:height, :width]
+        np.multiply(picture.pixels, np.float32(2 / 255), out=content)
+        content -= 1
+    return batch
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an engine's exception means that the batch was too large for the device."""
+    if isinstance(error, MemoryError):
+        return True
+    text = f"{type(error).__name__}: {error}".lower()
+    return any(words in text for words in _OUT_OF_MEMORY)
+
+
+class BatchInference:
+    """An engine together with the batch size that its memory has shown to allow.
+
+    Threads share it; what one learns about memory holds for all.
+
+    Args:
+        engine: The network.
+        canvas: The network's input size.
+    """
+
+    def __init__(self, engine: Engine, canvas: Canvas) -> None:
+        self._engine = engine
+        self._canvas = canvas
+        self._limit: int | None = None
+        self._lock = threading.Lock()
+
+    @property
+    def batch_limit(self) -> int | None:
+        """The largest batch tried after running out of memory; None before that."""
+        return self._limit
+
+    def __call__(self, rows: Sequence[DecodedImage | Failure]) -> list[LogitsGrid | Failure]:
+        """Infers the pictures among the rows; failures of earlier steps pass in place.
+
+        A batch that raises is split until the guilty picture is alone, and that one alone
+        becomes ``INFERENCE_ERROR``. Out of memory halves the batch from then on. Logits that
+        are not finite become ``NON_FINITE`` for their picture.
+
+        Args:
+            rows: Decoded pictures and failures in any mixture.
+
+        Returns:
+            One row for each, in the same order.
+        """
+        pictures = [row for row in rows if isinstance(row, DecodedImage)]
+        results = iter(self._infer(pictures))
+        return [next(results) if isinstance(row, DecodedImage) else row for row in rows]
+
+    def _infer(self, pictures: Sequence[DecodedImage]) -> list[LogitsGrid | Failure]:
+        limit = self._limit or len(pictures)
+        if len(pictures) > limit:
+            chunks = [pictures[i : i + limit] for i in range(0, len(pictures), limit)]
+            return [row for chunk in chunks for row in self._infer(chunk)]
+        if not pictures:
+            return []
+        try:
+            logits = self._engine(assemble_batch(pictures, self._canvas))
+        except Exception as error:
+            if len(pictures) == 1:
+                return [_failure(pictures[0], FailureCode.INFERENCE_ERROR, _one_line(error))]
+            half = (len(pictures) + 1) // 2
+            if is_out_of_memory(error):
+                self._learn_limit(len(pictures) // 2, error)
+            return [*self._infer(pictures[:half]), *self._infer(pictures[half:])]
+        return [self._to_row(picture, grid) for picture, grid in zip(pictures, logits, strict=True)]
+
+    def _learn_limit(self, limit: int, error: Exception) -> None:
+        with self._lock:
+            first = self._limit is None
+            self._limit = min(limit, self._limit or limit)
+        if first:
+            _LOGGER.warning("Out of memory: smaller batches from now on (%s)", _one_line(error))
+
+    def _to_row(self, picture: DecodedImage, logits: NDArray[np.float32]) -> LogitsGrid | Failure:
+        if not np.isfinite(logits).all():
+            return _failure(picture, FailureCode.NON_FINITE, "the logits hold NaN or infinity")
+        height, width, _ = picture.pixels.shape
+        return LogitsGrid(
+            ref=picture.ref,
+            logits=logits,
+            stride=_stride(self._canvas, logits.shape[:2]),
+            content_height=height,
+            content_width=width,
+            height=picture.height,
+            width=picture.width,
+            slot=picture.slot,
+        )
+
+
+def _stride(canvas: Canvas, grid: tuple[int, ...]) -> int:
+    """Canvas pixels between grid points; a side of one point does not tell."""
+    sides = zip((canvas.height, canvas.width), grid, strict=True)
+    return max([1, *((side - 1) // (points - 1) for side, points in sides if points > 1)])
+
+
+def _failure(picture: DecodedImage, code: FailureCode, message: str) -> Failure:
+    return Failure(picture.ref, Stage.INFER, code, message, picture.slot)
+
+
+def _one_line(error: BaseException, length: int = 300) -> str:
+    text = " ".join(f"{type(error).__name__}: {error}".split())
+    return text if len(text) <= length else text[: length - 1] + "…"

@@ -1,0 +1,126 @@
+"""What stands in an output folder: which parts, of which shards, holding which images."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from transforms import storage
+from transforms.records import ImageRef, Part
+from transforms.schemas import (
+    CLASS_AREAS,
+    DATASETS,
+    FAILURES,
+    ShardCounts,
+    counts_from_metadata,
+)
+
+PART_NAME = re.compile(r"part-([0-9a-f]{16})\.parquet")
+_READERS = 16
+"""Footers read at once: on object stores each costs a round trip and no CPU."""
+
+
+@dataclass(frozen=True, slots=True)
+class StandingPart:
+    """A Parquet part found in the output.
+
+    Attributes:
+        part: Where it is, its rows and its size.
+        counts: What its shard holds; None if the file is unreadable or not one of ours.
+        refs: The images of its rows (masks and failures only).
+        codes: The failure codes of its rows (failures only).
+        class_pixels: Pixels by class name over its rows (class areas only).
+    """
+
+    part: Part
+    counts: ShardCounts | None
+    refs: tuple[ImageRef, ...] = field(default=(), repr=False)
+    codes: tuple[str, ...] = field(default=(), repr=False)
+    class_pixels: Mapping[str, int] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """All parts of an output, by shard and dataset."""
+
+    shards: Mapping[str, Mapping[str, StandingPart]]
+
+    def is_whole(self, shard: str) -> bool:
+        """Whether a shard's parts add up to what each of them says the shard holds."""
+        parts = self.shards[shard]
+        claims = {standing.counts for standing in parts.values()}
+        if len(claims) != 1 or None in claims:
+            return False
+        counts = next(iter(claims))
+        assert counts is not None
+        return all(
+            (parts[dataset].part.rows if dataset in parts else 0) == counts.rows(dataset)
+            for dataset in DATASETS
+        )
+
+    def parts(self) -> list[StandingPart]:
+        """Every part, by path."""
+        standing = [part for parts in self.shards.values() for part in parts.values()]
+        return sorted(standing, key=lambda item: item.part.path)
+
+
+def take_inventory(output: str) -> Inventory:
+    """Lists an output's parts and reads their footers and image columns.
+
+    Files that our naming does not know are not ours and are left out; a part of ours that
+    cannot be read is in with ``counts`` None.
+
+    Args:
+        output: The output folder; it need not exist.
+
+    Returns:
+        What stands there.
+    """
+    found = [
+        (dataset, match.group(1), entry.size)
+        for dataset in DATASETS
+        for entry in storage.list_folder(storage.join(output, dataset))
+        if (match := PART_NAME.fullmatch(entry.name))
+    ]
+    with ThreadPoolExecutor(_READERS) as pool:
+        standing = list(pool.map(lambda item: _inspect(output, *item), found))
+    return Inventory(_by_shard(standing))
+
+
+def _by_shard(standing: Iterable[StandingPart]) -> dict[str, dict[str, StandingPart]]:
+    shards: dict[str, dict[str, StandingPart]] = {}
+    for item in standing:
+        shards.setdefault(item.part.shard, {})[item.part.dataset] = item
+    return shards
+
+
+def _inspect(output: str, dataset: str, shard: str, size: int) -> StandingPart:
+    path = Part(dataset, shard, 0, size).path
+    try:
+        with storage.open_seekable(storage.join(output, path)) as file:
+            parquet = pq.ParquetFile(file)
+            counts = counts_from_metadata(parquet.schema_arrow.metadata)
+            part = Part(dataset, shard, parquet.metadata.num_rows, size)
+            return StandingPart(part, counts, *_columns(parquet, dataset))
+    except (pa.ArrowException, OSError):
+        return StandingPart(Part(dataset, shard, 0, size), counts=None)
+
+
+def _columns(
+    parquet: pq.ParquetFile, dataset: str
+) -> tuple[tuple[ImageRef, ...], tuple[str, ...], Mapping[str, int]]:
+    """Images, codes and class pixels: the last three fields of a standing part."""
+    if dataset == CLASS_AREAS:
+        areas = parquet.read(columns=["class_name", "pixels"])
+        sums = areas.group_by("class_name").aggregate([("pixels", "sum")]).to_pydict()
+        return (), (), dict(zip(sums["class_name"], sums["pixels_sum"], strict=True))
+    names = ["image_uri", "image_version", *(["code"] if dataset == FAILURES else [])]
+    columns = parquet.read(columns=names).to_pydict()
+    images = zip(columns["image_uri"], columns["image_version"], strict=True)
+    refs = tuple(ImageRef(uri, version) for uri, version in images)
+    return refs, tuple(columns.get("code", ())), {}

@@ -1,0 +1,183 @@
+"""Segmentation as Beam transforms: thin wrappers that map the pure functions beside them.
+
+Between reading and writing nothing may break fusion: no GroupByKey, side input, Flatten,
+tagged output or hint on one step, or decoded pixels would cross a shuffle. So one collection
+of a union flows, ``work | Failure``, and each step passes failures through.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import apache_beam as beam
+from apache_beam.ml.inference.base import RunInference
+
+from deeplab.models import ModelSpec, inspect_model
+from transforms.decoding import MAX_PIXELS, decode_image
+from transforms.geometry import Canvas
+from transforms.handler import DeepLabHandler, Recipe
+from transforms.masks import segment_logits
+from transforms.reading import read_image, read_images
+from transforms.records import (
+    EncodedImage,
+    Failure,
+    FailureCode,
+    ImageRef,
+    LogitsGrid,
+    Part,
+    Segmentation,
+    Shard,
+    Stage,
+)
+from transforms.sharding import slots_of
+from transforms.sink import WriteShards
+
+_LOGGER = logging.getLogger(__name__)
+
+ResultT = TypeVar("ResultT")
+
+
+def past_failures(
+    function: Callable[..., ResultT | Failure],
+) -> Callable[..., ResultT | Failure]:
+    """Makes a step that hands failures of earlier steps on untouched."""
+
+    def step(row: Any, *args: Any, **kwargs: Any) -> ResultT | Failure:
+        return row if isinstance(row, Failure) else function(row, *args, **kwargs)
+
+    step.__name__ = function.__name__
+    return step
+
+
+def mask_image(
+    grid: LogitsGrid, class_names: tuple[str, ...], palette: bytes
+) -> Segmentation | Failure:
+    """:func:`transforms.masks.segment_logits`, where an error costs its own image only."""
+    try:
+        return segment_logits(grid, class_names, palette)
+    except Exception as error:
+        _LOGGER.exception("No mask for %s", grid.ref.uri)
+        message = f"{type(error).__name__}: {error}"
+        return Failure(grid.ref, Stage.MASK, FailureCode.INFERENCE_ERROR, message, slot=grid.slot)
+
+
+@dataclass(eq=False)
+class SegmentEncoded(beam.PTransform):
+    """``EncodedImage | Failure`` -> ``Segmentation | Failure``, fused and in one piece.
+
+    Attributes:
+        recipe: What to run.
+    """
+
+    recipe: Recipe
+
+    def expand(self, images: beam.PCollection) -> beam.PCollection:
+        """Decodes, infers and masks."""
+        recipe = self.recipe
+        labels = recipe.model.labels
+        return (
+            images
+            | "Decode"
+            >> beam.Map(
+                past_failures(decode_image), canvas=recipe.canvas, max_pixels=recipe.max_pixels
+            )
+            | "Infer" >> RunInference(DeepLabHandler(recipe))
+            | "Mask"
+            >> beam.Map(
+                past_failures(mask_image),
+                class_names=labels.names,
+                palette=labels.palette_bytes(),
+            )
+        )
+
+
+def read_shard(shard: Shard) -> Iterator[EncodedImage | Failure]:
+    """Reads a shard's images, in order, each with its place in the shard."""
+    yield from read_images(slots_of(shard))
+
+
+@dataclass(eq=False)
+class SegmentShards(beam.PTransform):
+    """Shards -> the parts that each wrote: one fused stage from the shuffle to the file.
+
+    What crosses the shuffle is a whole shard, expanded only behind it, so that its rows stay
+    in one bundle.
+
+    Attributes:
+        output: The output folder.
+        recipe: What decides the masks.
+        run: What made the rows, for each file's metadata.
+    """
+
+    output: str
+    recipe: Recipe
+    run: Mapping[str, Any]
+
+    def expand(self, shards: beam.PCollection[Shard]) -> beam.PCollection[Part]:
+        """Reads, segments and writes."""
+        return (
+            shards
+            | beam.Reshuffle()
+            | "Read" >> beam.FlatMap(read_shard)
+            | SegmentEncoded(self.recipe)
+            | WriteShards(self.output, self.run)
+        )
+
+
+def encode_input(image: str | ImageRef | tuple[str, bytes]) -> EncodedImage | Failure:
+    """Reads what is named, or takes the bytes that came along under a caller's key."""
+    if isinstance(image, tuple):
+        key, data = image
+        return EncodedImage(ImageRef(key), data)
+    return read_image(image if isinstance(image, ImageRef) else ImageRef(image))
+
+
+@dataclass(eq=False)
+class SegmentImages(beam.PTransform):
+    """Segments images in a pipeline of your own.
+
+    Takes a PCollection of URIs, of :class:`transforms.ImageRef`, or of ``(key, bytes)`` with
+    a str key. Gives two collections, ``.segmentations`` (:class:`transforms.Segmentation`) and
+    ``.failures`` (:class:`transforms.Failure`): every image comes out in exactly one.
+
+    Put a ``beam.Reshuffle()`` before it where the URIs come from one place, such as a glob:
+    runners keep fused steps together, and one worker would do all the work.
+
+    Attributes:
+        model: A zoo name, a path, a ``gs://`` path, or an inspected model.
+        canvas: (height, width) of the network's input; None for the model's own.
+        output_stride: Of the backbone, 8 or 16.
+        max_pixels: Pictures that claim more pixels are refused before they are decoded.
+    """
+
+    model: str | ModelSpec
+    canvas: tuple[int, int] | None = None
+    output_stride: int = 16
+    max_pixels: int = MAX_PIXELS
+
+    def expand(self, images: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
+        """Reads, segments, and parts masks from failures.
+
+        Raises:
+            deeplab.zoo.ModelNotFound: The model cannot be had.
+        """
+        model = inspect_model(self.model) if isinstance(self.model, str) else self.model
+        recipe = Recipe(
+            model,
+            Canvas(*(self.canvas or model.canvas)),
+            output_stride=self.output_stride,
+            max_pixels=self.max_pixels,
+        )
+        return (
+            images
+            | "Read" >> beam.Map(encode_input)
+            | SegmentEncoded(recipe)
+            | "Part" >> beam.FlatMap(_part).with_outputs("failures", main="segmentations")
+        )
+
+
+def _part(row: Segmentation | Failure) -> Iterator[Any]:
+    yield beam.pvalue.TaggedOutput("failures", row) if isinstance(row, Failure) else row

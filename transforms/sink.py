@@ -1,0 +1,128 @@
+"""Writes each shard's parts as soon as its last image has come."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+
+from transforms import storage
+from transforms.parts import Row, encode_parts
+from transforms.records import Part, ShardSlot
+
+
+class BrokenShardError(RuntimeError):
+    """A shard's rows did not arrive together: the runner broke what the writer relies on."""
+
+
+def write_shard(
+    output: str, shard: str, rows: Sequence[Row], run: Mapping[str, Any]
+) -> Iterator[Part]:
+    """Writes the parts of one shard, each atomically; again and again with the same result.
+
+    An earlier attempt may have failed for images that this one has masks for, or the other way
+    round, so a part that this attempt has no rows for is removed.
+
+    Args:
+        output: The output folder.
+        shard: The shard's id.
+        rows: One row an image, in the shard's order.
+        run: What made the rows, for each file's metadata.
+
+    Yields:
+        What was written, in the order of writing.
+    """
+    for dataset, count, content in encode_parts(shard, rows, run):
+        part = Part(dataset, shard, count, len(content))
+        uri = storage.join(output, part.path)
+        if count:
+            storage.write_atomically(uri, content)
+            yield part
+        else:
+            storage.delete(uri)
+
+
+class ShardAssembly:
+    """Gathers rows until their shard is whole.
+
+    Batches span shards, so rows of several shards arrive interleaved; but all rows of a shard
+    arrive in one bundle, because a shard is one element until after the shuffle.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[str, dict[int, Row]] = {}
+
+    def add(self, row: Row) -> tuple[str, list[Row]] | None:
+        """Takes a row; gives the shard's id and its rows in order if that was the last.
+
+        Raises:
+            BrokenShardError: The row has no place in a shard, or its place is taken.
+        """
+        slot = _slot_of(row)
+        rows = self._open.setdefault(slot.shard, {})
+        if slot.index in rows:
+            raise BrokenShardError(f"shard {slot.shard}: two rows for image {slot.index}")
+        rows[slot.index] = row
+        if len(rows) < slot.length:
+            return None
+        del self._open[slot.shard]
+        return slot.shard, [rows[index] for index in sorted(rows)]
+
+    def close(self) -> None:
+        """Ends a bundle.
+
+        Raises:
+            BrokenShardError: A shard is not whole.
+        """
+        if self._open:
+            shard, rows = next(iter(self._open.items()))
+            length = _slot_of(next(iter(rows.values()))).length
+            raise BrokenShardError(f"shard {shard}: {len(rows)} of {length} rows in its bundle")
+
+
+def _slot_of(row: Row) -> ShardSlot:
+    slot = row.slot
+    if slot is None or not 0 <= slot.index < slot.length:
+        raise BrokenShardError(f"{row.ref.uri}: no place in a shard: {slot}")
+    return slot
+
+
+class _WriteShardsFn(beam.DoFn):
+    def __init__(self, output: str, run: Mapping[str, Any]) -> None:
+        self._output = output
+        self._run = run
+
+    def start_bundle(self) -> None:
+        self._assembly = ShardAssembly()
+
+    def process(self, row: Row) -> Iterator[Part]:
+        whole = self._assembly.add(row)
+        if whole is not None:
+            shard, rows = whole
+            yield from write_shard(self._output, shard, rows, self._run)
+
+    def finish_bundle(self) -> None:
+        self._assembly.close()
+
+
+@dataclass(eq=False)
+class WriteShards(beam.PTransform):
+    """``Segmentation | Failure`` -> the parts that each shard wrote.
+
+    Must stay fused to the step that expanded the shards: rows of one shard have to arrive in
+    one bundle. It raises :class:`BrokenShardError` where a runner breaks that, and never drops
+    or overwrites a row.
+
+    Attributes:
+        output: The output folder.
+        run: What made the rows, for each file's metadata.
+    """
+
+    output: str
+    run: Mapping[str, Any]
+
+    def expand(self, rows: beam.PCollection[Row]) -> beam.PCollection[Part]:
+        """Writes each shard when its last row has come."""
+        return rows | beam.ParDo(_WriteShardsFn(self.output, self.run))
