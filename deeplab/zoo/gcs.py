@@ -1,0 +1,179 @@
+"""Models in Google Cloud Storage: a file, an archive, a checkpoint's prefix or a folder."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import IO, Any
+
+from deeplab.zoo.archives import is_archive, unpack_archive
+from deeplab.zoo.cache import CacheEntry, file_digest
+from deeplab.zoo.errors import ModelNotFound
+from deeplab.zoo.progress import Progress
+
+GCS_SCHEME = "gs://"
+
+_WEIGHT_FILES = (
+    "*.index",
+    "*.data-?????-of-?????",
+    "*.pb",
+    "*.h5",
+    "*.keras",
+    "*.safetensors",
+    "*.json",
+)
+_DESCRIBED = (".safetensors", ".json")
+"""Weights and the description that belongs to them lie beside each other under any names."""
+
+
+def fetch(uri: str, shelf: Path, progress: Progress) -> Path:
+    """Bring a model from Google Cloud Storage into the cache.
+
+    What is cached is found again by the objects' names and generations, so that an object that
+    was overwritten is fetched anew and the old one is never mistaken for it. With a file come
+    those that it is nothing without: an index's shards, the description beside weights. Of a
+    folder, what lies directly in it and is named like weights.
+
+    Args:
+        uri: ``gs://bucket/name`` of an object, an archive, a folder, or a checkpoint without
+            ``.index``.
+        shelf: Folder of the cache for such models.
+        progress: Shows the transfer.
+
+    Returns:
+        The local file, folder or checkpoint prefix.
+
+    Raises:
+        ModelNotFound: If nothing is there, or it may not be read.
+        ArchiveError: If it is an archive that cannot be unpacked safely.
+        DigestError: If the cached copy was changed.
+        OSError: If the disk does not take it.
+    """
+    with _one_line_errors(uri):
+        blobs, name = _find(uri)
+        identity = "\n".join([uri, *sorted(f"{blob.name}#{blob.generation}" for blob in blobs)])
+        entry = CacheEntry(shelf, hashlib.sha256(identity.encode()).hexdigest()[:32])
+        if not entry.is_complete():
+            with entry.lock():
+                if not entry.is_complete():
+                    _fill(entry, uri, blobs, progress)
+    return entry.checked() / name
+
+
+def _find(uri: str) -> tuple[list[Any], str]:
+    """The objects to fetch, and the model's name among them (empty for their folder)."""
+    bucket, _, path = uri.removeprefix(GCS_SCHEME).partition("/")
+    path = path.rstrip("/")
+    folder, _, name = path.rpartition("/")
+    if not bucket or name in {".", ".."}:
+        raise ModelNotFound(f"{uri} names no object; write gs://bucket/folder")
+    client = _client()
+    if not path:
+        return _weights_of_folder(client, bucket, "", uri), ""
+    listing = client.list_blobs(bucket, prefix=path, delimiter="/")
+    beside = list(listing)
+    exact = [blob for blob in beside if blob.name == path]
+    if exact and path.endswith(_DESCRIBED):
+        prefix = f"{folder}/" if folder else ""
+        inside = client.list_blobs(bucket, prefix=prefix, delimiter="/")
+        return [blob for blob in inside if blob.name.endswith(_DESCRIBED)], name
+    if exact and path.endswith(".index"):
+        shards = client.list_blobs(bucket, prefix=path.removesuffix("index"), delimiter="/")
+        return [blob for blob in shards if _is_weight_file(blob.name)], name
+    if exact:
+        return exact, "" if is_archive(path) else name
+    if any(blob.name == f"{path}.index" for blob in beside):
+        checkpoint = [blob for blob in beside if blob.name.startswith(f"{path}.")]
+        return [blob for blob in checkpoint if _is_weight_file(blob.name)], name
+    if f"{path}/" in listing.prefixes:
+        return _weights_of_folder(client, bucket, f"{path}/", uri), ""
+    raise ModelNotFound(f"{uri} was not found: no object, folder or checkpoint is called so")
+
+
+def _weights_of_folder(client: Any, bucket: str, prefix: str, uri: str) -> list[Any]:
+    inside = client.list_blobs(bucket, prefix=prefix, delimiter="/")
+    weights = [blob for blob in inside if _is_weight_file(blob.name)]
+    if not weights:
+        raise ModelNotFound(f"{uri} is a folder without weights; {', '.join(_WEIGHT_FILES)} count")
+    return weights
+
+
+def _is_weight_file(name: str) -> bool:
+    base = name.rpartition("/")[2]
+    return not base.startswith(".") and any(fnmatchcase(base, kind) for kind in _WEIGHT_FILES)
+
+
+def _fill(entry: CacheEntry, uri: str, blobs: Sequence[Any], progress: Progress) -> None:
+    with entry.workspace() as workspace:
+        content = workspace / "content"
+        content.mkdir()
+        with progress(uri, sum(blob.size or 0 for blob in blobs)) as received:
+            before = 0
+            for blob in blobs:
+                with (content / blob.name.rpartition("/")[2]).open("wb") as file:
+                    # The blob carries the generation listed: a later one is not mixed in.
+                    blob.download_to_file(_Counted(file, received, before))
+                    before += file.tell()
+        digest = None
+        (archive, *_) = content.iterdir()
+        if is_archive(archive.name):
+            digest = file_digest(archive)
+            unpacked = workspace / "unpacked"
+            unpacked.mkdir()
+            content = unpack_archive(archive, unpacked)
+        entry.install(content, source=uri, archive_digest=digest)
+
+
+class _Counted:
+    """A file to write to that tells how many bytes it has."""
+
+    def __init__(self, file: IO[bytes], received: Callable[[int], None], before: int) -> None:
+        self._file = file
+        self._received = received
+        self._count = before
+
+    def write(self, content: bytes) -> int:
+        self._count += len(content)
+        self._received(self._count)
+        return self._file.write(content)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._file, name)
+
+
+def _client() -> Any:
+    from google.auth.exceptions import DefaultCredentialsError
+    from google.cloud import storage
+
+    if os.environ.get("STORAGE_EMULATOR_HOST"):
+        return storage.Client.create_anonymous_client()
+    try:
+        return storage.Client()
+    except DefaultCredentialsError:
+        # Public buckets need none.
+        return storage.Client.create_anonymous_client()
+
+
+@contextmanager
+def _one_line_errors(uri: str) -> Iterator[None]:
+    import requests
+    from google.api_core.exceptions import GoogleAPICallError, GoogleAPIError
+    from google.auth.exceptions import GoogleAuthError
+    from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
+
+    try:
+        yield
+    except GoogleAPICallError as error:
+        raise ModelNotFound(f"cannot read {uri}: {error.code} {error.message}") from error
+    except (
+        GoogleAPIError,
+        GoogleAuthError,
+        DataCorruption,
+        InvalidResponse,
+        requests.RequestException,
+    ) as error:
+        raise ModelNotFound(f"cannot read {uri}: {error}") from error

@@ -1,0 +1,176 @@
+"""From a reference, as a user writes it, to weights on this machine's disk."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from deeplab.zoo.archives import is_archive, unpack_archive
+from deeplab.zoo.cache import CACHE_VARIABLE, CacheEntry, cache_folder, file_digest
+from deeplab.zoo.download import download, forget_partial
+from deeplab.zoo.errors import ArchiveError, DigestError, ModelNotFound, ZooError
+from deeplab.zoo.models import (
+    OFFICIAL_BASE_URL,
+    OFFICIAL_MODELS,
+    ZooModel,
+    closest_names,
+    find_model,
+)
+from deeplab.zoo.progress import Progress, terminal_bar
+
+ZOO_URL_VARIABLE = "BEAM_DEEPLAB_ZOO_URL"
+"""Environment variable with the folder that the official archives are downloaded from instead: a
+mirror that holds them under their official file names, ``http`` or ``https``."""
+
+
+def locate(reference: str, *, progress: Progress = terminal_bar) -> Path:
+    """Find a model's weights; download and unpack them into the cache if need be.
+
+    Args:
+        reference: The name of an official model; a local folder, checkpoint prefix, ``.pb`` or
+            other file of weights; an archive (``.tar.gz``, ``.tgz``, ``.tar``); or such a thing as
+            ``gs://bucket/...``. A zoo name goes before a local file of the same name: write
+            ``./name`` for the file.
+        progress: Shows downloads; by default a bar, if standard error is a terminal.
+
+    Returns:
+        A file, a folder that holds the weights, or a checkpoint's prefix. The files are in the
+        cache or the user's own: only to be read.
+
+    Raises:
+        ModelNotFound: If the reference leads to nothing that can be had; says what was tried.
+        DigestError: If content differs from what was recorded at first use, or is pinned.
+        ArchiveError: If an archive is damaged or holds what it must not.
+        ZooError: If the cache cannot be written; base of the others.
+    """
+    try:
+        if (model := find_model(reference)) is not None:
+            return _official(model, progress)
+        if reference.startswith("gs://"):
+            from deeplab.zoo.gcs import fetch
+
+            return fetch(reference, cache_folder() / "gcs", progress)
+        if "://" in reference:
+            raise ModelNotFound(
+                f"{reference}: a model is a zoo name, a local path or a gs:// path; "
+                "download it first"
+            )
+        return _local(reference)
+    except OSError as error:
+        raise ZooError(
+            f"cannot use the model cache {cache_folder()}: {error}; "
+            f"{CACHE_VARIABLE} may name another folder"
+        ) from error
+
+
+def is_cached(model: ZooModel | str) -> bool:
+    """Whether an official model is on this machine, ready to use.
+
+    Args:
+        model: The model, or its name.
+
+    Returns:
+        True if :func:`locate` needs no network for it; False also if there is no such model.
+    """
+    known = find_model(model) if isinstance(model, str) else model
+    return known is not None and _entry(known).is_complete()
+
+
+def download_url(model: ZooModel) -> str:
+    """Where a model's archive is downloaded from.
+
+    Args:
+        model: The model.
+
+    Returns:
+        Its address on the official host, or on the mirror that ``BEAM_DEEPLAB_ZOO_URL`` names.
+    """
+    base = os.environ.get(ZOO_URL_VARIABLE) or OFFICIAL_BASE_URL
+    return f"{base.rstrip('/')}/{model.archive}"
+
+
+def _entry(model: ZooModel) -> CacheEntry:
+    return CacheEntry(cache_folder() / "zoo", model.name)
+
+
+def _official(model: ZooModel, progress: Progress) -> Path:
+    entry = _entry(model)
+    if not entry.is_complete():
+        with entry.lock():
+            if not entry.is_complete():
+                _download_and_unpack(model, entry, progress)
+    return entry.checked()
+
+
+def _download_and_unpack(model: ZooModel, entry: CacheEntry, progress: Progress) -> None:
+    url, partial = download_url(model), entry.partial_path
+    first_use = entry.archive_digest()
+    expected = model.sha256 or first_use
+    resumed = download(url, partial, title=model.name, progress=progress)
+    digest = file_digest(partial)
+    if resumed and expected not in {None, digest}:
+        # What lay there from before may be at fault: get all of it once more.
+        forget_partial(partial)
+        download(url, partial, title=model.name, progress=progress)
+        digest = file_digest(partial)
+    if expected not in {None, digest}:
+        forget_partial(partial)
+        raise DigestError(
+            f"{url} has SHA-256 {digest}, not {expected}, which is pinned for {model.name}"
+            if model.sha256
+            else f"{url} has SHA-256 {digest}, not {expected} as at first use; "
+            f"if you trust the new one, remove {entry.record_path}"
+        )
+    try:
+        _unpack_into(entry, partial, source=url, digest=digest)
+    except ArchiveError:
+        forget_partial(partial)
+        raise
+    forget_partial(partial)
+
+
+def _local(reference: str) -> Path:
+    try:
+        path = Path(reference).expanduser()
+        if path.is_dir() or (path.is_file() and not is_archive(path.name)):
+            return path
+        if path.name and path.with_name(f"{path.name}.index").is_file():
+            return path
+        archive = path.is_file()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise ModelNotFound(f"cannot look for {reference[:200]!r}: {error}") from error
+    if not archive:
+        raise _not_found(reference)
+    return _unpacked(path)
+
+
+def _unpacked(archive: Path) -> Path:
+    try:
+        digest = file_digest(archive)
+    except OSError as error:
+        raise ModelNotFound(f"cannot read {archive}: {error.strerror}") from error
+    entry = CacheEntry(cache_folder() / "archives", digest)
+    if not entry.is_complete():
+        with entry.lock():
+            if not entry.is_complete():
+                _unpack_into(entry, archive, source=str(archive.absolute()), digest=digest)
+    return entry.checked()
+
+
+def _unpack_into(entry: CacheEntry, archive: Path, *, source: str, digest: str) -> None:
+    with entry.workspace() as workspace:
+        folder = workspace / "unpacked"
+        folder.mkdir()
+        entry.install(unpack_archive(archive, folder), source=source, archive_digest=digest)
+
+
+def _not_found(reference: str) -> ModelNotFound:
+    closest = closest_names(reference)
+    if closest:
+        zoo = f"no official model (did you mean {' or '.join(closest)}?)"
+    else:
+        zoo = f"no official model (there are {len(OFFICIAL_MODELS)}: `beam-deeplab models`)"
+    return ModelNotFound(
+        f"{reference!r} is {zoo}, no local file or folder, and there is no {reference}.index "
+        "of a checkpoint"
+    )
