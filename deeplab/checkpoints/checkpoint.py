@@ -69,6 +69,7 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
             can carry code.
     """
     found = find_weights(path)
+    digest = found.digest()
     config: DeepLabConfig | None = None
     labels: tuple[str, ...] | None = None
     if found.format is Format.TF1:
@@ -82,11 +83,11 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
     else:
         from deeplab.checkpoints.own import open_own
 
-        shapes, read, config, labels = open_own(found.path)
+        shapes, read, config, labels = open_own(found.path, digest)
     return Checkpoint(
         path=found.path,
         shapes={name: shape for name, shape in shapes.items() if _belongs_to_network(name)},
-        digest=found.digest(),
+        digest=digest,
         read=read,
         config=config,
         labels=labels,

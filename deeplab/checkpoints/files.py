@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -50,12 +51,17 @@ class WeightFiles:
 
         The names are not part of it: a renamed checkpoint keeps its digest.
         """
-        content = hashlib.sha256()
-        for file in self.files:
-            with file.open("rb") as stream:
-                while chunk := stream.read(1 << 20):
-                    content.update(chunk)
-        return content.hexdigest()
+        return sha256_of(self.files)
+
+
+def sha256_of(files: Iterable[Path]) -> str:
+    """SHA-256, in hex, over the content of files, one after the other."""
+    content = hashlib.sha256()
+    for file in files:
+        with file.open("rb") as stream:
+            while chunk := stream.read(1 << 20):
+                content.update(chunk)
+    return content.hexdigest()
 
 
 def digest_of(path: str | Path) -> str:

@@ -22,8 +22,7 @@ from deeplab.checkpoints.files import (
     DESCRIPTION_NAME,
     WEIGHTS_NAME,
     CheckpointError,
-    digest_of,
-    find_weights,
+    sha256_of,
 )
 
 if TYPE_CHECKING:
@@ -65,17 +64,15 @@ def save_network(
     pending = folder / f".{WEIGHTS_NAME}"
     save_file(arrays, pending, metadata)
     pending.replace(folder / WEIGHTS_NAME)
-    written = folder / DESCRIPTION_NAME
-    written.touch()
-    digest = digest_of(folder)
+    digest = sha256_of([folder / WEIGHTS_NAME])
     pending = folder / f".{DESCRIPTION_NAME}"
     pending.write_text(json.dumps({**description, "digest": digest}, indent=2) + "\n", "utf-8")
-    pending.replace(written)
+    pending.replace(folder / DESCRIPTION_NAME)
     return digest
 
 
 def open_own(
-    path: Path,
+    path: Path, digest: str
 ) -> tuple[
     Mapping[str, tuple[int, ...]],
     Callable[[str], NDArray[np.float32]],
@@ -86,6 +83,7 @@ def open_own(
 
     Args:
         path: The ``weights.safetensors``.
+        digest: Of its content.
 
     Returns:
         The shapes by variable name, a function that reads one variable, the network's
@@ -94,9 +92,7 @@ def open_own(
     Raises:
         CheckpointError: The description is damaged, or not of these weights.
     """
-    folder = path.parent
-    description = _read_description(folder / DESCRIPTION_NAME)
-    digest = find_weights(folder).digest()
+    description = _read_description(path.parent / DESCRIPTION_NAME)
     if description["digest"] != digest:
         raise CheckpointError(
             f"{path} has the digest {digest}, but {DESCRIPTION_NAME} beside it says "
@@ -123,8 +119,8 @@ def open_own(
     try:
         config = DeepLabConfig.from_json(json.dumps(description["config"]))
     except ValueError as error:
-        raise CheckpointError(f"{folder / DESCRIPTION_NAME}: {error}") from error
-    return shapes, read, config, tuple(description["labels"])
+        raise CheckpointError(f"{DESCRIPTION_NAME} beside {path}: {error}") from error
+    return shapes, read, config, tuple(map(str, description["labels"]))
 
 
 def _read_description(path: Path) -> dict[str, Any]:

@@ -66,11 +66,8 @@ def _backbone(shapes: Shapes) -> str:
 
 def _depth_multiplier(shapes: Shapes) -> tuple[float, int | None]:
     """The multiplier whose channels are those of the checkpoint, the published ones first."""
-    channels = [_last_axis(shapes, "MobilenetV2/Conv/weights")]
-    while (name := f"MobilenetV2/expanded_conv_{len(channels) - 1}/project/weights") and (
-        name := name.replace("expanded_conv_0/", "expanded_conv/")
-    ) in shapes:
-        channels.append(_last_axis(shapes, name))
+    scopes = [f"{block.scope}/project" for block in mobilenet_v2_blocks().residuals]
+    channels = [_last_axis(shapes, f"MobilenetV2/{scope}/weights") for scope in ["Conv", *scopes]]
     for multiplier, divisor in _multipliers():
         blocks = mobilenet_v2_blocks(multiplier, divisor)
         if [blocks.stem, *(block.outputs for block in blocks.residuals)] == channels:
