@@ -113,9 +113,10 @@ def _fill(entry: CacheEntry, uri: str, blobs: Sequence[Any], progress: Progress)
         content.mkdir()
         with progress(uri, sum(blob.size or 0 for blob in blobs)) as received:
             before = 0
-            for blob in blobs:
+            for listed in blobs:
+                # The generation listed, so that a later one is not mixed in.
+                blob = listed.bucket.blob(listed.name, generation=listed.generation)
                 with (content / blob.name.rpartition("/")[2]).open("wb") as file:
-                    # The blob carries the generation listed: a later one is not mixed in.
                     blob.download_to_file(_Counted(file, received, before))
                     before += file.tell()
         digest = None
@@ -162,11 +163,17 @@ def _client() -> Any:
 def _one_line_errors(uri: str) -> Iterator[None]:
     import requests
     from google.api_core.exceptions import GoogleAPICallError, GoogleAPIError
-    from google.auth.exceptions import GoogleAuthError
+    from google.auth.exceptions import GoogleAuthError, InvalidOperation
     from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
 
     try:
         yield
+    except InvalidOperation as error:
+        # What a client without credentials makes of the status 401.
+        raise ModelNotFound(
+            f"cannot read {uri}: it needs credentials; run `gcloud auth application-default login` "
+            "or set GOOGLE_APPLICATION_CREDENTIALS"
+        ) from error
     except GoogleAPICallError as error:
         raise ModelNotFound(f"cannot read {uri}: {error.code} {error.message}") from error
     except (

@@ -130,6 +130,8 @@ def _download_and_unpack(model: ZooModel, entry: CacheEntry, progress: Progress)
 
 
 def _local(reference: str) -> Path:
+    if not reference:
+        raise ModelNotFound("no model is named")
     try:
         path = Path(reference).expanduser()
         if path.is_dir() or (path.is_file() and not is_archive(path.name)):
@@ -137,7 +139,9 @@ def _local(reference: str) -> Path:
         if path.name and path.with_name(f"{path.name}.index").is_file():
             return path
         archive = path.is_file()
-    except (OSError, RuntimeError, ValueError) as error:
+    except OSError as error:
+        raise ModelNotFound(f"cannot look for {reference[:200]!r}: {error.strerror}") from error
+    except (RuntimeError, ValueError) as error:
         raise ModelNotFound(f"cannot look for {reference[:200]!r}: {error}") from error
     if not archive:
         raise _not_found(reference)
