@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 from deeplab.checkpoints.files import CheckpointError
 
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+# The reader turns only some of its failures into TensorFlow's own errors.
+_READING_ERRORS = (tf.errors.OpError, IndexError, RuntimeError, ValueError)
 
 
 def open_tf1(
@@ -31,7 +33,7 @@ def open_tf1(
     try:
         reader = tf.train.load_checkpoint(str(prefix))
         shapes = reader.get_variable_to_shape_map()
-    except (tf.errors.OpError, RuntimeError, ValueError) as error:
+    except _READING_ERRORS as error:
         raise CheckpointError(f"{prefix}.index cannot be read: {_first_line(error)}") from error
     if _OBJECT_GRAPH in shapes:
         raise CheckpointError(
@@ -41,7 +43,7 @@ def open_tf1(
     def read(name: str) -> NDArray[np.float32]:
         try:
             return np.asarray(reader.get_tensor(name), np.float32)
-        except (tf.errors.OpError, RuntimeError, ValueError) as error:
+        except _READING_ERRORS as error:
             raise CheckpointError(
                 f"{name} of {prefix} cannot be read: {_first_line(error)}"
             ) from error
