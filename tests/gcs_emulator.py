@@ -2,8 +2,10 @@
 
 The proxy gives what the emulator lacks (generations on reads, ``ifGenerationMatch`` on writes,
 pages and offsets of listings), records every request, and breaks answers on demand. A module
-that wants it says ``pytest_plugins = ("gcs_emulator",)`` and takes the fixture ``gcs``; one whose
-pipelines use Beam's own ``gs://`` access takes ``gcs_service_account`` too.
+says ``pytest_plugins = ("tests.gcs_emulator",)`` and takes the fixture ``gcs``; one whose
+pipelines use Beam's own ``gs://`` access takes ``gcs_service_account``.
+
+PYTEST_DONT_REWRITE: test modules import names from here before pytest does.
 """
 
 from __future__ import annotations
@@ -86,6 +88,7 @@ class GcsServer:
     gates: dict[str, threading.Event] = field(default_factory=dict)
     _faults: dict[str, deque[Fault | int]] = field(default_factory=lambda: defaultdict(deque))
     _emulator: threading.RLock = field(default_factory=threading.RLock)
+    _arrival: threading.Condition = field(default_factory=threading.Condition)
 
     def reset(self) -> None:
         """Forgets requests, faults, gates and settings."""
@@ -101,6 +104,13 @@ class GcsServer:
         """
         self._faults[name].extend(faults)
 
+    def wait_for(self, count: int, kind: str) -> None:
+        """Returns once as many requests of a kind have come."""
+        with self._arrival:
+            assert self._arrival.wait_for(
+                lambda: sum(each.kind == kind for each in self.requests) >= count, timeout=30
+            )
+
     def forward(self, method: str, path: str, headers: dict[str, str], body: bytes) -> Answer:
         with self._emulator:
             connection = http.client.HTTPConnection("127.0.0.1", self.emulator_port, timeout=30)
@@ -111,7 +121,9 @@ class GcsServer:
 
     def answer(self, handler: _Handler, body: bytes) -> tuple[Answer, Fault | None]:
         request, bucket = _parse(handler.command, handler.path, body)
-        self.requests.append(request)
+        with self._arrival:
+            self.requests.append(request)
+            self._arrival.notify_all()
         if self.latency:
             time.sleep(self.latency)
         if gate := self.gates.get(request.name):

@@ -8,10 +8,11 @@ retries are those of Beam's client for the scheme; credentials come from the pip
 from __future__ import annotations
 
 import errno
+import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import BinaryIO, TypeVar
 
-from apache_beam.io.filesystem import CompressionTypes, FileMetadata
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata
 from apache_beam.io.filesystems import FileSystems
 
 from transforms.storage import ChangedError, StoredFile, scheme, unsupported
@@ -140,12 +141,23 @@ def _translated(uri: str, operation: Callable[[], T]) -> T:
     """Runs an operation; its errors become those that :mod:`transforms.storage` documents."""
     try:
         return operation()
-    except (FileNotFoundError, PermissionError) as error:
-        raise type(error)(error.errno, error.strerror or str(error), uri) from error
     except ValueError as error:
         # No file system for the scheme, or the library that it needs is not installed.
         message = f"Beam has no file system for {scheme(uri)}://; is its extra installed?"
         raise OSError(errno.EPROTONOSUPPORT, message, uri) from error
     except Exception as error:  # Beam lets the exceptions of each scheme's client through.
-        text = (str(error).strip() or type(error).__name__).splitlines()[0][:200]
+        cause = _cause(error)
+        for kind, number in ((FileNotFoundError, errno.ENOENT), (PermissionError, errno.EACCES)):
+            if isinstance(cause, kind):
+                raise kind(number, os.strerror(number), uri) from error
+        text = (str(cause).strip() or type(cause).__name__).splitlines()[0][:200]
         raise OSError(errno.EIO, text, uri) from error
+
+
+def _cause(error: Exception) -> Exception:
+    """What happened to the one file that an operation was about."""
+    if isinstance(error, BeamIOError) and error.exception_details:
+        inner = next(iter(error.exception_details.values()))
+        if isinstance(inner, Exception):
+            return _cause(inner)
+    return error

@@ -111,7 +111,7 @@ def client() -> Client:
     emulator = os.environ.get("STORAGE_EMULATOR_HOST")
     with shared.lock:
         if emulator not in shared.clients:
-            if time.monotonic() < shared.no_credentials_until:
+            if emulator is None and time.monotonic() < shared.no_credentials_until:
                 raise CredentialsError(errno.EACCES, _SIGN_IN)
             try:
                 shared.clients[emulator] = _new_client()

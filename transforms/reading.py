@@ -117,7 +117,12 @@ def read_images(
             if not queue:
                 return
             item = queue.popleft()
-            yield item.future.result() if isinstance(item, _UnderWay) else read_image(item)
+            if isinstance(item, ImageRef):
+                yield read_image(item)
+            else:
+                outcome = item.future.result()
+                largest = max(largest, item.bytes_read or 0)
+                yield outcome
     finally:
         for item in queue:
             if isinstance(item, _UnderWay):
