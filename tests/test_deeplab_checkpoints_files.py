@@ -17,6 +17,7 @@ def _touch(folder: Path, *names: str) -> None:
 
 def test_a_folder_with_one_tf1_checkpoint_needs_no_checkpoint_file(tmp_path: Path) -> None:
     _touch(tmp_path, "m.ckpt-3.index", "m.ckpt-3.data-00000-of-00001", "frozen.pb", "README")
+    _touch(tmp_path, "._m.ckpt-3.index")
     expected = find_weights(tmp_path / "m.ckpt-3")
     assert expected.format is Format.TF1
     assert expected.path == tmp_path / "m.ckpt-3"

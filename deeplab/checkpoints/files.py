@@ -109,7 +109,7 @@ def find_weights(path: str | Path) -> WeightFiles:
 
 
 def _in_folder(folder: Path) -> WeightFiles:
-    entries = sorted(folder.iterdir())
+    entries = sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
     indices = [entry for entry in entries if entry.suffix == ".index"]
     own = [entry for entry in entries if entry.name == WEIGHTS_NAME]
     graphs = [entry for entry in entries if entry.suffix == ".pb" and entry.name not in _CODE_NAMES]
