@@ -318,9 +318,13 @@ class Gcs:
 
     def put(self, name: str, data: bytes) -> str:
         """Writes an object behind the proxy's back; gives its generation."""
-        path = f"/upload/storage/v1/b/{self.bucket}/o?uploadType=media&name={quote(name, safe='')}"
-        headers = {"Content-Type": "application/octet-stream"}
-        answer = self.server.forward("POST", path, headers, data)
+        path = f"/upload/storage/v1/b/{self.bucket}/o?uploadType=multipart"
+        metadata = json.dumps({"name": name}).encode()
+        parts = [b"application/json\r\n\r\n" + metadata, b"image/jpeg\r\n\r\n" + data]
+        boundary = uuid.uuid4().hex.encode()
+        body = b"".join(b"--" + boundary + b"\r\nContent-Type: " + part + b"\r\n" for part in parts)
+        headers = {"Content-Type": f'multipart/related; boundary="{boundary.decode()}"'}
+        answer = self.server.forward("POST", path, headers, body + b"--" + boundary + b"--")
         assert answer.status == 200
         return str(json.loads(answer.body)["generation"])
 
@@ -346,11 +350,13 @@ def gcs_server() -> Iterator[GcsServer]:
 
 @pytest.fixture
 def gcs(gcs_server: GcsServer, monkeypatch: pytest.MonkeyPatch) -> Iterator[Gcs]:
-    """A fresh bucket that this process and the processes it starts reach as ``gs://``."""
+    """A fresh bucket, the only one, that this process and the processes it starts reach as ``gs://``."""
     monkeypatch.setenv("STORAGE_EMULATOR_HOST", gcs_server.endpoint)
     monkeypatch.setenv("BEAM_DEEPLAB_RETRY_FIRST_DELAY", "0.001")
     monkeypatch.setenv("BEAM_DEEPLAB_RETRY_SECONDS", "30")
     gcs_server.reset()
+    # The emulator rewrites its whole index at every put: what earlier tests left slows it down.
+    gcs_server.forward("GET", "/wipe", {}, b"")
     yield Gcs(gcs_server)
     gcs_server.reset()
 

@@ -424,11 +424,11 @@ def _translated(uri: str, operation: Callable[[], T]) -> T:
         raise OSError(errno.EIO, reason, uri) from error
     except api.NotFound as error:
         raise FileNotFoundError(errno.ENOENT, "no such object or bucket", uri) from error
-    except (api.Forbidden, api.Unauthorized) as error:
+    except api.Forbidden as error:
         raise PermissionError(errno.EACCES, _brief(error), uri) from error
     except api.PreconditionFailed as error:
         raise FileExistsError(errno.EEXIST, "is there already", uri) from error
-    except auth.GoogleAuthError as error:
+    except (auth.GoogleAuthError, api.Unauthorized) as error:
         message = f"Google Cloud sign-in failed: {_brief(error)}"
         raise CredentialsError(errno.EACCES, message, uri) from error
     except _LIBRARY_ERRORS as error:

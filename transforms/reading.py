@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Final
@@ -79,7 +79,7 @@ def read_images(
     *,
     window: int = WINDOW,
     ahead_bytes: int = AHEAD_BYTES,
-) -> Iterator[EncodedImage | Failure]:
+) -> Generator[EncodedImage | Failure]:
     """Reads many images, in order.
 
     ``gs://`` images are read ahead by the process's threads, at most ``window`` of them and at
