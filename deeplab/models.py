@@ -79,7 +79,9 @@ def inspect_model(reference: str) -> ModelSpec:
     checkpoint = open_checkpoint(path)
     config = checkpoint.config_at(output_stride=16)
     if checkpoint.labels is not None:
-        labels = LabelSet.from_dict(checkpoint.labels, name=path.name)
+        labels = LabelSet.from_dict(
+            checkpoint.labels, name=reference.rstrip("/").rpartition("/")[2]
+        )
     else:
         labels = official.labels if official else for_class_count(config.num_classes)
     return ModelSpec(

@@ -18,7 +18,7 @@ def print_models() -> None:
     for heading in ("name", "backbone", "dataset", "classes", "published mIoU", "size", "cached"):
         table.add_column(heading, overflow="fold")
     for model in OFFICIAL_MODELS.values():
-        backbone = model.backbone
+        backbone: str = model.backbone
         if model.depth_multiplier != 1:
             backbone += f" x {model.depth_multiplier:g}"
         scores = "\n".join(str(evaluation) for evaluation in model.evaluations)
@@ -42,5 +42,5 @@ def print_classes(labels: LabelSet) -> None:
     table.add_column("colour")
     for label, (name, color) in enumerate(zip(labels.names, labels.palette, strict=True)):
         swatch = Text("██", Style(color=Color.from_rgb(*color)))
-        table.add_row(str(label), name, swatch + Text(" #%02x%02x%02x" % color))
+        table.add_row(str(label), name, swatch + Text(" #{:02x}{:02x}{:02x}".format(*color)))
     Console().print(table)

@@ -7,7 +7,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-MAX_PIXELS = 250_000_000
+MAX_PIXELS = 1 << 28
 """Default of ``--max_pixels``."""
 
 BEAM_NOTE = """\

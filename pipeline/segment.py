@@ -14,8 +14,9 @@ import apache_beam as beam
 
 from deeplab.checkpoints import CheckpointError
 from deeplab.models import ModelSpec, inspect_model
-from deeplab.zoo import ModelNotFound
-from pipeline.beam_flags import check_reachable, pipeline_options, runs_here, worker_count
+from deeplab.quiet_tensorflow import import_tensorflow_quietly
+from deeplab.zoo import ZooError
+from pipeline.beam_flags import check_reachable, pipeline_options, worker_count
 from pipeline.job import build_job
 from pipeline.options import RunFailedError, SegmentOptions, UsageError
 from pipeline.summary import print_summary
@@ -51,12 +52,25 @@ def segment(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> int:
     """
     beam_options = pipeline_options(beam_arguments)
     check_reachable(beam_options, [*options.input, options.output])
+    _check_output(options.output)
     _check_inputs(options.input)
+    if not options.verbose:
+        _quieten()
     recipe = build_recipe(options)
     workers = worker_count(beam_options)
     run = describe_run(options, recipe, {"runner": str(beam_options.get_all_options()["runner"])})
+    pipeline = beam.Pipeline(options=beam_options)
+    build_job(
+        pipeline,
+        options.input,
+        options.output,
+        recipe,
+        run,
+        shard_size=options.shard_size,
+        workers=workers,
+    )
     _start(options.output, run)
-    _run_pipeline(options, beam_options, recipe, run, workers)
+    _wait_for(pipeline, verbose=options.verbose)
     manifest = read_manifest(options.output)
     if not options.quiet:
         print_summary(manifest, options.output)
@@ -67,7 +81,7 @@ def find_model_spec(reference: str) -> ModelSpec:
     """:func:`deeplab.models.inspect_model`, with its errors as usage errors."""
     try:
         return inspect_model(reference)
-    except (ModelNotFound, CheckpointError) as error:
+    except (ZooError, CheckpointError) as error:
         raise UsageError(f"--model: {error}") from error
 
 
@@ -131,42 +145,40 @@ def read_manifest(output: str) -> Manifest:
         raise RunFailedError(f"{output} is not committed: it has no {MANIFEST_FILE}") from error
 
 
+def _quieten() -> None:
+    """Keeps the libraries' logs from burying ours; ``--verbose`` shows them."""
+    logging.getLogger().setLevel(logging.CRITICAL)
+    for ours in ("deeplab", "transforms", "pipeline"):
+        logging.getLogger(ours).setLevel(logging.WARNING)
+    import_tensorflow_quietly()
+
+
 def _check_inputs(patterns: Sequence[str]) -> None:
     if all(next(iter(list_images(pattern)), None) is None for pattern in patterns):
         raise UsageError(f"--input {' '.join(patterns)}: no image matches")
 
 
-def _start(output: str, run: RunRecord) -> None:
+def _check_output(output: str) -> None:
     if storage.exists(storage.join(output, MANIFEST_FILE)):
         raise UsageError(f"{output} holds a committed run: give another --output")
+    if storage.exists(storage.join(output, RUN_FILE)):
+        raise UsageError(f"{output} holds a run that was not committed: give another --output")
+
+
+def _start(output: str, run: RunRecord) -> None:
     try:
         created = storage.create_if_absent(storage.join(output, RUN_FILE), run.to_json())
     except OSError as error:
         raise UsageError(f"--output {output} cannot be written: {error}") from error
     if not created:
-        raise UsageError(f"{output} holds a run that was not committed: give another --output")
+        raise UsageError(f"{output} holds another run that began just now: give another --output")
 
 
-def _run_pipeline(
-    options: SegmentOptions, beam_options: Any, recipe: Recipe, run: RunRecord, workers: int
-) -> None:
-    local = runs_here(beam_options)
-    if local and not options.verbose:
-        logging.getLogger("apache_beam").setLevel(logging.CRITICAL)
-    pipeline = beam.Pipeline(options=beam_options)
-    build_job(
-        pipeline,
-        options.input,
-        options.output,
-        recipe,
-        run,
-        shard_size=options.shard_size,
-        workers=workers,
-    )
+def _wait_for(pipeline: beam.Pipeline, *, verbose: bool) -> None:
     try:
         pipeline.run().wait_until_finish()
     except Exception as error:
-        if options.verbose:
+        if verbose:
             raise
         raise RunFailedError(_root_message(error)) from error
 

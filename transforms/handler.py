@@ -10,7 +10,7 @@ from apache_beam.ml.inference.base import ModelHandler
 
 from deeplab.engines import load_engine
 from deeplab.models import ModelSpec
-from transforms.decoding import MAX_PIXELS
+from transforms.decoding import DEFAULT_MAX_PIXELS
 from transforms.geometry import Canvas
 from transforms.inference import BatchInference, default_batch_size
 from transforms.records import DecodedImage, Failure, LogitsGrid
@@ -30,7 +30,7 @@ class Recipe:
     model: ModelSpec
     canvas: Canvas
     output_stride: int = 16
-    max_pixels: int = MAX_PIXELS
+    max_pixels: int = DEFAULT_MAX_PIXELS
 
 
 class DeepLabHandler(ModelHandler[DecodedImage | Failure, LogitsGrid | Failure, BatchInference]):

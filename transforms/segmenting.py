@@ -9,14 +9,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
 
 from deeplab.models import ModelSpec, inspect_model
-from transforms.decoding import MAX_PIXELS, decode_image
+from transforms.decoding import DEFAULT_MAX_PIXELS, decode_image
 from transforms.geometry import Canvas
 from transforms.handler import DeepLabHandler, Recipe
 from transforms.masks import segment_logits
@@ -41,14 +41,18 @@ ResultT = TypeVar("ResultT")
 
 
 def past_failures(
-    function: Callable[..., ResultT | Failure],
-) -> Callable[..., ResultT | Failure]:
-    """Makes a step that hands failures of earlier steps on untouched."""
+    function: Callable[..., ResultT | Failure], **options: Any
+) -> Callable[[Any], ResultT | Failure]:
+    """Makes a step that hands failures of earlier steps on untouched.
 
-    def step(row: Any, *args: Any, **kwargs: Any) -> ResultT | Failure:
-        return row if isinstance(row, Failure) else function(row, *args, **kwargs)
+    Args:
+        function: From one row of work to the next stage's row.
+        options: Its further arguments.
+    """
 
-    step.__name__ = function.__name__
+    def step(row: Any) -> ResultT | Failure:
+        return row if isinstance(row, Failure) else function(row, **options)
+
     return step
 
 
@@ -78,25 +82,20 @@ class SegmentEncoded(beam.PTransform):
         """Decodes, infers and masks."""
         recipe = self.recipe
         labels = recipe.model.labels
+        decode = past_failures(decode_image, canvas=recipe.canvas, max_pixels=recipe.max_pixels)
+        mask = past_failures(mask_image, class_names=labels.names, palette=labels.palette_bytes())
         return (
             images
-            | "Decode"
-            >> beam.Map(
-                past_failures(decode_image), canvas=recipe.canvas, max_pixels=recipe.max_pixels
-            )
+            | "Decode" >> beam.Map(decode)
             | "Infer" >> RunInference(DeepLabHandler(recipe))
-            | "Mask"
-            >> beam.Map(
-                past_failures(mask_image),
-                class_names=labels.names,
-                palette=labels.palette_bytes(),
-            )
+            | "Mask" >> beam.Map(mask)
         )
 
 
 def read_shard(shard: Shard) -> Iterator[EncodedImage | Failure]:
     """Reads a shard's images, in order, each with its place in the shard."""
-    yield from read_images(slots_of(shard))
+    for row, (_, slot) in zip(read_images(shard.refs), slots_of(shard), strict=True):
+        yield replace(row, slot=slot)
 
 
 @dataclass(eq=False)
@@ -156,7 +155,7 @@ class SegmentImages(beam.PTransform):
     model: str | ModelSpec
     canvas: tuple[int, int] | None = None
     output_stride: int = 16
-    max_pixels: int = MAX_PIXELS
+    max_pixels: int = DEFAULT_MAX_PIXELS
 
     def expand(self, images: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
         """Reads, segments, and parts masks from failures.
