@@ -1,65 +1,34 @@
-"""``gs://`` through one google-cloud-storage client a process.
+"""``gs://``: the operations of :mod:`transforms.storage`, and listing by prefix and by page.
 
-The operations are those of :mod:`transforms.storage`; listing by page is here too. Transient
-errors (408, 429, 5xx, connection reset, short body, checksum mismatch) are retried with
-exponential back-off by the client library's own ``DEFAULT_RETRY``; 404 and 403 are not.
-
-Environment:
-    BEAM_DEEPLAB_RETRY_SECONDS: How long one operation is retried; 120 by default.
-    BEAM_DEEPLAB_RETRY_FIRST_DELAY: Upper bound of the first pause in seconds; doubled each time,
-        up to 32 times; 1 by default.
-    STORAGE_EMULATOR_HOST: An emulator's address, spoken to without credentials.
+:mod:`transforms.cloud_client` says what is retried, and for how long.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import http
-import http.client
 import io
-import os
-import threading
-import time
 import uuid
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Final, TypeVar
+from typing import BinaryIO, Final
 
-import google.api_core.exceptions as api
-import google.auth.exceptions as auth
-import requests
-import urllib3.exceptions
-from google.api_core.retry import Retry
-from google.cloud.storage import Blob, Bucket, Client
-from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
-from google.cloud.storage.retry import DEFAULT_RETRY
-from requests.adapters import HTTPAdapter
+from google.cloud.storage import Blob, Bucket
+from google.cloud.storage.exceptions import DataCorruption
 
-from transforms.storage import ChangedError, CredentialsError, StoredFile
-
-T = TypeVar("T")
-
-THREADS: Final = 16
-"""Requests of a process that are in flight at once."""
-
-CONNECTIONS: Final = 32
-"""Connections that are kept open: those of :func:`threads` and of the callers' own."""
+from transforms.cloud_client import (
+    TIMEOUT,
+    client,
+    retried,
+    retry_policy,
+    split,
+    threads,
+    translated,
+)
+from transforms.storage import ChangedError, StoredFile
 
 PAGE_SIZE: Final = 1000
 """Objects in one answer to a listing, the most that the service gives."""
-
-_TIMEOUT: Final = (10, 60)
-"""Seconds to connect, and seconds without a byte, before an attempt counts as failed."""
-
-_SIGN_IN = (
-    "no Google Cloud credentials: run `gcloud auth application-default login`, or set "
-    "GOOGLE_APPLICATION_CREDENTIALS to a service account's key file"
-)
-
-_NO_CREDENTIALS_FOR: Final = 60.0
-"""Seconds for which a failed search for credentials (20 s and more) is not repeated."""
 
 _FOOTER_BYTES: Final = 64 * 1024
 """What is fetched at least; pyarrow looks for a Parquet footer in as many last bytes."""
@@ -78,79 +47,6 @@ class StoredObject:
     name: str
     size: int
     generation: str
-
-
-class _Process:
-    """What the threads of one process share. A forked child makes its own."""
-
-    def __init__(self) -> None:
-        self.pid = os.getpid()
-        self.lock = threading.Lock()
-        self.clients: dict[str | None, Client] = {}
-        self.executor: ThreadPoolExecutor | None = None
-        self.no_credentials_until = 0.0
-
-
-_process = _Process()
-
-
-def _shared() -> _Process:
-    global _process  # noqa: PLW0603 - a process has one set of connections
-    if _process.pid != os.getpid():
-        _process = _Process()
-    return _process
-
-
-def client() -> Client:
-    """This process's client, made at the first call.
-
-    Raises:
-        CredentialsError: Nobody is signed in.
-    """
-    shared = _shared()
-    emulator = os.environ.get("STORAGE_EMULATOR_HOST")
-    with shared.lock:
-        if emulator not in shared.clients:
-            if emulator is None and time.monotonic() < shared.no_credentials_until:
-                raise CredentialsError(errno.EACCES, _SIGN_IN)
-            try:
-                shared.clients[emulator] = _new_client()
-            except auth.DefaultCredentialsError as error:
-                shared.no_credentials_until = time.monotonic() + _NO_CREDENTIALS_FOR
-                raise CredentialsError(errno.EACCES, _SIGN_IN) from error
-        return shared.clients[emulator]
-
-
-def _new_client() -> Client:
-    # Or the library asks for the bucket's metadata too, for traces that nobody collects.
-    os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
-    # Objects are addressed without a project, and looking one up can fail. The library takes
-    # anonymous credentials by itself where an emulator's address is set.
-    new = Client(project=None)
-    for prefix in ("https://", "http://"):
-        new._http.mount(prefix, HTTPAdapter(pool_maxsize=CONNECTIONS))
-    return new
-
-
-def threads() -> ThreadPoolExecutor:
-    """This process's threads for requests; all bundles share them."""
-    shared = _shared()
-    with shared.lock:
-        if shared.executor is None:
-            shared.executor = ThreadPoolExecutor(THREADS, thread_name_prefix="gs")
-        return shared.executor
-
-
-def split(uri: str) -> tuple[str, str]:
-    """Bucket and object name (may be empty) of a ``gs://`` URI.
-
-    Raises:
-        OSError: No bucket is named.
-    """
-    bucket, _, name = uri[5:].partition("/")
-    if not bucket:
-        raise OSError(errno.EINVAL, "names no bucket", uri)
-    return bucket, name
 
 
 def read(uri: str) -> bytes:
@@ -182,13 +78,13 @@ def _download(uri: str, generation: int | None) -> tuple[bytes, str]:
         blob = bucket.blob(name, generation=generation)
         try:
             data = blob.download_as_bytes(
-                checksum="crc32c", single_shot_download=True, retry=None, timeout=_TIMEOUT
+                checksum="crc32c", single_shot_download=True, retry=None, timeout=TIMEOUT
             )
         except DataCorruption as error:
             raise ConnectionError("the bytes do not match their CRC32C") from error
         return data, "" if blob.generation is None else str(blob.generation)
 
-    return _retried(uri, attempt)
+    return retried(uri, attempt)
 
 
 def versions(uris: Sequence[str]) -> list[str]:
@@ -234,10 +130,10 @@ def _put(uri: str, data: bytes, *, only_if_absent: bool, writer: str | None = No
             checksum="crc32c",
             if_generation_match=0 if only_if_absent else None,
             retry=None,
-            timeout=_TIMEOUT,
+            timeout=TIMEOUT,
         )
 
-    _retried(uri, attempt)
+    retried(uri, attempt)
 
 
 def list_folder(folder: str) -> list[StoredFile]:
@@ -255,7 +151,7 @@ def delete(uri: str) -> None:
     """See :func:`transforms.storage.delete`."""
     bucket, name = _bucket_and_name(uri)
     with contextlib.suppress(FileNotFoundError):
-        _retried(uri, lambda: bucket.blob(name).delete(retry=None, timeout=_TIMEOUT))
+        retried(uri, lambda: bucket.blob(name).delete(retry=None, timeout=TIMEOUT))
 
 
 def exists(uri: str) -> bool:
@@ -299,11 +195,11 @@ def objects(bucket: str, prefix: str, *, recursive: bool = True) -> Iterator[Sto
         delimiter=None if recursive else "/",
         fields=f"items({_FIELDS}),nextPageToken",
         page_size=PAGE_SIZE,
-        retry=_retry(),
-        timeout=_TIMEOUT,
+        retry=retry_policy(),
+        timeout=TIMEOUT,
     )
     pages = listing.pages
-    while (page := _translated(uri, lambda: next(pages, None))) is not None:
+    while (page := translated(uri, lambda: next(pages, None))) is not None:
         yield from map(_stored_object, page)
 
 
@@ -329,10 +225,10 @@ def object_page(bucket: str, prefix: str, first: str, last: str) -> tuple[list[S
         end_offset=f"{last}\0",
         fields=f"items({_FIELDS}),nextPageToken",
         page_size=PAGE_SIZE,
-        retry=_retry(),
-        timeout=_TIMEOUT,
+        retry=retry_policy(),
+        timeout=TIMEOUT,
     )
-    page = _translated(f"gs://{bucket}/{prefix}", lambda: next(listing.pages, ()))
+    page = translated(f"gs://{bucket}/{prefix}", lambda: next(listing.pages, ()))
     return [_stored_object(blob) for blob in page], listing.next_page_token is None
 
 
@@ -380,13 +276,13 @@ class _RangeReader(io.RawIOBase):
                 checksum=None,
                 single_shot_download=True,
                 retry=None,
-                timeout=_TIMEOUT,
+                timeout=TIMEOUT,
             )
             if len(data) != end - start:
                 raise ConnectionError(f"{len(data)} bytes came instead of {end - start}")
             return bytes(data)
 
-        data = _retried(self._uri, attempt)
+        data = retried(self._uri, attempt)
         buffer[: len(data)] = data
         self._position = end
         return len(data)
@@ -401,62 +297,4 @@ def _bucket_and_name(uri: str) -> tuple[Bucket, str]:
 
 def _metadata(uri: str) -> Blob | None:
     bucket, name = _bucket_and_name(uri)
-    return _translated(uri, lambda: bucket.get_blob(name, retry=_retry(), timeout=_TIMEOUT))
-
-
-def _retry() -> Retry:
-    first = float(os.environ.get("BEAM_DEEPLAB_RETRY_FIRST_DELAY", "1"))
-    seconds = float(os.environ.get("BEAM_DEEPLAB_RETRY_SECONDS", "120"))
-    return DEFAULT_RETRY.with_delay(initial=first, maximum=32 * first).with_timeout(seconds)
-
-
-def _retried(uri: str, attempt: Callable[[], T]) -> T:
-    persistent: Callable[[], T] = _retry()(attempt)
-    return _translated(uri, persistent)
-
-
-def _translated(uri: str, operation: Callable[[], T]) -> T:
-    """Runs an operation; its errors become those that :mod:`transforms.storage` documents."""
-    try:
-        return operation()
-    except api.RetryError as error:
-        reason = f"{_brief(error.cause or error)} (tried again until the time for it was over)"
-        raise OSError(errno.EIO, reason, uri) from error
-    except api.NotFound as error:
-        raise FileNotFoundError(errno.ENOENT, "no such object or bucket", uri) from error
-    except api.Forbidden as error:
-        raise PermissionError(errno.EACCES, _brief(error), uri) from error
-    except api.PreconditionFailed as error:
-        raise FileExistsError(errno.EEXIST, "is there already", uri) from error
-    except (auth.GoogleAuthError, api.Unauthorized) as error:
-        message = f"Google Cloud sign-in failed: {_brief(error)}"
-        raise CredentialsError(errno.EACCES, message, uri) from error
-    except _LIBRARY_ERRORS as error:
-        raise OSError(errno.EIO, _brief(error), uri) from error
-
-
-_LIBRARY_ERRORS = (
-    api.GoogleAPIError,
-    InvalidResponse,
-    requests.RequestException,
-    urllib3.exceptions.HTTPError,
-    http.client.HTTPException,
-    OSError,
-)
-
-
-def _brief(error: BaseException) -> str:
-    """The first line of what the service or the library says, of bounded length."""
-    text = str(error).strip() or type(error).__name__
-    if isinstance(error, api.GoogleAPICallError) and error.code:
-        said = "" if error.response is None else _said_by_service(error.response)
-        text = f"{int(error.code)} {said or http.HTTPStatus(error.code).phrase}"
-    text = text.splitlines()[0]
-    return text if len(text) <= 200 else f"{text[:199]}…"
-
-
-def _said_by_service(response: requests.Response) -> str:
-    try:
-        return str(response.json()["error"]["message"]).strip()
-    except (ValueError, LookupError, TypeError):
-        return response.text.strip()
+    return translated(uri, lambda: bucket.get_blob(name, retry=retry_policy(), timeout=TIMEOUT))

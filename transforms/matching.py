@@ -73,9 +73,9 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
 
 
 def _match_in_cloud(glob: Glob) -> Iterator[ImageRef]:
-    from transforms import cloud_storage
+    from transforms import cloud_client, cloud_storage
 
-    bucket, name = cloud_storage.split(glob.folder)
+    bucket, name = cloud_client.split(glob.folder)
     folder = f"{name}/" if name else ""
     for found in cloud_storage.objects(bucket, folder + glob.prefix, recursive=not glob.is_flat):
         # A name that ends in a slash is how consoles show an empty folder.

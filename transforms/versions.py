@@ -57,7 +57,7 @@ def _batches(uris: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _generations(uris: Sequence[str]) -> dict[str, str]:
-    from transforms import cloud_storage
+    from transforms import cloud_client
 
     by_folder: dict[str, list[str]] = {}
     generations: dict[str, str] = {}
@@ -67,7 +67,7 @@ def _generations(uris: Sequence[str]) -> dict[str, str]:
             by_folder.setdefault(uri[: uri.rindex("/") + 1], []).append(uri)
         else:
             generations[uri] = ""
-    for listed in cloud_storage.threads().map(_list_folder, by_folder, by_folder.values()):
+    for listed in cloud_client.threads().map(_list_folder, by_folder, by_folder.values()):
         generations |= listed
     single = [uri for uri in uris if uri not in generations]
     return generations | dict(zip(single, storage.versions(single), strict=True))
@@ -75,12 +75,12 @@ def _generations(uris: Sequence[str]) -> dict[str, str]:
 
 def _list_folder(folder: str, uris: Sequence[str]) -> dict[str, str]:
     """The generations that listing gives for little enough; the others are left out."""
-    from transforms import cloud_storage
+    from transforms import cloud_client, cloud_storage
 
-    bucket, prefix = cloud_storage.split(folder)
+    bucket, prefix = cloud_client.split(folder)
     generations: dict[str, str] = {}
     # Listings are in the order of UTF-8 bytes, which is that of code points.
-    wanted = sorted(cloud_storage.split(uri)[1] for uri in uris)
+    wanted = sorted(cloud_client.split(uri)[1] for uri in uris)
     while len(wanted) >= LINES_WORTH_A_PAGE:
         try:
             page, complete = cloud_storage.object_page(bucket, prefix, wanted[0], wanted[-1])
