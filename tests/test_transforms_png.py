@@ -82,10 +82,20 @@ def test_any_memory_layout_is_encoded(labels: NDArray[np.uint8]) -> None:
         np.testing.assert_array_equal(np.asarray(image), labels)
 
 
-def test_a_mask_is_far_smaller_than_its_pixels() -> None:
+def test_a_large_mask_is_far_smaller_than_its_pixels_and_reads_back() -> None:
     y, x = np.mgrid[:1500, :2000]
     labels = ((x - 900) ** 2 + (y - 700) ** 2 < 400**2).astype(np.uint8) * 15
-    assert len(encode_label_map(labels, PALETTE)) < labels.size / 250
+    data = encode_label_map(labels, PALETTE)
+    assert len(data) < labels.size / 250
+    with Image.open(io.BytesIO(data)) as image:
+        np.testing.assert_array_equal(np.asarray(image), labels)
+
+
+@pytest.mark.parametrize("shape", [(3, 300_000), (300_000, 3), (1, 1)])
+def test_any_shape_reads_back(shape: tuple[int, int]) -> None:
+    labels = np.random.default_rng(1).integers(0, 3, shape, dtype=np.uint8)
+    with Image.open(io.BytesIO(encode_label_map(labels, PALETTE))) as image:
+        np.testing.assert_array_equal(np.asarray(image), labels)
 
 
 @pytest.mark.parametrize(
