@@ -54,7 +54,7 @@ def test_uris(mobilenet_checkpoint: Path, voc_photos: list[Path], tmp_path: Path
     _run(
         mobilenet_checkpoint,
         [str(voc_photos[0]), missing],
-        _segments((str(voc_photos[0]), 500, 375)),
+        _segments((str(voc_photos[0]), 500, 294)),
         _fails(missing="NOT_FOUND"),
     )
 
@@ -67,7 +67,7 @@ def test_image_refs(mobilenet_checkpoint: Path, voc_photos: list[Path]) -> None:
     _run(
         mobilenet_checkpoint,
         [known, changed],
-        _segments((str(photo), 500, 375)),
+        _segments((str(photo), 500, 294)),
         _fails(**{voc_photos[1].stem: "CHANGED"}),
     )
 
@@ -76,7 +76,7 @@ def test_keyed_bytes(mobilenet_checkpoint: Path, voc_photos: list[Path]) -> None
     _run(
         mobilenet_checkpoint,
         [("one", voc_photos[0].read_bytes()), ("none", b""), ("text", b"plain text")],
-        _segments(("one", 500, 375)),
+        _segments(("one", 500, 294)),
         _fails(none="EMPTY", text="UNSUPPORTED_FORMAT"),
     )
 
