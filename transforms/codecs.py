@@ -167,10 +167,10 @@ def _decode_gif(data: bytes, header: Header) -> NDArray[np.uint8]:
 
 def _on_white(frame: NDArray[np.uint8], header: Header, top: int, left: int) -> NDArray[np.uint8]:
     height, width = frame.shape[:2]
-    if (height, width) == (header.height, header.width):
-        return frame
     if top + height > header.height or left + width > header.width:
         raise corrupt(header.format, "its first frame reaches beyond its canvas")
+    if (height, width) == (header.height, header.width):
+        return frame
     pixels = np.full((header.height, header.width, 3), 255, np.uint8)
     pixels[top : top + height, left : left + width] = frame
     return pixels

@@ -47,7 +47,8 @@ def rgb_over_white(
     rows = max(1, _BAND_PIXELS // image.width)
     for top in range(0, image.height, rows):
         bottom = min(top + rows, image.height)
-        band = image.crop((0, top, image.width, bottom))
+        is_whole = rows >= image.height
+        band = image if is_whole else image.crop((0, top, image.width, bottom))
         if image.mode.startswith("I;16"):
             rgb[top:bottom] = _high_byte(band, bits, inverted)[..., None]
         elif image.has_transparency_data:

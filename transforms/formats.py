@@ -25,8 +25,8 @@ from transforms.containers import (
 from transforms.records import FailureCode
 
 DEFAULT_MAX_PIXELS = 250_000_000
-"""Pixels that a header may claim: cameras of 200 megapixels pass, and what is decoded at full size
-stays within 2.5 GB (10 bytes a pixel at worst)."""
+"""Pixels that a header may claim: those of cameras with 200 megapixels pass, and the 3 to 8 bytes a
+pixel that formats without reduced scales need stay within 2 GB."""
 
 MAX_SIDE = 1 << 20
 """Rows or columns that a header may claim; codecs and resampling need memory by the side, too."""

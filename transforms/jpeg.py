@@ -28,12 +28,13 @@ _REDUCED_EIGHTHS = (1, 2, 4)
 # Of smaller pictures, two scales can have the same size.
 _SMALLEST_REDUCED_SIDE = 16
 _MOST_SCANS = 500
-_HARMLESS_WARNINGS = (
+# What libjpeg-turbo's TurboJPEG interface refuses, or simplejpeg takes for damage, in whole files.
+_LEFT_TO_PILLOW = (
+    "subsampling level",
     "Invalid SOS parameters for sequential JPEG",
     "Unknown Adobe color transform code",
-    "Warning: unknown JFIF revision number",
+    "unknown JFIF revision number",
 )
-_UNKNOWN_SUBSAMPLING = "subsampling level"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,23 +72,31 @@ def decode_jpeg(data: bytes, header: Header, least_height: int, least_width: int
     """
     _refuse_many_scans(data)
     try:
-        height, width, colourspace, _ = simplejpeg.decode_jpeg_header(data, strict=False)
+        return _decode_scaled(data, header, least_height, least_width)
     except ValueError as error:
-        if _UNKNOWN_SUBSAMPLING in str(error):
-            pixels = rgb_over_white(load_picture(JpegImageFile(BytesIO(data)), header))
-            return ScaledPicture(pixels, header.height, header.width)
-        raise
+        if not any(reason in str(error) for reason in _LEFT_TO_PILLOW):
+            raise
+    pixels = rgb_over_white(load_picture(JpegImageFile(BytesIO(data)), header))
+    return ScaledPicture(pixels, header.height, header.width)
+
+
+def _decode_scaled(
+    data: bytes, header: Header, least_height: int, least_width: int
+) -> ScaledPicture:
+    height, width, colourspace, _ = simplejpeg.decode_jpeg_header(data, strict=False)
     check_size(header, height, width)
     eighths = _dct_eighths(header, least_height, least_width)
-    scaled = _ceil_eighths(height, eighths), _ceil_eighths(width, eighths)
+    scaled_height, scaled_width = _ceil_eighths(height, eighths), _ceil_eighths(width, eighths)
     is_cmyk = colourspace in ("CMYK", "YCCK")
-    pixels = _decode_pixels(data, "CMYK" if is_cmyk else "RGB", *scaled)
-    if pixels.shape[:2] != scaled:
-        raise ValueError(f"decoded to {pixels.shape[:2]} instead of {scaled}")
+    pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+        data, "CMYK" if is_cmyk else "RGB", min_height=scaled_height, min_width=scaled_width
+    )
+    if pixels.shape[:2] != (scaled_height, scaled_width):
+        raise ValueError(f"decoded to {pixels.shape[:2]}, not {(scaled_height, scaled_width)}")
     if is_cmyk:
         # Stored inverted, as Adobe does and Pillow assumes.
         np.invert(pixels, out=pixels)
-        pixels = rgb_over_white(Image.frombuffer("CMYK", pixels.shape[1::-1], pixels))
+        pixels = rgb_over_white(Image.frombuffer("CMYK", (scaled_width, scaled_height), pixels))
     return ScaledPicture(pixels, height * eighths / 8, width * eighths / 8)
 
 
@@ -114,18 +123,3 @@ def _dct_eighths(header: Header, least_height: int, least_width: int) -> int:
 
 def _ceil_eighths(side: int, eighths: int) -> int:
     return -(-side * eighths // 8)
-
-
-def _decode_pixels(data: bytes, colourspace: str, height: int, width: int) -> NDArray[np.uint8]:
-    strict = True
-    while True:
-        try:
-            pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
-                data, colourspace, min_height=height, min_width=width, strict=strict
-            )
-        except ValueError as error:
-            if not strict or not str(error).startswith(_HARMLESS_WARNINGS):
-                raise
-            strict = False
-        else:
-            return pixels
