@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -16,6 +17,7 @@ from pipeline.options import (
 
 FAILED = 1
 USAGE = 2
+INTERRUPTED = 130
 
 
 def build_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
@@ -89,5 +91,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"beam-deeplab: {error}", file=sys.stderr)
         return FAILED
     except KeyboardInterrupt:
-        print("beam-deeplab: interrupted", file=sys.stderr)
-        return 130
+        print(
+            "beam-deeplab: interrupted; the same command with --resume continues", file=sys.stderr
+        )
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # Workers that are threads of this process would go on, and keep it alive.
+        os._exit(INTERRUPTED)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import re
 from dataclasses import dataclass
-from pathlib import Path
+
+from transforms.listing import absolute_pattern
 
 MAX_PIXELS = 1 << 28
 """Default of ``--max_pixels``."""
@@ -38,6 +39,10 @@ class SegmentOptions:
         output_stride: Of the backbone, 8 or 16.
         shard_size: Images that are written together; None for what suits the run.
         max_pixels: Pictures that claim more are refused before they are decoded.
+        resume: Continue the run in the output: what is new, changed, failed or unfinished.
+        overwrite: Remove the run in the output first.
+        dry_run: Look, measure and estimate; write nothing.
+        max_failure_fraction: Above this share of failures the run counts as failed.
         quiet: No progress and no summary.
         verbose: The libraries' logs, tracebacks included.
     """
@@ -49,6 +54,10 @@ class SegmentOptions:
     output_stride: int = 16
     shard_size: int | None = None
     max_pixels: int = MAX_PIXELS
+    resume: bool = False
+    overwrite: bool = False
+    dry_run: bool = False
+    max_failure_fraction: float = 0.01
     quiet: bool = False
     verbose: bool = False
 
@@ -60,13 +69,17 @@ class SegmentOptions:
             UsageError: ``--canvas`` is neither ``official`` nor two sizes.
         """
         return cls(
-            input=tuple(absolute(pattern) for pattern in arguments.input),
-            output=absolute(arguments.output),
+            input=tuple(absolute_pattern(pattern) for pattern in arguments.input),
+            output=absolute_pattern(arguments.output),
             model=arguments.model,
             canvas=_canvas(arguments.canvas),
             output_stride=arguments.output_stride,
             shard_size=arguments.shard_size,
             max_pixels=arguments.max_pixels,
+            resume=arguments.resume,
+            overwrite=arguments.overwrite,
+            dry_run=arguments.dry_run,
+            max_failure_fraction=arguments.max_failure_fraction,
             quiet=arguments.quiet,
             verbose=arguments.verbose,
         )
@@ -75,11 +88,6 @@ class SegmentOptions:
 def is_local(uri: str) -> bool:
     """Whether a path names this machine's file system: it has no ``scheme://``."""
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", uri) is None
-
-
-def absolute(uri: str) -> str:
-    """A local path or glob made absolute, since workers may start elsewhere."""
-    return str(Path(uri).expanduser().absolute()) if is_local(uri) else uri
 
 
 def add_segment_flags(parser: argparse.ArgumentParser) -> None:
@@ -136,6 +144,31 @@ def add_segment_flags(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="images that are written together (default: at most 64, fewer for small runs)",
     )
+    again = run.add_mutually_exclusive_group()
+    again.add_argument(
+        "--resume",
+        action="store_true",
+        help="continue the run in --output: only images that are new, changed, failed or "
+        "unfinished are worked on",
+    )
+    again.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="remove the run in --output (its own files only) and start anew",
+    )
+    run.add_argument(
+        "--dry_run",
+        action="store_true",
+        help="count the inputs, try the model on a few, estimate time and memory; write nothing",
+    )
+    run.add_argument(
+        "--max_failure_fraction",
+        type=_fraction,
+        default=0.01,
+        metavar="F",
+        help="exit with 1 if more than this share of the images failed; what succeeded is "
+        "committed either way (default %(default)s)",
+    )
     run.add_argument("--quiet", action="store_true", help="no progress and no summary")
     run.add_argument(
         "--verbose", action="store_true", help="show the libraries' logs, tracebacks included"
@@ -145,6 +178,13 @@ def add_segment_flags(parser: argparse.ArgumentParser) -> None:
 def _positive(text: str) -> int:
     value = int(text)
     if value < 1:
+        raise ValueError(text)
+    return value
+
+
+def _fraction(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
         raise ValueError(text)
     return value
 

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import Any
 
 import apache_beam as beam
+from apache_beam.options.pipeline_options import StandardOptions
 
 from deeplab.checkpoints import CheckpointError
 from deeplab.models import ModelSpec, inspect_model
@@ -18,19 +19,18 @@ from deeplab.quiet_tensorflow import import_tensorflow_quietly
 from deeplab.zoo import ZooError
 from pipeline.beam_flags import check_reachable, pipeline_options, worker_count
 from pipeline.job import build_job
+from pipeline.dry_run import dry_run
 from pipeline.options import RunFailedError, SegmentOptions, UsageError
+from pipeline.progress import watch
+from pipeline.runs import check_output, read_manifest, start_run
 from pipeline.summary import print_summary
 from transforms import storage
 from transforms.geometry import Canvas
 from transforms.handler import Recipe
 from transforms.listing import list_images
-from transforms.manifest import (
-    MANIFEST_FILE,
-    RUN_FILE,
-    Manifest,
-    RunRecord,
-    fingerprint_of,
-)
+from transforms.image_lists import ImageListError
+from transforms.manifest import Manifest, RunRecord, fingerprint_of
+from transforms.schemas import FAILURES
 
 _VERSIONED = ("beam-deeplab", "apache-beam", "tensorflow", "keras", "numpy", "pillow")
 """Packages that decide results, or that a reader of an output may have to know."""
@@ -48,17 +48,24 @@ def segment(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> int:
 
     Raises:
         UsageError: Something asked for cannot be had.
-        RunFailedError: The job ended without a commit.
+        RunFailedError: The job ended without a commit, or with too many failures.
     """
     beam_options = pipeline_options(beam_arguments)
     check_reachable(beam_options, [*options.input, options.output])
-    _check_output(options.output)
+    check_output(options.output, resume=options.resume, overwrite=options.overwrite)
     _check_inputs(options.input)
     if not options.verbose:
         _quieten()
     recipe = build_recipe(options)
     workers = worker_count(beam_options)
-    run = describe_run(options, recipe, {"runner": str(beam_options.get_all_options()["runner"])})
+    if options.dry_run:
+        dry_run(options, recipe, workers=workers)
+        return 0
+    run = describe_run(options, recipe, str(beam_options.view_as(StandardOptions).runner))
+    try:
+        run = start_run(options.output, run, resume=options.resume, overwrite=options.overwrite)
+    except OSError as error:
+        raise UsageError(f"--output: {storage.describe(error)}") from error
     pipeline = beam.Pipeline(options=beam_options)
     build_job(
         pipeline,
@@ -66,14 +73,16 @@ def segment(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> int:
         options.output,
         recipe,
         run,
+        resume=options.resume,
         shard_size=options.shard_size,
         workers=workers,
     )
-    _start(options.output, run)
-    _wait_for(pipeline, verbose=options.verbose)
+    with watch(options.output, quiet=options.quiet):
+        _wait_for(pipeline, verbose=options.verbose)
     manifest = read_manifest(options.output)
     if not options.quiet:
         print_summary(manifest, options.output)
+    _check_failures(manifest, options)
     return 0
 
 
@@ -100,7 +109,7 @@ def build_recipe(options: SegmentOptions) -> Recipe:
     return Recipe(model, canvas, options.output_stride, options.max_pixels)
 
 
-def describe_run(options: SegmentOptions, recipe: Recipe, settings: dict[str, Any]) -> RunRecord:
+def describe_run(options: SegmentOptions, recipe: Recipe, runner: str) -> RunRecord:
     """What ``run.json`` says of a run that starts now."""
     model = recipe.model
     results = {
@@ -116,7 +125,11 @@ def describe_run(options: SegmentOptions, recipe: Recipe, settings: dict[str, An
         run_id=uuid.uuid4().hex,
         fingerprint=fingerprint_of(results),
         options=results,
-        settings={"input": list(options.input), "shard_size": options.shard_size, **settings},
+        settings={
+            "input": list(options.input),
+            "shard_size": options.shard_size,
+            "runner": runner,
+        },
         model=describe_model(model),
         versions={name: version(name) for name in _VERSIONED},
         started=datetime.now(UTC).isoformat(timespec="milliseconds"),
@@ -133,18 +146,6 @@ def describe_model(model: ModelSpec) -> dict[str, Any]:
     }
 
 
-def read_manifest(output: str) -> Manifest:
-    """The manifest of a committed output.
-
-    Raises:
-        RunFailedError: There is none.
-    """
-    try:
-        return Manifest.from_json(storage.read(storage.join(output, MANIFEST_FILE)))
-    except FileNotFoundError as error:
-        raise RunFailedError(f"{output} is not committed: it has no {MANIFEST_FILE}") from error
-
-
 def _quieten() -> None:
     """Keeps the libraries' logs from burying ours; ``--verbose`` shows them."""
     logging.getLogger().setLevel(logging.CRITICAL)
@@ -154,24 +155,25 @@ def _quieten() -> None:
 
 
 def _check_inputs(patterns: Sequence[str]) -> None:
-    if all(next(iter(list_images(pattern)), None) is None for pattern in patterns):
-        raise UsageError(f"--input {' '.join(patterns)}: no image matches")
-
-
-def _check_output(output: str) -> None:
-    if storage.exists(storage.join(output, MANIFEST_FILE)):
-        raise UsageError(f"{output} holds a committed run: give another --output")
-    if storage.exists(storage.join(output, RUN_FILE)):
-        raise UsageError(f"{output} holds a run that was not committed: give another --output")
-
-
-def _start(output: str, run: RunRecord) -> None:
     try:
-        created = storage.create_if_absent(storage.join(output, RUN_FILE), run.to_json())
+        if any(next(iter(list_images(pattern)), None) is not None for pattern in patterns):
+            return
     except OSError as error:
-        raise UsageError(f"--output {output} cannot be written: {error}") from error
-    if not created:
-        raise UsageError(f"{output} holds another run that began just now: give another --output")
+        raise UsageError(f"--input: {storage.describe(error)}") from error
+    except ImageListError as error:
+        raise UsageError(f"--input: {error}") from error
+    raise UsageError(f"--input {' '.join(patterns)}: no image matches")
+
+
+def _check_failures(manifest: Manifest, options: SegmentOptions) -> None:
+    failures = manifest.counts["total_failures"]
+    images = failures + manifest.counts["total_masks"]
+    if failures > options.max_failure_fraction * images:
+        raise RunFailedError(
+            f"{failures} of {images} images failed, more than --max_failure_fraction="
+            f"{options.max_failure_fraction:g} allows; the masks are committed, the reasons are "
+            f"in {storage.join(options.output, FAILURES)}, and --resume tries those images again"
+        )
 
 
 def _wait_for(pipeline: beam.Pipeline, *, verbose: bool) -> None:
@@ -180,11 +182,16 @@ def _wait_for(pipeline: beam.Pipeline, *, verbose: bool) -> None:
     except Exception as error:
         if verbose:
             raise
-        raise RunFailedError(_root_message(error)) from error
+        raise RunFailedError(
+            f"{_root_message(error)} (nothing finished is lost: --resume continues; "
+            "--verbose shows more)"
+        ) from error
 
 
 def _root_message(error: BaseException) -> str:
-    """The last line of what a worker raised: Beam wraps whole tracebacks into its message."""
+    """What a worker raised, in one line: Beam wraps whole tracebacks into its messages."""
+    if isinstance(error, OSError) and error.filename:
+        return storage.describe(error)
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     errors = [line for line in lines if "Error" in line and not line.startswith("File ")]
     return (errors or lines or [type(error).__name__])[-1]

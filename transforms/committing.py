@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import apache_beam as beam
 
-from transforms import storage
+from transforms import attempts, storage
 from transforms.inventory import Inventory, take_inventory
 from transforms.manifest import MANIFEST_FILE, Manifest, PartEntry, RunRecord
 from transforms.records import Part
@@ -130,6 +130,7 @@ def commit_run(
         seconds=round((committed - datetime.fromisoformat(run.started)).total_seconds(), 3),
     )
     storage.write_atomically(storage.join(output, MANIFEST_FILE), manifest.to_json())
+    attempts.clear(output)
     return manifest
 
 

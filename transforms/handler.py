@@ -13,7 +13,7 @@ from deeplab.models import ModelSpec
 from transforms.decoding import DEFAULT_MAX_PIXELS
 from transforms.geometry import Canvas
 from transforms.inference import BatchInference, default_batch_size
-from transforms.records import DecodedImage, Failure, LogitsGrid
+from transforms.records import BatchBarrier, DecodedImage, Failure, LogitsGrid
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,18 @@ class Recipe:
     max_pixels: int = DEFAULT_MAX_PIXELS
 
 
-class DeepLabHandler(ModelHandler[DecodedImage | Failure, LogitsGrid | Failure, BatchInference]):
+Row = DecodedImage | Failure | BatchBarrier
+Answer = LogitsGrid | Failure | BatchBarrier
+
+
+def _batch_weight(row: Row, batch_size: int) -> int:
+    """A barrier fills a batch, and a failure takes no room in it."""
+    if isinstance(row, BatchBarrier):
+        return batch_size
+    return int(isinstance(row, DecodedImage))
+
+
+class DeepLabHandler(ModelHandler[Row, Answer, BatchInference]):
     """Runs DeepLab inside Beam's ``RunInference``; failures pass through in place.
 
     Unlike the stock handlers it loses no batch to one bad image
@@ -46,7 +57,11 @@ class DeepLabHandler(ModelHandler[DecodedImage | Failure, LogitsGrid | Failure, 
 
     def __init__(self, recipe: Recipe, batch_size: int | None = None) -> None:
         size = batch_size or default_batch_size(recipe.canvas)
-        super().__init__(min_batch_size=size, max_batch_size=size)
+        super().__init__(
+            min_batch_size=size,
+            max_batch_size=size,
+            element_size_fn=lambda row: _batch_weight(row, size),
+        )
         self._recipe = recipe
 
     def load_model(self) -> BatchInference:
@@ -59,15 +74,15 @@ class DeepLabHandler(ModelHandler[DecodedImage | Failure, LogitsGrid | Failure, 
 
     def run_inference(
         self,
-        batch: Sequence[DecodedImage | Failure],
+        batch: Sequence[Row],
         model: BatchInference,
         inference_args: Mapping[str, Any] | None = None,
-    ) -> Iterable[LogitsGrid | Failure]:
+    ) -> Iterable[Answer]:
         """One row for each row of the batch, in order."""
         del inference_args  # the network takes none
         return model(batch)
 
-    def get_num_bytes(self, batch: Sequence[DecodedImage | Failure]) -> int:
+    def get_num_bytes(self, batch: Sequence[Row]) -> int:
         """Bytes of pixels; the stock method would pickle the batch to learn its size."""
         return sum(row.pixels.nbytes for row in batch if isinstance(row, DecodedImage))
 

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from transforms.geometry import Canvas
-from transforms.records import DecodedImage, Failure, FailureCode, LogitsGrid, Stage
+from transforms.records import BatchBarrier, DecodedImage, Failure, FailureCode, LogitsGrid, Stage
 
 if TYPE_CHECKING:
     from deeplab.engines import Engine
@@ -92,15 +92,17 @@ class BatchInference:
         """The largest batch tried after running out of memory; None before that."""
         return self._limit
 
-    def __call__(self, rows: Sequence[DecodedImage | Failure]) -> list[LogitsGrid | Failure]:
-        """Infers the pictures among the rows; failures of earlier steps pass in place.
+    def __call__(
+        self, rows: Sequence[DecodedImage | Failure | BatchBarrier]
+    ) -> list[LogitsGrid | Failure | BatchBarrier]:
+        """Infers the pictures among the rows; failures and barriers pass in place.
 
         A batch that raises is split until the guilty picture is alone, and that one alone
         becomes ``INFERENCE_ERROR``. Out of memory halves the batch from then on. Logits that
         are not finite become ``NON_FINITE`` for their picture.
 
         Args:
-            rows: Decoded pictures and failures in any mixture.
+            rows: Decoded pictures, failures and barriers in any mixture.
 
         Returns:
             One row for each, in the same order.

@@ -190,6 +190,15 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class BatchBarrier:
+    """Makes the pictures before it leave their batch, so that they are finished before it is.
+
+    It follows each image of a shard that is run one image at a time; steps hand it on, and the
+    writer drops it.
+    """
+
+
+@dataclass(frozen=True, slots=True)
 class Shard:
     """The images that are read, inferred and written together; the unit of retry.
 

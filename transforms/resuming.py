@@ -9,17 +9,17 @@ over the output ever shows an image twice.
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from transforms import storage
-from transforms.inventory import Inventory, StandingPart
+from transforms import attempts, storage
+from transforms.inventory import Inventory, StandingPart, take_inventory
 from transforms.parts import parquet_bytes
-from transforms.records import ImageRef
+from transforms.records import FailureCode, ImageRef
 from transforms.schemas import (
     CLASS_AREAS,
     DATASETS,
@@ -28,6 +28,7 @@ from transforms.schemas import (
     ShardCounts,
     with_counts,
 )
+from transforms.sharding import Plan, PlanSummary, newest_versions, plan_shards
 
 
 @dataclass(frozen=True)
@@ -40,6 +41,7 @@ class Salvage:
         whole: Shards that stay, at least in part.
         removals: URIs whose rows leave, by shard; of a shard in ``whole`` others stay.
         broken: Shards whose parts do not add up, and which go altogether.
+        suspects: URIs of the inputs that killed a process; they are tried again.
     """
 
     finished: frozenset[ImageRef] = field(repr=False)
@@ -47,6 +49,7 @@ class Salvage:
     whole: tuple[str, ...]
     removals: Mapping[str, frozenset[str]]
     broken: tuple[str, ...]
+    suspects: frozenset[str] = frozenset()
 
 
 def plan_salvage(inventory: Inventory, refs: Iterable[ImageRef]) -> Salvage:
@@ -90,7 +93,21 @@ def plan_salvage(inventory: Inventory, refs: Iterable[ImageRef]) -> Salvage:
         whole=tuple(whole),
         removals=removals,
         broken=tuple(broken),
+        suspects=frozenset(
+            ref.uri
+            for shard in removals
+            for ref in _crashed(inventory.shards[shard])
+            if ref.uri in version_by_uri
+        ),
     )
+
+
+def _crashed(parts: Mapping[str, StandingPart]) -> Iterator[ImageRef]:
+    if FAILURES in parts:
+        failures = parts[FAILURES]
+        for ref, code in zip(failures.refs, failures.codes, strict=True):
+            if code == FailureCode.CRASHED:
+                yield ref
 
 
 def _refs(parts: Mapping[str, StandingPart], dataset: str) -> tuple[ImageRef, ...]:
@@ -155,3 +172,47 @@ def _rewrite_shard(output: str, parts: Mapping[str, StandingPart], removed: froz
             storage.write_atomically(uri, parquet_bytes(with_counts(tables[dataset], counts)))
         else:
             storage.delete(uri)
+
+
+def plan_resume(
+    output: str,
+    refs: Sequence[ImageRef],
+    fingerprint: str,
+    shard_size: int | None = None,
+    workers: int = 1,
+) -> tuple[Plan, PlanSummary]:
+    """Plans what earlier work has left to do, and clears what may not stay.
+
+    Safe to repeat, also while the shards of a first call are already being written.
+
+    Args:
+        output: The output folder.
+        refs: What the inputs named, duplicates included.
+        fingerprint: Of the options that decide results.
+        shard_size: Images a shard; None for the default.
+        workers: How many workers share the run.
+
+    Returns:
+        The plan, and its summary beside what stands.
+    """
+    inventory = take_inventory(output)
+    salvage = plan_salvage(inventory, newest_versions(refs))
+    begun = attempts.begun_shards(output)
+    plan = plan_shards(
+        refs,
+        salvage.finished,
+        fingerprint,
+        shard_size=shard_size,
+        workers=workers,
+        begun=begun,
+        alone=salvage.suspects,
+    )
+    summary = plan.summary(salvage.whole, salvage.not_in_inputs)
+    clear_rest(output, inventory, salvage, summary.shards)
+    for shard in begun:
+        if shard not in plan.shards:
+            attempts.forget(output, shard.id)
+    for shard in plan.shards:
+        if any(ref.uri in salvage.suspects for ref in shard.refs):
+            attempts.begin(output, shard)  # as if it had been: run it with care at once
+    return plan, summary

@@ -16,12 +16,14 @@ import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
 
 from deeplab.models import ModelSpec, inspect_model
+from transforms import attempts
 from transforms.decoding import DEFAULT_MAX_PIXELS, decode_image
 from transforms.geometry import Canvas
 from transforms.handler import DeepLabHandler, Recipe
 from transforms.masks import segment_logits
 from transforms.reading import read_image, read_images
 from transforms.records import (
+    BatchBarrier,
     EncodedImage,
     Failure,
     FailureCode,
@@ -39,19 +41,21 @@ _LOGGER = logging.getLogger(__name__)
 
 ResultT = TypeVar("ResultT")
 
+_CRASHED = "the process died while it worked on this image"
+
 
 def past_failures(
     function: Callable[..., ResultT | Failure], **options: Any
-) -> Callable[[Any], ResultT | Failure]:
-    """Makes a step that hands failures of earlier steps on untouched.
+) -> Callable[[Any], ResultT | Failure | BatchBarrier]:
+    """Makes a step that hands failures of earlier steps, and barriers, on untouched.
 
     Args:
         function: From one row of work to the next stage's row.
         options: Its further arguments.
     """
 
-    def step(row: Any) -> ResultT | Failure:
-        return row if isinstance(row, Failure) else function(row, **options)
+    def step(row: Any) -> ResultT | Failure | BatchBarrier:
+        return row if isinstance(row, Failure | BatchBarrier) else function(row, **options)
 
     return step
 
@@ -92,10 +96,31 @@ class SegmentEncoded(beam.PTransform):
         )
 
 
-def read_shard(shard: Shard) -> Iterator[EncodedImage | Failure]:
-    """Reads a shard's images, in order, each with its place in the shard."""
-    for row, (_, slot) in zip(read_images(shard.refs), slots_of(shard), strict=True):
-        yield replace(row, slot=slot)
+def read_shard(shard: Shard, output: str) -> Iterator[EncodedImage | Failure | BatchBarrier]:
+    """Reads a shard's images, in order, each with its place in the shard.
+
+    A shard that was begun before and never finished is run one image at a time, so that it
+    shows which one kills its process (:mod:`transforms.attempts`).
+
+    Args:
+        shard: What to read.
+        output: The output folder, where attempts are noted.
+
+    Yields:
+        One row an image, and a barrier behind each that is run alone.
+    """
+    if attempts.begin(output, shard):
+        for row, (_, slot) in zip(read_images(shard.refs), slots_of(shard), strict=True):
+            yield replace(row, slot=slot)
+        return
+    fatal = attempts.fatal_images(output, shard.id)
+    for ref, slot in slots_of(shard):
+        if slot.index in fatal:
+            yield Failure(ref, Stage.DECODE, FailureCode.CRASHED, _CRASHED, slot)
+            continue
+        with attempts.in_hand(output, shard.id, slot.index):
+            yield read_image(ref, slot)
+            yield BatchBarrier()
 
 
 @dataclass(eq=False)
@@ -120,7 +145,7 @@ class SegmentShards(beam.PTransform):
         return (
             shards
             | beam.Reshuffle()
-            | "Read" >> beam.FlatMap(read_shard)
+            | "Read" >> beam.FlatMap(read_shard, self.output)
             | SegmentEncoded(self.recipe)
             | WriteShards(self.output, self.run)
         )

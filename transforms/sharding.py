@@ -110,6 +110,8 @@ def plan_shards(
     *,
     shard_size: int | None = None,
     workers: int = 1,
+    begun: Iterable[Shard] = (),
+    alone: Collection[str] = (),
 ) -> Plan:
     """Plans a run: each distinct image that is not finished, in exactly one shard.
 
@@ -122,19 +124,32 @@ def plan_shards(
         fingerprint: Of the options that decide results.
         shard_size: Images a shard; None for :func:`default_shard_size`.
         workers: How many workers share the run, for the default.
+        begun: Shards of an earlier run that never finished. One whose images all still need
+            work is planned again as it was, so that what is noted about it keeps its meaning.
+        alone: URIs of images that have killed a process; each gets a shard of its own.
 
     Returns:
         The plan.
     """
     distinct = newest_versions(refs)
-    todo = [ref for ref in distinct if ref not in finished]
+    todo = dict.fromkeys(ref for ref in distinct if ref not in finished)
+    skipped = len(distinct) - len(todo)
     size = shard_size or default_shard_size(len(todo), workers)
-    chunks = (tuple(todo[start : start + size]) for start in range(0, len(todo), size))
+    shards: list[Shard] = []
+    for shard in begun:
+        if all(ref in todo for ref in shard.refs):
+            shards.append(shard)
+            for ref in shard.refs:
+                del todo[ref]
+    chunks: list[tuple[ImageRef, ...]] = [(ref,) for ref in todo if ref.uri in alone]
+    rest = [ref for ref in todo if ref.uri not in alone]
+    chunks += [tuple(rest[start : start + size]) for start in range(0, len(rest), size)]
+    shards += [Shard(shard_id(fingerprint, chunk), chunk) for chunk in chunks]
     return Plan(
-        shards=tuple(Shard(shard_id(fingerprint, chunk), chunk) for chunk in chunks),
+        shards=tuple(shards),
         inputs=len(distinct),
         duplicates=len(refs) - len(distinct),
-        skipped=len(distinct) - len(todo),
+        skipped=skipped,
     )
 
 

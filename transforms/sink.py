@@ -8,9 +8,9 @@ from typing import Any
 
 import apache_beam as beam
 
-from transforms import storage
+from transforms import attempts, storage
 from transforms.parts import Row, encode_parts
-from transforms.records import Part, ShardSlot
+from transforms.records import BatchBarrier, Part, ShardSlot
 
 
 class BrokenShardError(RuntimeError):
@@ -97,11 +97,14 @@ class _WriteShardsFn(beam.DoFn):
     def start_bundle(self) -> None:
         self._assembly = ShardAssembly()
 
-    def process(self, row: Row) -> Iterator[Part]:
+    def process(self, row: Row | BatchBarrier) -> Iterator[Part]:
+        if isinstance(row, BatchBarrier):
+            return
         whole = self._assembly.add(row)
         if whole is not None:
             shard, rows = whole
             yield from write_shard(self._output, shard, rows, self._run)
+            attempts.finish(self._output, shard)
 
     def finish_bundle(self) -> None:
         self._assembly.close()

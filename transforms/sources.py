@@ -8,11 +8,11 @@ from typing import Any
 
 import apache_beam as beam
 
-from transforms.inventory import Inventory, take_inventory
+from transforms.attempts import note_plan
 from transforms.listing import list_images
 from transforms.records import ImageRef
-from transforms.resuming import clear_rest, plan_salvage
-from transforms.sharding import newest_versions, plan_shards
+from transforms.resuming import plan_resume
+from transforms.sharding import plan_shards
 
 SUMMARY = "summary"
 """Tag of the plan's summary, which goes to the commit."""
@@ -55,16 +55,15 @@ class PlanRun(beam.PTransform):
 
     def _plan(self, _: None, records: Iterable[ImageRef | None]) -> Iterator[Any]:
         refs = [record for record in records if record is not None]
-        inventory = take_inventory(self.output) if self.resume else Inventory({})
-        salvage = plan_salvage(inventory, newest_versions(refs))
-        plan = plan_shards(
-            refs,
-            salvage.finished,
-            self.fingerprint,
-            shard_size=self.shard_size,
-            workers=self.workers,
-        )
-        summary = plan.summary(salvage.whole, salvage.not_in_inputs)
-        clear_rest(self.output, inventory, salvage, summary.shards)
+        if self.resume:
+            plan, summary = plan_resume(
+                self.output, refs, self.fingerprint, self.shard_size, self.workers
+            )
+        else:
+            plan = plan_shards(
+                refs, (), self.fingerprint, shard_size=self.shard_size, workers=self.workers
+            )
+            summary = plan.summary()
+        note_plan(self.output, summary)
         yield beam.pvalue.TaggedOutput(SUMMARY, summary)
         yield from plan.shards

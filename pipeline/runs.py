@@ -1,0 +1,148 @@
+"""An output's life: a run starts in it, resumes in it, or gives way to a new one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from pipeline.options import RunFailedError, UsageError
+from transforms import attempts, storage
+from transforms.inventory import PART_NAME
+from transforms.local_storage import is_temporary_name
+from transforms.manifest import MANIFEST_FILE, RUN_FILE, Manifest, RunRecord
+from transforms.schemas import DATASETS
+
+
+def check_output(output: str, *, resume: bool, overwrite: bool) -> None:
+    """Refuses an output that holds a run, unless it is to be resumed or overwritten.
+
+    Raises:
+        UsageError: It holds one, or nothing can be written there.
+    """
+    try:
+        storage.check_writable(output)
+        if resume or overwrite:
+            return
+        if storage.exists(storage.join(output, MANIFEST_FILE)):
+            raise UsageError(
+                f"{output} holds a committed run: give another --output, --resume to add what is "
+                "new or failed, or --overwrite to start anew"
+            )
+        if storage.exists(storage.join(output, RUN_FILE)):
+            raise UsageError(
+                f"{output} holds a run that was not committed: --resume continues it, "
+                "--overwrite starts anew"
+            )
+    except OSError as error:
+        raise UsageError(f"--output: {storage.describe(error)}") from error
+
+
+def start_run(output: str, run: RunRecord, *, resume: bool, overwrite: bool) -> RunRecord:
+    """Makes an output ready for work.
+
+    Args:
+        output: The output folder.
+        run: What ``run.json`` shall say of a new run.
+        resume: Continue the run that stands there, if one does.
+        overwrite: Remove the run that stands there, if one does.
+
+    Returns:
+        The record to work under: ``run``, or that of the run that is resumed.
+
+    Raises:
+        UsageError: Another run stands there; or the one to resume had other options.
+        OSError: The output cannot be written.
+    """
+    if overwrite:
+        remove_run(output)
+    if not storage.create_if_absent(storage.join(output, RUN_FILE), run.to_json()):
+        if not resume:
+            raise UsageError(f"{output} holds another run, which began just now")
+        return _continue(output, run)
+    return run
+
+
+def _continue(output: str, run: RunRecord) -> RunRecord:
+    earlier = read_run(output)
+    different = differing_options(earlier.options, run.options)
+    if different:
+        raise UsageError(
+            f"{output} was begun with other options, and cannot be resumed with these: "
+            f"{'; '.join(different)}"
+        )
+    storage.delete(storage.join(output, MANIFEST_FILE))
+    _remove_temporary_files(output)
+    return replace(earlier, started=run.started, settings=run.settings)
+
+
+def differing_options(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    """Each option that differs, as ``name was A, is B``."""
+    return [
+        f"{name} was {_brief(earlier.get(name))}, is {_brief(now.get(name))}"
+        for name in sorted({*earlier, *now})
+        if earlier.get(name) != now.get(name)
+    ]
+
+
+def read_run(output: str) -> RunRecord:
+    """What ``run.json`` says.
+
+    Raises:
+        UsageError: It is not a file of ours.
+    """
+    try:
+        return RunRecord.from_json(storage.read(storage.join(output, RUN_FILE)))
+    except ValueError as error:
+        raise UsageError(f"{output}: {error}") from error
+
+
+def read_manifest(output: str) -> Manifest:
+    """The manifest of a committed output.
+
+    Raises:
+        RunFailedError: There is none.
+    """
+    try:
+        return Manifest.from_json(storage.read(storage.join(output, MANIFEST_FILE)))
+    except FileNotFoundError as error:
+        raise RunFailedError(
+            f"{output} is not committed: it has no {MANIFEST_FILE}; --resume continues the run"
+        ) from error
+
+
+def remove_run(output: str) -> None:
+    """Removes the files of a run: those that our naming proves ours, and no others.
+
+    The manifest goes first, so that nothing half removed is called committed, and ``run.json``
+    last, so that a removal that was cut short can be repeated.
+
+    Raises:
+        UsageError: The output holds no run of ours, but files under our names.
+    """
+    if not storage.exists(storage.join(output, RUN_FILE)):
+        if storage.exists(storage.join(output, MANIFEST_FILE)):
+            raise UsageError(f"{output} has a {MANIFEST_FILE} without a {RUN_FILE}: not ours")
+        return
+    read_run(output)
+    storage.delete(storage.join(output, MANIFEST_FILE))
+    _remove_temporary_files(output)
+    attempts.clear(output)
+    for dataset in DATASETS:
+        folder = storage.join(output, dataset)
+        for file in storage.list_folder(folder):
+            if PART_NAME.fullmatch(file.name):
+                storage.delete(storage.join(folder, file.name))
+    storage.delete(storage.join(output, RUN_FILE))
+
+
+def _remove_temporary_files(output: str) -> None:
+    for folder in (output, *(storage.join(output, name) for name in (*DATASETS, attempts.FOLDER))):
+        for file in storage.list_folder(folder):
+            if is_temporary_name(file.name):
+                storage.delete(storage.join(folder, file.name))
+
+
+def _brief(value: object, length: int = 60) -> str:
+    text = str(value)
+    return text if len(text) <= length else f"{text[: length - 1]}…"

@@ -1,0 +1,94 @@
+"""Notes under ``attempts/``: which shards were begun, and which image was in hand when one died.
+
+An image that kills its process (a codec that crashes, the system's out-of-memory killer) leaves
+no exception to catch. So a shard notes that it begins. One that finds such a note was begun
+before and never finished, and is run one image at a time, each noted while it is open; an image
+that it finds noted as open killed the process then, and becomes a failure.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+
+from transforms import storage
+from transforms.records import ImageRef, Shard
+from transforms.sharding import PlanSummary
+
+FOLDER = "attempts"
+PLAN_FILE = "plan.json"
+_BEGUN = ".begun"
+_OPEN = ".open-"
+
+
+def _uri(output: str, name: str) -> str:
+    return storage.join(output, FOLDER, name)
+
+
+def note_plan(output: str, summary: PlanSummary) -> None:
+    """Writes ``attempts/plan.json``, by which the launcher of any runner knows the total."""
+    counts = asdict(summary)
+    del counts["shards"], counts["standing_shards"]
+    storage.write_atomically(_uri(output, PLAN_FILE), json.dumps(counts).encode())
+
+
+def begin(output: str, shard: Shard) -> bool:
+    """Notes that a shard begins.
+
+    Returns:
+        Whether this is the first time: False if it was begun before and never finished.
+    """
+    content = json.dumps([[ref.uri, ref.version] for ref in shard.refs]).encode()
+    return storage.create_if_absent(_uri(output, shard.id + _BEGUN), content)
+
+
+def finish(output: str, shard: str) -> None:
+    """Takes the note of :func:`begin` back, once the shard's parts are durable."""
+    storage.delete(_uri(output, shard + _BEGUN))
+
+
+@contextmanager
+def in_hand(output: str, shard: str, index: int) -> Iterator[None]:
+    """Notes an image as open for as long as the process lives to take the note back."""
+    uri = _uri(output, f"{shard}{_OPEN}{index}")
+    storage.write_atomically(uri, b"")
+    try:
+        yield
+    finally:
+        storage.delete(uri)
+
+
+def fatal_images(output: str, shard: str) -> frozenset[int]:
+    """Indices of the shard's images that were open when their process died."""
+    names = (file.name for file in storage.list_folder(storage.join(output, FOLDER)))
+    prefix = shard + _OPEN
+    return frozenset(int(name.removeprefix(prefix)) for name in names if name.startswith(prefix))
+
+
+def begun_shards(output: str) -> list[Shard]:
+    """The shards that were begun and never finished, by id."""
+    names = [file.name for file in storage.list_folder(storage.join(output, FOLDER))]
+    return [
+        Shard(name.removesuffix(_BEGUN), _refs(storage.read(_uri(output, name))))
+        for name in sorted(names)
+        if name.endswith(_BEGUN)
+    ]
+
+
+def forget(output: str, shard: str) -> None:
+    """Removes every note of a shard that will not run again: its images are in other shards."""
+    for file in storage.list_folder(storage.join(output, FOLDER)):
+        if file.name.startswith(shard + "."):
+            storage.delete(_uri(output, file.name))
+
+
+def clear(output: str) -> None:
+    """Removes all notes: the run is committed, or begins anew."""
+    for file in storage.list_folder(storage.join(output, FOLDER)):
+        storage.delete(_uri(output, file.name))
+
+
+def _refs(content: bytes) -> tuple[ImageRef, ...]:
+    return tuple(ImageRef(uri, version) for uri, version in json.loads(content))
