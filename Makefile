@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install test quick lint types format clean
+.PHONY: install test quick fuzz lint types format clean
 
 install: $(INSTALLED)
 
@@ -19,6 +19,9 @@ test: lint types ## everything: lint, types, unit, property, pipeline tests
 
 quick: $(INSTALLED) ## the tests that take seconds
 	$(BIN)/pytest -m 'not slow'
+
+fuzz: $(INSTALLED) ## a longer campaign against the decoder than the suite's 600 cases
+	DECODER_FUZZ_CASES=$${DECODER_FUZZ_CASES:-20000} $(BIN)/pytest tests/test_fuzz_decoding.py
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

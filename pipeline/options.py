@@ -6,10 +6,8 @@ import argparse
 import re
 from dataclasses import dataclass
 
+from transforms.formats import DEFAULT_MAX_PIXELS
 from transforms.listing import absolute_pattern
-
-MAX_PIXELS = 1 << 28
-"""Default of ``--max_pixels``."""
 
 BEAM_NOTE = """\
 Every flag of Apache Beam is accepted too, for instance
@@ -53,7 +51,7 @@ class SegmentOptions:
     canvas: tuple[int, int] | None = None
     output_stride: int = 16
     shard_size: int | None = None
-    max_pixels: int = MAX_PIXELS
+    max_pixels: int = DEFAULT_MAX_PIXELS
     resume: bool = False
     overwrite: bool = False
     dry_run: bool = False
@@ -110,7 +108,7 @@ def add_segment_flags(parser: argparse.ArgumentParser) -> None:
     data.add_argument(
         "--max_pixels",
         type=_positive,
-        default=MAX_PIXELS,
+        default=DEFAULT_MAX_PIXELS,
         metavar="N",
         help="refuse pictures that claim more pixels, before decoding (default %(default)s)",
     )

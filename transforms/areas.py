@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from transforms.boundaries import BoundaryRuns
     from transforms.cells import CellGrid
-    from transforms.runs import BoundaryRuns
 
 
 def class_areas(

@@ -10,7 +10,7 @@ from apache_beam.ml.inference.base import ModelHandler
 
 from deeplab.engines import load_engine
 from deeplab.models import ModelSpec
-from transforms.decoding import DEFAULT_MAX_PIXELS
+from transforms.formats import DEFAULT_MAX_PIXELS
 from transforms.geometry import Canvas
 from transforms.inference import BatchInference, default_batch_size
 from transforms.records import BatchBarrier, DecodedImage, Failure, LogitsGrid

@@ -6,11 +6,13 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 RUN_FILE = "run.json"
 MANIFEST_FILE = "manifest.json"
 FORMAT_VERSION = 1
+
+RecordT = TypeVar("RecordT")
 
 
 def fingerprint_of(options: Mapping[str, Any]) -> str:
@@ -54,7 +56,7 @@ class RunRecord:
         Raises:
             ValueError: It is not a run record of this layout.
         """
-        return cls(**_fields(content, RUN_FILE))
+        return _built(cls, RUN_FILE, _fields(content, RUN_FILE))
 
     def part_metadata(self) -> dict[str, Any]:
         """What each Parquet part says of the run that made it."""
@@ -130,8 +132,9 @@ class Manifest:
             ValueError: It is not a manifest of this layout.
         """
         fields = _fields(content, MANIFEST_FILE)
-        parts = tuple(PartEntry(**part) for part in fields.pop("parts"))
-        return cls(parts=parts, **fields)
+        parts = fields.get("parts", [])
+        fields["parts"] = tuple(_built(PartEntry, MANIFEST_FILE, part) for part in parts)
+        return _built(cls, MANIFEST_FILE, fields)
 
 
 def _fields(content: bytes, name: str) -> dict[str, Any]:
@@ -139,7 +142,14 @@ def _fields(content: bytes, name: str) -> dict[str, Any]:
         fields = json.loads(content)
         version = fields["format_version"]
     except (ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{name} is not a file of beam-deeplab: {error}") from error
+        raise ValueError(f"{name} is not a file of beam-deeplab: {error!r}") from error
     if version != FORMAT_VERSION:
         raise ValueError(f"{name} has layout {version}; this version reads {FORMAT_VERSION}")
     return dict(fields)
+
+
+def _built(cls: type[RecordT], name: str, fields: dict[str, Any]) -> RecordT:
+    try:
+        return cls(**fields)
+    except TypeError as error:
+        raise ValueError(f"{name} is not a file of beam-deeplab: {error}") from error

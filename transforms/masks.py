@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from transforms.areas import class_areas
+from transforms.boundaries import BoundaryRuns, boundary_runs
 from transforms.cells import CellGrid, cell_grid
 from transforms.png import encode_label_map
 from transforms.records import LogitsGrid, Segmentation
-from transforms.runs import BoundaryRuns, boundary_runs
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

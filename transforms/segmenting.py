@@ -17,7 +17,8 @@ from apache_beam.ml.inference.base import RunInference
 
 from deeplab.models import ModelSpec, inspect_model
 from transforms import attempts
-from transforms.decoding import DEFAULT_MAX_PIXELS, decode_image
+from transforms.decoding import decode_image
+from transforms.formats import DEFAULT_MAX_PIXELS
 from transforms.geometry import Canvas
 from transforms.handler import DeepLabHandler, Recipe
 from transforms.masks import segment_logits

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 
 from tests.placed_logits import PlacedLogits, placed_logits
-from transforms import runs as runs_module
+from transforms import boundaries
+from transforms.boundaries import boundary_runs
 from transforms.cells import cell_grid
-from transforms.runs import boundary_runs
 
 
 @given(placed_logits())
@@ -68,6 +68,6 @@ def test_blocks_of_another_size_hold_the_same_runs(monkeypatch: pytest.MonkeyPat
     assert len(list(boundary_runs(grid))) == 1
     whole = labels_along_runs()
     for lines in (1, 100, 5_000):
-        monkeypatch.setattr(runs_module, "_BLOCK_LINES", lines)
+        monkeypatch.setattr(boundaries, "_BLOCK_LINES", lines)
         assert len(list(boundary_runs(grid))) > 1
         assert labels_along_runs() == whole

@@ -1,0 +1,73 @@
+"""The handler inside RunInference: batches, barriers and failures in one collection."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import apache_beam as beam
+import numpy as np
+import pytest
+from apache_beam.ml.inference.base import RunInference
+from apache_beam.testing.util import assert_that, equal_to
+
+import transforms.handler
+from tests.rows import failure
+from tests.test_pipeline_job import MODEL
+from tests.test_transforms_inference import RecordingEngine
+from transforms.geometry import Canvas
+from transforms.handler import DeepLabHandler, Recipe
+from transforms.records import BatchBarrier, DecodedImage, Failure, ImageRef, LogitsGrid
+
+RECIPE = Recipe(MODEL, Canvas(17, 33))
+
+Row = DecodedImage | Failure | BatchBarrier
+
+
+def _picture(name: str) -> DecodedImage:
+    return DecodedImage(ImageRef(name), np.zeros((4, 5, 3), np.uint8), 4, 5)
+
+
+def _name(row: LogitsGrid | Failure | BatchBarrier) -> str:
+    return "|" if isinstance(row, BatchBarrier) else row.ref.uri
+
+
+@pytest.fixture
+def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordingEngine]:
+    engine = RecordingEngine()
+    monkeypatch.setattr(transforms.handler, "load_engine", lambda *_: engine)
+    return engine
+
+
+def _run(rows: list[Row], batch_size: int) -> None:
+    """Through Beam's RunInference, all rows in one bundle."""
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        names = (
+            pipeline
+            | beam.Create([rows])
+            | beam.FlatMap(lambda whole: whole)
+            | RunInference(DeepLabHandler(RECIPE, batch_size))
+            | beam.Map(_name)
+        )
+        expected = ["|" if isinstance(row, BatchBarrier) else row.ref.uri for row in rows]
+        assert_that(names, equal_to(expected))
+
+
+def test_failures_take_no_room_in_a_batch(engine: RecordingEngine) -> None:
+    pictures = [_picture(str(i)) for i in range(8)]
+    bad = [failure(ImageRef(f"bad{i}")) for i in range(5)]
+    _run([pictures[0], *bad, *pictures[1:]], batch_size=4)
+    assert engine.batches == [4, 4]
+
+
+def test_a_barrier_ends_a_batch(engine: RecordingEngine) -> None:
+    rows: list[Row] = []
+    for index in range(3):
+        rows += [_picture(str(index)), BatchBarrier()]
+    _run([*rows, _picture("a"), _picture("b")], batch_size=4)
+    assert engine.batches == [1, 1, 1, 2]
+
+
+def test_bytes_are_those_of_pixels(tmp_path: Path) -> None:
+    rows = [_picture("a"), failure(ImageRef("b")), BatchBarrier(), _picture("c")]
+    assert DeepLabHandler(RECIPE).get_num_bytes(rows) == 2 * 4 * 5 * 3
