@@ -1,0 +1,189 @@
+"""``--dry_run``: what a run would meet and what it would cost, measured on a few of its images."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.filesize import decimal
+from rich.table import Table
+
+from deeplab.checkpoints import CheckpointError
+from deeplab.zoo import ZooError
+from pipeline.options import SegmentOptions, UsageError
+from pipeline.progress import describe_seconds
+from pipeline.sampling import SAMPLES, Cost, measure, spread
+from transforms import storage
+from transforms.handler import DeepLabHandler, Recipe
+from transforms.image_lists import ImageListError
+from transforms.inventory import take_inventory
+from transforms.listing import list_images
+from transforms.manifest import MANIFEST_FILE, RUN_FILE
+from transforms.records import ImageRef
+from transforms.resuming import plan_salvage
+from transforms.sharding import newest_versions
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """What the inputs name.
+
+    Attributes:
+        refs: Distinct images, by URI.
+        duplicates: How many further times one of them was named.
+    """
+
+    refs: Sequence[ImageRef] = field(repr=False)
+    duplicates: int
+
+
+def count_inputs(patterns: Sequence[str]) -> Inputs:
+    """Lists every input.
+
+    Raises:
+        UsageError: One cannot be listed, or there is no image.
+    """
+    try:
+        listed = [ref for pattern in patterns for ref in list_images(pattern)]
+    except OSError as error:
+        raise UsageError(f"--input: {storage.describe(error)}") from error
+    except ImageListError as error:
+        raise UsageError(f"--input: {error}") from error
+    if not listed:
+        raise UsageError(f"--input {' '.join(patterns)}: no image matches")
+    refs = newest_versions(listed)
+    return Inputs(refs, len(listed) - len(refs))
+
+
+def describe_output(output: str) -> str:
+    """Which run an output holds.
+
+    Raises:
+        UsageError: Nothing can be written there.
+    """
+    try:
+        storage.check_writable(output)
+        if storage.exists(storage.join(output, MANIFEST_FILE)):
+            return "holds a committed run"
+        if storage.exists(storage.join(output, RUN_FILE)):
+            return "holds a run that was not committed"
+    except OSError as error:
+        raise UsageError(f"--output: {storage.describe(error)}") from error
+    return "can be written, holds no run"
+
+
+def count_finished(output: str, refs: Sequence[ImageRef]) -> int:
+    """How many images a resume would skip.
+
+    Raises:
+        UsageError: The output cannot be read.
+    """
+    try:
+        return len(plan_salvage(take_inventory(output), refs).finished)
+    except OSError as error:
+        raise UsageError(f"--output: {storage.describe(error)}") from error
+
+
+def peak_memory() -> int | None:
+    """Bytes of memory that this process has held at most; None where the system does not tell."""
+    try:
+        import resource
+    except ImportError:
+        return None
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * 1024
+
+
+def usable_cores() -> int:
+    """CPU cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def dry_run(
+    options: SegmentOptions, recipe: Recipe, *, workers: int, shared_machine: bool = True
+) -> None:
+    """Lists, checks, measures, estimates and prints; writes nothing.
+
+    Args:
+        options: What was asked for.
+        recipe: What decides the masks.
+        workers: Among how many the images would be shared.
+        shared_machine: Whether all workers run on this machine; else each has one like it.
+
+    Raises:
+        UsageError: An input, the output or the model cannot be had.
+    """
+    inputs = count_inputs(options.input)
+    standing = describe_output(options.output)
+    finished = count_finished(options.output, inputs.refs) if options.resume else 0
+    handler = DeepLabHandler(recipe)
+    batch_size = int(handler.batch_elements_kwargs()["max_batch_size"])
+    loading = Cost()
+    try:
+        with loading.measured(1):
+            model = handler.load_model()
+        sample = measure(spread(inputs.refs, SAMPLES), recipe, model, batch_size)
+    except (ZooError, CheckpointError) as error:
+        raise UsageError(f"--model: {error}") from error
+    except storage.CredentialsError as error:
+        raise UsageError(f"--input: {storage.describe(error)}") from error
+    todo = len(inputs.refs) - finished
+    facts = {
+        "images": f"{len(inputs.refs):,}",
+        "duplicates": f"{inputs.duplicates:,}" if inputs.duplicates else None,
+        "finished before": f"{finished:,}" if options.resume else None,
+        "output": f"{options.output}: {standing}",
+        "model": f"{recipe.model.reference}, {recipe.canvas.height} x {recipe.canvas.width}, "
+        f"output stride {recipe.output_stride}",
+    }
+    peak = peak_memory()
+    measured = {
+        "measured here": f"on {_number(sample.images, 'image')}",
+        "sample failures": _describe_failures(sample.failures),
+        "loading the model": describe_cost(loading),
+        "reading, decoding": f"{describe_cost(sample.read_and_decode)} an image",
+        "inference": f"{describe_cost(sample.infer)} an image, in batches of {batch_size}"
+        if sample.infer.images
+        else None,
+        "mask": f"{describe_cost(sample.mask)} an image" if sample.masks else None,
+        "peak memory": f"{decimal(peak)}, of this process" if peak is not None else None,
+    }
+    estimated: dict[str, str | None] = {"estimated": "nothing: no sampled image came to a mask"}
+    if sample.masks:
+        cores = usable_cores() if shared_machine else None
+        seconds = loading.wall + sample.seconds_for(todo, workers, cores)
+        estimated = {
+            "estimated": f"from {_number(sample.masks, 'mask')}",
+            "time": f"{describe_seconds(seconds)} for {_number(todo, 'image')} "
+            f"with {_number(workers, 'worker')}",
+            "masks": decimal(sample.bytes_for(todo)),
+        }
+    table = Table(title="Dry run: nothing was written", title_justify="left", show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for section in (facts, measured, estimated):
+        for name, value in section.items():
+            if value is not None:
+                table.add_row(name, value)
+        table.add_section()
+    Console().print(table)
+
+
+def describe_cost(cost: Cost) -> str:
+    """Seconds an image, with three digits that count."""
+    return f"{cost.each().wall:.3g} s"
+
+
+def _describe_failures(failures: Counter[str]) -> str:
+    each = ", ".join(f"{code} {number}" for code, number in sorted(failures.items()))
+    return f"{failures.total()} ({each})" if each else "0"
+
+
+def _number(count: int, noun: str) -> str:
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

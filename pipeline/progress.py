@@ -1,0 +1,312 @@
+"""How far a run is, for every runner: counted from what is durable in its output.
+
+The planning step leaves the total in ``attempts/plan.json``; the rows of finished shards are
+counted from the footers of their parts. So progress needs nothing of the runner, and what is
+shown is never lost again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from pipeline.durable_rows import DurableRows
+from pipeline.rate import Rate
+from transforms import storage
+from transforms.attempts import FOLDER, PLAN_FILE
+from transforms.manifest import MANIFEST_FILE
+from transforms.schemas import FAILURES, MASKS
+
+_LOGGER = logging.getLogger(__name__)
+
+LINE_SECONDS: Final = 30.0
+"""Between two lines where standard error is no terminal."""
+
+_LOOK_SECONDS: Final = {"": 0.5}
+_LOOK_SECONDS_REMOTE: Final = 15.0
+_MOST_LOOKING: Final = 0.05
+"""Share of the time that may go into looking: large outputs are looked at less often."""
+
+
+_END_SECONDS: Final = 60.0
+_GIVE_UP_SECONDS: Final = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a run has to do.
+
+    Attributes:
+        planned: Images that it works on.
+        standing: Rows of earlier work that stay in the output.
+    """
+
+    planned: int
+    standing: int
+
+    @classmethod
+    def from_counts(cls, counts: dict[str, Any]) -> Work:
+        """Takes the counts of ``attempts/plan.json`` or of a manifest.
+
+        Raises:
+            KeyError: They are not such counts.
+        """
+        return cls(counts["planned"], counts["skipped"] + counts["not_in_inputs"])
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """How far a run is.
+
+    Attributes:
+        planned: Images that it works on.
+        done: How many of them are durable in the output, failures included.
+        failures: Failures in the output, those that earlier work left included.
+        rate: Images a second lately; None until that can be told.
+        seconds_left: Until the last image is durable; None until that can be told.
+    """
+
+    planned: int
+    done: int
+    failures: int
+    rate: float | None = None
+    seconds_left: float | None = None
+
+
+class Watcher:
+    """Looks at an output again and again; made before the run begins.
+
+    Args:
+        output: The output folder.
+        clock: Seconds from any point on.
+    """
+
+    def __init__(self, output: str, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._output = output
+        self._plan = storage.join(output, FOLDER, PLAN_FILE)
+        # What a killed run has left is not the plan of the one that resumes it.
+        self._old_plan = storage.versions([self._plan])[0]
+        self._work: Work | None = None
+        self._rows = DurableRows(output)
+        self._rate = Rate()
+
+    def look(self, is_stopped: Callable[[], bool]) -> RunProgress | None:
+        """How far the run is now; None while it lists and plans.
+
+        Args:
+            is_stopped: Once true, it need not look any further.
+
+        Raises:
+            OSError: The output cannot be looked at.
+        """
+        self._work = self._work or self._read_work()
+        if self._work is None:
+            return None
+        masks, failures = (self._rows.count(dataset, is_stopped) for dataset in (MASKS, FAILURES))
+        progress = progress_of(self._work, masks, failures)
+        now = self._clock()
+        self._rate.add(now, progress.done)
+        return RunProgress(
+            progress.planned,
+            progress.done,
+            progress.failures,
+            self._rate.per_second(now),
+            self._rate.seconds_for(progress.planned - progress.done, now),
+        )
+
+    def _read_work(self) -> Work | None:
+        try:
+            content, version = storage.read_version(self._plan, "")
+            if version != self._old_plan:
+                return Work.from_counts(json.loads(content))
+        except FileNotFoundError:
+            pass
+        # The commit tidies the plan away; a short run may have ended before it was seen.
+        with contextlib.suppress(FileNotFoundError):
+            manifest = json.loads(storage.read(storage.join(self._output, MANIFEST_FILE)))
+            return Work.from_counts(manifest["counts"])
+        return None
+
+
+def progress_of(work: Work, masks: int, failures: int) -> RunProgress:
+    """Progress from the rows that stand in the output, without a rate.
+
+    Rows that are about to be replaced may still stand, and rows that stay may stand no longer
+    while their part is rewritten; the count keeps between 0 and what is planned.
+    """
+    done = masks + failures - work.standing
+    return RunProgress(work.planned, min(max(0, done), work.planned), failures)
+
+
+def describe_progress(progress: RunProgress | None, *, ended: bool = False) -> str:
+    """One line, such as ``1,234 of 10,000 images, 41.2 images/s, 3 failures, 3 min 33 s left``."""
+    if progress is None:
+        return "listing and planning"
+    images = "image" if progress.planned == 1 else "images"
+    words = [f"{progress.done:,} of {progress.planned:,} {images}"]
+    if progress.rate is not None:
+        words.append(f"{describe_rate(progress.rate)} images/s")
+    if progress.failures:
+        words.append(f"{progress.failures:,} {'failure' if progress.failures == 1 else 'failures'}")
+    if ended:
+        pass
+    elif progress.done == progress.planned:
+        words.append("checking and committing")
+    elif progress.seconds_left is not None:
+        words.append(f"{describe_seconds(progress.seconds_left)} left")
+    return ", ".join(words)
+
+
+def describe_rate(rate: float) -> str:
+    """A rate with one digit behind the point, or with two digits that count below 1."""
+    return f"{rate:,.1f}" if rate >= 1 else f"{rate:.2g}"
+
+
+def describe_seconds(seconds: float) -> str:
+    """A duration in its two largest units: ``45 s``, ``3 min 33 s``, ``2 h 5 min``, ``3 d 4 h``."""
+    for unit, size, smaller, smaller_size in (
+        ("d", 86400, "h", 3600),
+        ("h", 3600, "min", 60),
+        ("min", 60, "s", 1),
+    ):
+        whole, rest = divmod(round(seconds / smaller_size), size // smaller_size)
+        if whole:
+            return f"{whole:,} {unit} {rest} {smaller}"
+    return f"{round(seconds)} s"
+
+
+class _Show(Protocol):
+    def __call__(self, progress: RunProgress | None, *, ended: bool = False) -> None: ...
+
+
+@contextlib.contextmanager
+def _bar() -> Iterator[_Show]:
+    from rich.console import Console
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    columns = BarColumn(bar_width=None), TextColumn("{task.description}")
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, expand=True, redirect_stdout=False) as bars:
+        task = bars.add_task(describe_progress(None), total=None)
+
+        def show(progress: RunProgress | None, *, ended: bool = False) -> None:
+            words = describe_progress(progress, ended=ended)
+            if progress is None:
+                bars.update(task, description=words)
+            else:
+                bars.update(
+                    task, description=words, completed=progress.done, total=progress.planned
+                )
+
+        yield show
+
+
+@contextlib.contextmanager
+def _lines(seconds: float) -> Iterator[_Show]:
+    due = time.monotonic() + seconds
+
+    def show(progress: RunProgress | None, *, ended: bool = False) -> None:
+        nonlocal due
+        now = time.monotonic()
+        is_due = progress is not None if ended else now >= due
+        if is_due:
+            print(describe_progress(progress, ended=ended), file=sys.stderr, flush=True)
+            due = now + seconds
+
+    yield show
+
+
+def _is_drawn_on() -> bool:
+    from rich.console import Console
+
+    return sys.stderr.isatty() and not Console(stderr=True).is_dumb_terminal
+
+
+@contextlib.contextmanager
+def watch(
+    output: str, *, quiet: bool, seconds: float | None = None, line_seconds: float = LINE_SECONDS
+) -> Iterator[None]:
+    """Shows on standard error how far a run is, for as long as the context lasts.
+
+    A progress bar on a terminal, else a line now and then and one at the end. A thread of its
+    own does all of it, and whatever goes wrong there, the run goes on.
+
+    Args:
+        output: The output folder.
+        quiet: Show nothing.
+        seconds: Between two looks at the output; None for what suits its storage.
+        line_seconds: Between two lines.
+    """
+    if quiet:
+        yield
+        return
+    if seconds is None:
+        seconds = _LOOK_SECONDS.get(storage.scheme(output), _LOOK_SECONDS_REMOTE)
+    follower = _Follower(output, seconds, line_seconds)
+    follower.begin()
+    succeeded = False
+    try:
+        yield
+        succeeded = True
+    finally:
+        follower.end(succeeded=succeeded)
+
+
+class _Follower:
+    """The thread that looks and shows."""
+
+    def __init__(self, output: str, seconds: float, line_seconds: float) -> None:
+        self._output = output
+        self._seconds = seconds
+        self._line_seconds = line_seconds
+        self._ready = threading.Event()
+        self._ended = threading.Event()
+        self._failed = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="progress", daemon=True)
+
+    def begin(self) -> None:
+        """Returns once it is known what an earlier run has left."""
+        self._thread.start()
+        self._ready.wait(_END_SECONDS)
+
+    def end(self, *, succeeded: bool) -> None:
+        """Looks a last time if the run has succeeded, and shows the end."""
+        if not succeeded:
+            self._failed.set()
+        self._ended.set()
+        self._thread.join(_END_SECONDS if succeeded else _GIVE_UP_SECONDS)
+
+    def _run(self) -> None:
+        try:
+            watcher = Watcher(self._output)
+            self._ready.set()
+            with _bar() if _is_drawn_on() else _lines(self._line_seconds) as show:
+                self._follow(watcher, show)
+        except Exception:
+            _LOGGER.debug("Progress is no longer shown", exc_info=True)
+        finally:
+            self._ready.set()
+
+    def _follow(self, watcher: Watcher, show: _Show) -> None:
+        progress: RunProgress | None = None
+        while True:
+            is_last = self._ended.is_set()
+            began = time.monotonic()
+            if not self._failed.is_set():
+                try:
+                    progress = watcher.look(self._failed.is_set)
+                except Exception:
+                    _LOGGER.debug("No progress from %s", self._output, exc_info=True)
+            show(progress, ended=is_last)
+            if is_last:
+                return
+            looking = time.monotonic() - began
+            self._ended.wait(max(self._seconds, looking / _MOST_LOOKING))

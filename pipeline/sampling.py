@@ -1,0 +1,206 @@
+"""A few images taken all the way to their masks, and what a whole run may cost by them."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Final
+
+from transforms.decoding import decode_image
+from transforms.handler import Recipe
+from transforms.inference import BatchInference
+from transforms.reading import read_images
+from transforms.records import (
+    DecodedImage,
+    EncodedImage,
+    Failure,
+    ImageRef,
+    LogitsGrid,
+    Segmentation,
+)
+from transforms.segmenting import mask_image
+
+SAMPLES: Final = 8
+"""Images that are read, inferred and masked."""
+
+INFER_SECONDS: Final = 30.0
+"""Once this much was inferred, no further batch is begun: large networks are slow on a CPU."""
+
+
+@dataclass
+class Cost:
+    """Time that a stage has taken over all its images.
+
+    Attributes:
+        images: How many those were.
+        wall: Seconds.
+        cpu: Seconds of CPU, over all threads of the process.
+    """
+
+    images: int = 0
+    wall: float = 0.0
+    cpu: float = 0.0
+
+    @contextmanager
+    def measured(self, images: int) -> Iterator[None]:
+        """Adds what the block takes for so many images."""
+        wall, cpu = time.perf_counter(), time.process_time()
+        yield
+        self.images += images
+        self.wall += time.perf_counter() - wall
+        self.cpu += time.process_time() - cpu
+
+    def each(self) -> Cost:
+        """The cost of one image."""
+        return Cost(1, self.wall / self.images, self.cpu / self.images) if self.images else Cost()
+
+
+@dataclass
+class Sample:
+    """What a few images have shown.
+
+    Attributes:
+        images: How many were read.
+        failures: How many of them came to nothing, by code.
+        read_and_decode: Cost over all of them.
+        infer: Cost over the pictures that the network has seen.
+        mask: Cost of label map, areas and PNG.
+        mask_bytes: Size of the PNGs.
+    """
+
+    images: int
+    failures: Counter[str] = field(default_factory=Counter)
+    read_and_decode: Cost = field(default_factory=Cost)
+    infer: Cost = field(default_factory=Cost)
+    mask: Cost = field(default_factory=Cost)
+    mask_bytes: int = 0
+
+    @property
+    def masks(self) -> int:
+        """How many came to a mask."""
+        return self.mask.images
+
+    @property
+    def success(self) -> float:
+        """The share of images that come to a mask, as far as they were followed."""
+        return self.masks / (self.masks + self.failures.total())
+
+    def bytes_for(self, images: int) -> int:
+        """Bytes of masks to be expected of so many images."""
+        return round(images * self.success * self.mask_bytes / self.masks)
+
+    def seconds_for(self, images: int, workers: int, cores: int | None) -> float:
+        """Time to be expected for so many images.
+
+        Args:
+            images: How many.
+            workers: Among whom they are shared.
+            cores: Of the machine that all workers share, the one that measured; None if each
+                has its own. Workers that share it share its cores, and the device of the
+                network too.
+        """
+        stages = (self.read_and_decode.each(), self.infer.each(), self.mask.each())
+        shares = (1.0, self.success, self.success)
+        each = sum(share * stage.wall for share, stage in zip(shares, stages, strict=True))
+        seconds = each / workers
+        if cores is not None:
+            cpu = sum(share * stage.cpu for share, stage in zip(shares, stages, strict=True))
+            seconds = max(seconds, cpu / cores, self.success * self.infer.each().wall)
+        return images * seconds
+
+
+def spread(refs: Sequence[ImageRef], count: int) -> list[ImageRef]:
+    """At most so many images, evenly spread over all."""
+    count = min(count, len(refs))
+    return [refs[(2 * index + 1) * len(refs) // (2 * count)] for index in range(count)]
+
+
+def measure(
+    refs: Sequence[ImageRef],
+    recipe: Recipe,
+    model: BatchInference,
+    batch_size: int,
+    infer_seconds: float = INFER_SECONDS,
+) -> Sample:
+    """Takes images all the way to their masks; the first of each stage goes twice, to warm up.
+
+    Args:
+        refs: The images.
+        recipe: What decides the masks.
+        model: The network.
+        batch_size: Pictures in a batch.
+        infer_seconds: Once this much was inferred, no further batch is begun.
+
+    Returns:
+        What it took. A failure is counted and takes part no further.
+
+    Raises:
+        CredentialsError: Nobody is signed in.
+    """
+    sample = Sample(len(refs))
+    pictures = list(_read_and_decode(sample, refs, recipe))
+    grids = list(_infer(sample, pictures, model, batch_size, infer_seconds))
+    labels = recipe.model.labels
+    palette = labels.palette_bytes()
+    for grid in grids[:1]:
+        mask_image(grid, labels.names, palette)
+    for grid in grids:
+        cost = Cost()
+        with cost.measured(1):
+            row = mask_image(grid, labels.names, palette)
+        if isinstance(row, Segmentation):
+            sample.mask = _sum(sample.mask, cost)
+            sample.mask_bytes += len(row.mask_png)
+        else:
+            sample.failures[row.code] += 1
+    return sample
+
+
+def _sum(one: Cost, other: Cost) -> Cost:
+    return Cost(one.images + other.images, one.wall + other.wall, one.cpu + other.cpu)
+
+
+def _read_and_decode(
+    sample: Sample, refs: Sequence[ImageRef], recipe: Recipe
+) -> Iterator[DecodedImage]:
+    with sample.read_and_decode.measured(len(refs)):
+        encoded = list(read_images(refs))
+    for row in encoded:
+        if isinstance(row, EncodedImage):
+            decode_image(row, recipe.canvas, recipe.max_pixels)
+            break
+    for row in encoded:
+        if isinstance(row, EncodedImage):
+            with sample.read_and_decode.measured(0):
+                outcome = decode_image(row, recipe.canvas, recipe.max_pixels)
+        else:
+            outcome = row
+        if isinstance(outcome, Failure):
+            sample.failures[outcome.code] += 1
+        else:
+            yield outcome
+
+
+def _infer(
+    sample: Sample,
+    pictures: Sequence[DecodedImage],
+    model: BatchInference,
+    batch_size: int,
+    infer_seconds: float,
+) -> Iterator[LogitsGrid]:
+    if pictures:
+        model(pictures[:batch_size])
+    for start in range(0, len(pictures), batch_size):
+        batch = pictures[start : start + batch_size]
+        with sample.infer.measured(len(batch)):
+            rows = model(batch)
+        for row in rows:
+            if isinstance(row, LogitsGrid):
+                yield row
+            elif isinstance(row, Failure):
+                sample.failures[row.code] += 1
+        if sample.infer.wall >= infer_seconds:
+            return
