@@ -16,10 +16,6 @@ _READERS: Final = 16
 _FOOTERS_AT_ONCE: Final = 64
 
 
-def _never() -> bool:
-    return False
-
-
 class DurableRows:
     """Counts the rows in an output's masks and failures; reads each part's footer once.
 
@@ -31,7 +27,7 @@ class DurableRows:
         self._output = output
         self._known: dict[str, dict[str, tuple[int, int]]] = {}
 
-    def count(self, dataset: str, is_stopped: Callable[[], bool] = _never) -> int:
+    def count(self, dataset: str, is_stopped: Callable[[], bool] | None = None) -> int:
         """Rows of a dataset now.
 
         Args:
@@ -53,7 +49,7 @@ class DurableRows:
         if new:
             with ThreadPoolExecutor(min(_READERS, len(new))) as pool:
                 for start in range(0, len(new), _FOOTERS_AT_ONCE):
-                    if is_stopped():
+                    if is_stopped is not None and is_stopped():
                         break
                     some = new[start : start + _FOOTERS_AT_ONCE]
                     uris = [storage.join(folder, file.name) for file in some]

@@ -34,7 +34,6 @@ _LOOK_SECONDS_REMOTE: Final = 15.0
 _MOST_LOOKING: Final = 0.05
 """Share of the time that may go into looking: large outputs are looked at less often."""
 
-
 _END_SECONDS: Final = 60.0
 _GIVE_UP_SECONDS: Final = 5.0
 
@@ -98,7 +97,7 @@ class Watcher:
         self._rows = DurableRows(output)
         self._rate = Rate()
 
-    def look(self, is_stopped: Callable[[], bool]) -> RunProgress | None:
+    def look(self, is_stopped: Callable[[], bool] | None = None) -> RunProgress | None:
         """How far the run is now; None while it lists and plans.
 
         Args:
@@ -177,8 +176,8 @@ def describe_seconds(seconds: float) -> str:
         ("h", 3600, "min", 60),
         ("min", 60, "s", 1),
     ):
-        whole, rest = divmod(round(seconds / smaller_size), size // smaller_size)
-        if whole:
+        if round(seconds) >= size:
+            whole, rest = divmod(round(seconds / smaller_size), size // smaller_size)
             return f"{whole:,} {unit} {rest} {smaller}"
     return f"{round(seconds)} s"
 
