@@ -18,8 +18,8 @@ from deeplab.models import ModelSpec, inspect_model
 from deeplab.quiet_tensorflow import import_tensorflow_quietly
 from deeplab.zoo import ZooError
 from pipeline.beam_flags import check_reachable, pipeline_options, worker_count
-from pipeline.job import build_job
 from pipeline.dry_run import dry_run
+from pipeline.job import build_job
 from pipeline.options import RunFailedError, SegmentOptions, UsageError
 from pipeline.progress import watch
 from pipeline.runs import check_output, read_manifest, start_run
@@ -27,8 +27,8 @@ from pipeline.summary import print_summary
 from transforms import storage
 from transforms.geometry import Canvas
 from transforms.handler import Recipe
-from transforms.listing import list_images
 from transforms.image_lists import ImageListError
+from transforms.listing import list_images
 from transforms.manifest import Manifest, RunRecord, fingerprint_of
 from transforms.schemas import FAILURES
 

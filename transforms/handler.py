@@ -13,6 +13,7 @@ from deeplab.models import ModelSpec
 from transforms.formats import DEFAULT_MAX_PIXELS
 from transforms.geometry import Canvas
 from transforms.inference import BatchInference, default_batch_size
+from transforms.metrics import MeasuredEngine
 from transforms.records import BatchBarrier, DecodedImage, Failure, LogitsGrid
 
 
@@ -70,7 +71,7 @@ class DeepLabHandler(ModelHandler[Row, Answer, BatchInference]):
         engine = load_engine(
             recipe.model, (recipe.canvas.height, recipe.canvas.width), recipe.output_stride
         )
-        return BatchInference(engine, recipe.canvas)
+        return BatchInference(MeasuredEngine(engine), recipe.canvas)
 
     def run_inference(
         self,

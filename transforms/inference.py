@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from transforms.geometry import Canvas
 from transforms.records import BatchBarrier, DecodedImage, Failure, FailureCode, LogitsGrid, Stage
-
-if TYPE_CHECKING:
-    from deeplab.engines import Engine
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -77,11 +73,13 @@ class BatchInference:
     Threads share it; what one learns about memory holds for all.
 
     Args:
-        engine: The network.
+        engine: The network, a :class:`deeplab.engines.Engine`.
         canvas: The network's input size.
     """
 
-    def __init__(self, engine: Engine, canvas: Canvas) -> None:
+    def __init__(
+        self, engine: Callable[[NDArray[np.float32]], NDArray[np.float32]], canvas: Canvas
+    ) -> None:
         self._engine = engine
         self._canvas = canvas
         self._limit: int | None = None

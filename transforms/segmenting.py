@@ -22,6 +22,7 @@ from transforms.formats import DEFAULT_MAX_PIXELS
 from transforms.geometry import Canvas
 from transforms.handler import DeepLabHandler, Recipe
 from transforms.masks import segment_logits
+from transforms.metrics import count, timed, timed_each
 from transforms.reading import read_image, read_images
 from transforms.records import (
     BatchBarrier,
@@ -61,6 +62,7 @@ def past_failures(
     return step
 
 
+@timed("mask")
 def mask_image(
     grid: LogitsGrid, class_names: tuple[str, ...], palette: bytes
 ) -> Segmentation | Failure:
@@ -87,7 +89,9 @@ class SegmentEncoded(beam.PTransform):
         """Decodes, infers and masks."""
         recipe = self.recipe
         labels = recipe.model.labels
-        decode = past_failures(decode_image, canvas=recipe.canvas, max_pixels=recipe.max_pixels)
+        decode = past_failures(
+            timed("decode")(decode_image), canvas=recipe.canvas, max_pixels=recipe.max_pixels
+        )
         mask = past_failures(mask_image, class_names=labels.names, palette=labels.palette_bytes())
         return (
             images
@@ -111,8 +115,9 @@ def read_shard(shard: Shard, output: str) -> Iterator[EncodedImage | Failure | B
         One row an image, and a barrier behind each that is run alone.
     """
     if attempts.begin(output, shard):
-        for row, (_, slot) in zip(read_images(shard.refs), slots_of(shard), strict=True):
-            yield replace(row, slot=slot)
+        rows = timed_each("read", read_images(shard.refs))
+        for row, (_, slot) in zip(rows, slots_of(shard), strict=True):
+            yield _counted(replace(row, slot=slot))
         return
     fatal = attempts.fatal_images(output, shard.id)
     for ref, slot in slots_of(shard):
@@ -120,8 +125,14 @@ def read_shard(shard: Shard, output: str) -> Iterator[EncodedImage | Failure | B
             yield Failure(ref, Stage.DECODE, FailureCode.CRASHED, _CRASHED, slot)
             continue
         with attempts.in_hand(output, shard.id, slot.index):
-            yield read_image(ref, slot)
+            yield _counted(read_image(ref, slot))
             yield BatchBarrier()
+
+
+def _counted(row: EncodedImage | Failure) -> EncodedImage | Failure:
+    if isinstance(row, EncodedImage):
+        count("bytes_read", len(row.data))
+    return row
 
 
 @dataclass(eq=False)

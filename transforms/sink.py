@@ -9,6 +9,7 @@ from typing import Any
 import apache_beam as beam
 
 from transforms import attempts, storage
+from transforms.metrics import count, count_outcome, timed, timed_each
 from transforms.parts import Row, encode_parts
 from transforms.records import BatchBarrier, Part, ShardSlot
 
@@ -34,14 +35,17 @@ def write_shard(
     Yields:
         What was written, in the order of writing.
     """
-    for dataset, count, content in encode_parts(shard, rows, run):
-        part = Part(dataset, shard, count, len(content))
+    for dataset, length, content in timed_each("encode", encode_parts(shard, rows, run)):
+        part = Part(dataset, shard, length, len(content))
         uri = storage.join(output, part.path)
-        if count:
-            storage.write_atomically(uri, content)
+        with timed("write"):
+            if length:
+                storage.write_atomically(uri, content)
+            else:
+                storage.delete(uri)
+        if length:
+            count("bytes_written", part.size)
             yield part
-        else:
-            storage.delete(uri)
 
 
 class ShardAssembly:
@@ -100,6 +104,7 @@ class _WriteShardsFn(beam.DoFn):
     def process(self, row: Row | BatchBarrier) -> Iterator[Part]:
         if isinstance(row, BatchBarrier):
             return
+        count_outcome(row)
         whole = self._assembly.add(row)
         if whole is not None:
             shard, rows = whole
