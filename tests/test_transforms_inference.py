@@ -17,7 +17,15 @@ from transforms.inference import (
     default_batch_size,
     is_out_of_memory,
 )
-from transforms.records import DecodedImage, Failure, FailureCode, ImageRef, LogitsGrid, ShardSlot
+from transforms.records import (
+    BatchBarrier,
+    DecodedImage,
+    Failure,
+    FailureCode,
+    ImageRef,
+    LogitsGrid,
+    ShardSlot,
+)
 
 CANVAS = Canvas(17, 33)
 Images = NDArray[np.float32]
@@ -48,7 +56,7 @@ class RecordingEngine:
         pass
 
 
-def _value(row: LogitsGrid | Failure) -> float:
+def _value(row: LogitsGrid | Failure | BatchBarrier) -> float:
     assert isinstance(row, LogitsGrid)
     return float(row.logits[0, 0, 0])
 
