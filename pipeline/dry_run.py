@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from rich.console import Console
@@ -16,7 +16,7 @@ from deeplab.checkpoints import CheckpointError
 from deeplab.zoo import ZooError
 from pipeline.options import SegmentOptions, UsageError
 from pipeline.progress import describe_seconds
-from pipeline.sampling import SAMPLES, Cost, measure, spread
+from pipeline.sampling import SAMPLES, Cost, Sample, measure, spread
 from transforms import storage
 from transforms.handler import DeepLabHandler, Recipe
 from transforms.image_lists import ImageListError
@@ -76,16 +76,17 @@ def describe_output(output: str) -> str:
     return "can be written, holds no run"
 
 
-def count_finished(output: str, refs: Sequence[ImageRef]) -> int:
-    """How many images a resume would skip.
+def unfinished(output: str, refs: Sequence[ImageRef]) -> list[ImageRef]:
+    """The images that a resume would work on; touches nothing.
 
     Raises:
         UsageError: The output cannot be read.
     """
     try:
-        return len(plan_salvage(take_inventory(output), refs).finished)
+        finished = plan_salvage(take_inventory(output), refs).finished
     except OSError as error:
         raise UsageError(f"--output: {storage.describe(error)}") from error
+    return [ref for ref in refs if ref not in finished]
 
 
 def peak_memory() -> int | None:
@@ -121,53 +122,25 @@ def dry_run(
     """
     inputs = count_inputs(options.input)
     standing = describe_output(options.output)
-    finished = count_finished(options.output, inputs.refs) if options.resume else 0
-    handler = DeepLabHandler(recipe)
-    batch_size = int(handler.batch_elements_kwargs()["max_batch_size"])
-    loading = Cost()
-    try:
-        with loading.measured(1):
-            model = handler.load_model()
-        sample = measure(spread(inputs.refs, SAMPLES), recipe, model, batch_size)
-    except (ZooError, CheckpointError) as error:
-        raise UsageError(f"--model: {error}") from error
-    except storage.CredentialsError as error:
-        raise UsageError(f"--input: {storage.describe(error)}") from error
-    todo = len(inputs.refs) - finished
+    todo = unfinished(options.output, inputs.refs) if options.resume else inputs.refs
     facts = {
         "images": f"{len(inputs.refs):,}",
         "duplicates": f"{inputs.duplicates:,}" if inputs.duplicates else None,
-        "finished before": f"{finished:,}" if options.resume else None,
+        "finished before": f"{len(inputs.refs) - len(todo):,}" if options.resume else None,
         "output": f"{options.output}: {standing}",
         "model": f"{recipe.model.reference}, {recipe.canvas.height} x {recipe.canvas.width}, "
         f"output stride {recipe.output_stride}",
     }
-    peak = peak_memory()
-    measured = {
-        "measured here": f"on {_number(sample.images, 'image')}",
-        "sample failures": _describe_failures(sample.failures),
-        "loading the model": describe_cost(loading),
-        "reading, decoding": f"{describe_cost(sample.read_and_decode)} an image",
-        "inference": f"{describe_cost(sample.infer)} an image, in batches of {batch_size}"
-        if sample.infer.images
-        else None,
-        "mask": f"{describe_cost(sample.mask)} an image" if sample.masks else None,
-        "peak memory": f"{decimal(peak)}, of this process" if peak is not None else None,
-    }
-    estimated: dict[str, str | None] = {"estimated": "nothing: no sampled image came to a mask"}
-    if sample.masks:
-        cores = usable_cores() if shared_machine else None
-        seconds = loading.wall + sample.seconds_for(todo, workers, cores)
-        estimated = {
-            "estimated": f"from {_number(sample.masks, 'mask')}",
-            "time": f"{describe_seconds(seconds)} for {_number(todo, 'image')} "
-            f"with {_number(workers, 'worker')}",
-            "masks": decimal(sample.bytes_for(todo)),
-        }
+    loading, sample = _try(recipe, spread(todo, SAMPLES))
+    cores = usable_cores() if shared_machine else None
     table = Table(title="Dry run: nothing was written", title_justify="left", show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    for section in (facts, measured, estimated):
+    for section in (
+        facts,
+        _measured(loading, sample),
+        _estimated(loading, sample, len(todo), workers, cores),
+    ):
         for name, value in section.items():
             if value is not None:
                 table.add_row(name, value)
@@ -175,9 +148,55 @@ def dry_run(
     Console().print(table)
 
 
-def describe_cost(cost: Cost) -> str:
-    """Seconds an image, with three digits that count."""
-    return f"{cost.each().wall:.3g} s"
+def _try(recipe: Recipe, refs: Sequence[ImageRef]) -> tuple[Cost, Sample]:
+    """The cost of loading the model, and what the images have shown."""
+    handler = DeepLabHandler(recipe)
+    batch_size = int(handler.batch_elements_kwargs()["max_batch_size"])
+    loading = Cost()
+    try:
+        with loading.measured(1):
+            model = handler.load_model()
+        return loading, measure(refs, recipe, model, batch_size)
+    except (ZooError, CheckpointError) as error:
+        raise UsageError(f"--model: {error}") from error
+    except storage.CredentialsError as error:
+        raise UsageError(f"--input: {storage.describe(error)}") from error
+
+
+_Section = Mapping[str, str | None]
+
+
+def _measured(loading: Cost, sample: Sample) -> _Section:
+    peak = peak_memory()
+    return {
+        "measured here": f"on {_number(sample.images, 'image')}",
+        "sample failures": _describe_failures(sample.failures) if sample.images else None,
+        "loading the model": f"{loading.wall:.3g} s",
+        "reading, decoding": _each(sample.read_and_decode),
+        "inference": _each(sample.infer),
+        "mask": _each(sample.mask),
+        "peak memory": f"{decimal(peak)}, of this process" if peak is not None else None,
+    }
+
+
+def _estimated(
+    loading: Cost, sample: Sample, todo: int, workers: int, cores: int | None
+) -> _Section:
+    if not todo:
+        return {"estimated": "nothing to do: all images are finished"}
+    if not sample.masks:
+        return {"estimated": "nothing: no sampled image came to a mask"}
+    seconds = loading.wall + sample.seconds_for(todo, workers, cores)
+    return {
+        "estimated": f"from {_number(sample.masks, 'mask')}",
+        "time": f"{describe_seconds(seconds)} for {_number(todo, 'image')} "
+        f"with {_number(workers, 'worker')}",
+        "masks": decimal(sample.bytes_for(todo)),
+    }
+
+
+def _each(cost: Cost) -> str | None:
+    return f"{cost.each().wall:.3g} s an image" if cost.images else None
 
 
 def _describe_failures(failures: Counter[str]) -> str:

@@ -63,30 +63,29 @@ class Sample:
     """What a few images have shown.
 
     Attributes:
-        images: How many were read.
-        failures: How many of them came to nothing, by code.
+        images: How many were taken.
+        decoded: How many of them are pictures.
+        failures: How many came to nothing, by code.
         read_and_decode: Cost over all of them.
         infer: Cost over the pictures that the network has seen.
         mask: Cost of label map, areas and PNG.
+        masks: How many came to a mask.
         mask_bytes: Size of the PNGs.
     """
 
     images: int
+    decoded: int = 0
     failures: Counter[str] = field(default_factory=Counter)
     read_and_decode: Cost = field(default_factory=Cost)
     infer: Cost = field(default_factory=Cost)
     mask: Cost = field(default_factory=Cost)
+    masks: int = 0
     mask_bytes: int = 0
 
     @property
-    def masks(self) -> int:
-        """How many came to a mask."""
-        return self.mask.images
-
-    @property
     def success(self) -> float:
-        """The share of images that come to a mask, as far as they were followed."""
-        return self.masks / (self.masks + self.failures.total())
+        """The share of images that come to a mask; pictures not inferred count as the others."""
+        return self.decoded / self.images * self.masks / self.infer.images
 
     def bytes_for(self, images: int) -> int:
         """Bytes of masks to be expected of so many images."""
@@ -148,19 +147,14 @@ def measure(
     for grid in grids[:1]:
         mask_image(grid, labels.names, palette)
     for grid in grids:
-        cost = Cost()
-        with cost.measured(1):
+        with sample.mask.measured(1):
             row = mask_image(grid, labels.names, palette)
         if isinstance(row, Segmentation):
-            sample.mask = _sum(sample.mask, cost)
+            sample.masks += 1
             sample.mask_bytes += len(row.mask_png)
         else:
             sample.failures[row.code] += 1
     return sample
-
-
-def _sum(one: Cost, other: Cost) -> Cost:
-    return Cost(one.images + other.images, one.wall + other.wall, one.cpu + other.cpu)
 
 
 def _read_and_decode(
@@ -181,6 +175,7 @@ def _read_and_decode(
         if isinstance(outcome, Failure):
             sample.failures[outcome.code] += 1
         else:
+            sample.decoded += 1
             yield outcome
 
 

@@ -36,6 +36,10 @@ CANVAS = Canvas(17, 33)
 class _Engine:
     """Zero logits; raises where a picture is white."""
 
+    name = "zeros"
+    precision = "f32"
+    device = "none"
+
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         if (images[:, 0, 0, 0] == 1).any():
             raise ValueError("white")
@@ -153,6 +157,12 @@ def _consume(number: int) -> Iterator[int]:
         yield item
 
 
+def test_a_step_may_be_timed_where_the_pipeline_is_built() -> None:
+    """What a pipeline is built of must survive pickling."""
+    metrics = job_metrics(_run([1, 2], beam.Map(timed("decode")(lambda number: number))))
+    assert _spread(metrics, "decode_microseconds").count == 2
+
+
 def test_what_is_done_with_an_item_is_not_the_reader_s_time(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -189,6 +199,11 @@ def test_the_engine_s_batches_hold_pictures_alone_and_show_splits() -> None:
     )
     (batches,) = of_run_inference["distributions"]
     assert (batches.result.count, batches.result.sum) == (2, 8)
+
+
+def test_a_measured_engine_says_what_it_is() -> None:
+    engine = MeasuredEngine(_Engine())
+    assert (engine.name, engine.precision, engine.device) == ("zeros", "f32", "none")
 
 
 def test_outside_a_pipeline_nothing_happens() -> None:
