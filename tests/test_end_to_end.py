@@ -7,7 +7,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -219,7 +219,7 @@ def _peak_megabytes(arguments: list[str]) -> int:
 
 
 @pytest.fixture
-def small_photos(tmp_path: Path, voc_photos: list[Path]) -> Iterator[Path]:
+def small_photos(tmp_path: Path, voc_photos: list[Path]) -> Path:
     folder = tmp_path / "photos"
     folder.mkdir()
     with Image.open(voc_photos[0]) as photo:

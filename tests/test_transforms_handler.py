@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import apache_beam as beam
@@ -33,7 +32,7 @@ def _name(row: LogitsGrid | Failure | BatchBarrier) -> str:
 
 
 @pytest.fixture
-def engine(monkeypatch: pytest.MonkeyPatch) -> Iterator[RecordingEngine]:
+def engine(monkeypatch: pytest.MonkeyPatch) -> RecordingEngine:
     engine = RecordingEngine()
     monkeypatch.setattr(transforms.handler, "load_engine", lambda *_: engine)
     return engine
@@ -69,5 +68,5 @@ def test_a_barrier_ends_a_batch(engine: RecordingEngine) -> None:
 
 
 def test_bytes_are_those_of_pixels(tmp_path: Path) -> None:
-    rows = [_picture("a"), failure(ImageRef("b")), BatchBarrier(), _picture("c")]
+    rows: list[Row] = [_picture("a"), failure(ImageRef("b")), BatchBarrier(), _picture("c")]
     assert DeepLabHandler(RECIPE).get_num_bytes(rows) == 2 * 4 * 5 * 3
