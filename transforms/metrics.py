@@ -4,12 +4,13 @@ All are in the namespace ``beam_deeplab``. Counters: ``images``, ``masks``, ``fa
 ``failures_<CODE>``, ``bytes_read``, ``bytes_written``. Distributions in microseconds: for each
 image ``read_microseconds`` (how long it was waited for; ``gs://`` reads run ahead),
 ``decode_microseconds`` and ``mask_microseconds`` (label map, areas and PNG); for each call of the
-network ``engine_microseconds``, beside ``engine_batch_size``; for each Parquet part
-``encode_microseconds`` and ``write_microseconds``.
+network ``engine_microseconds``, beside ``engine_batch_size``; for each dataset of a shard
+``encode_microseconds`` and ``write_microseconds`` of its Parquet part, also if it has no rows.
 
 ``RunInference`` adds its own to the namespace. Of these, ``inference_request_batch_size`` and
 ``num_inferences`` count the failures of earlier steps that pass through a batch, and a batch that
 was split counts once; ``engine_batch_size`` is what the network has really been given.
+``model_byte_size`` is 0 where an optional module of Beam's is missing.
 
 What is updated outside a running pipeline, or in a thread that a step has started by itself,
 counts nowhere: Beam finds the step by its thread.
@@ -37,8 +38,8 @@ if TYPE_CHECKING:
 
 NAMESPACE: Final = "beam_deeplab"
 
-COUNTS_FAILURES_TOO: Final = frozenset({"inference_request_batch_size", "num_inferences"})
-"""Metrics of ``RunInference`` that :func:`job_metrics` leaves out, since they mislead."""
+MISLEADING: Final = frozenset({"inference_request_batch_size", "model_byte_size", "num_inferences"})
+"""Metrics of ``RunInference`` that :func:`job_metrics` leaves out."""
 
 ItemT = TypeVar("ItemT")
 
@@ -190,7 +191,7 @@ def job_metrics(result: PipelineResult) -> dict[str, int | Spread]:
         result: What ``pipeline.run()`` gave.
 
     Returns:
-        Counters and distributions by name; without :data:`COUNTS_FAILURES_TOO`, and empty where
+        Counters and distributions by name; without :data:`MISLEADING`, and empty where
         the runner keeps no metrics.
     """
     try:
@@ -210,4 +211,4 @@ def job_metrics(result: PipelineResult) -> dict[str, int | Spread]:
         spread = Spread(values.count, values.sum, values.min, values.max)
         spreads[name] = spreads[name].joined(spread) if name in spreads else spread
     metrics: dict[str, int | Spread] = {**counters, **spreads}
-    return {name: metrics[name] for name in sorted(metrics) if name not in COUNTS_FAILURES_TOO}
+    return {name: metrics[name] for name in sorted(metrics) if name not in MISLEADING}
