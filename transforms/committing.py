@@ -80,7 +80,12 @@ def _check_whole(shards: Iterable[str], inventory: Inventory) -> None:
 
 
 def _check_once(inventory: Inventory) -> None:
-    rows = Counter(ref.uri for item in inventory.parts() for ref in item.refs)
+    rows = Counter(
+        ref.uri
+        for item in inventory.parts()
+        if item.part.dataset in (MASKS, FAILURES)
+        for ref in item.refs
+    )
     _raise_for("images in more than one row", {uri for uri, count in rows.items() if count > 1})
 
 

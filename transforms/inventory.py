@@ -16,6 +16,7 @@ from transforms.schemas import (
     CLASS_AREAS,
     DATASETS,
     FAILURES,
+    MASKS,
     ShardCounts,
     counts_from_metadata,
 )
@@ -32,7 +33,7 @@ class StandingPart:
     Attributes:
         part: Where it is, its rows and its size.
         counts: What its shard holds; None if the file is unreadable or not one of ours.
-        refs: The images of its rows (masks and failures only).
+        refs: The images of its rows, one a row; of class areas each image once.
         codes: The failure codes of its rows (failures only).
         class_pixels: Pixels by class name over its rows (class areas only).
     """
@@ -51,17 +52,27 @@ class Inventory:
     shards: Mapping[str, Mapping[str, StandingPart]]
 
     def is_whole(self, shard: str) -> bool:
-        """Whether a shard's parts add up to what each of them says the shard holds."""
+        """Whether a shard's parts add up to what each of them says the shard holds.
+
+        Two writers whose attempts ended differently can leave parts whose counts agree, so the
+        images are compared too.
+        """
         parts = self.shards[shard]
         claims = {standing.counts for standing in parts.values()}
         if len(claims) != 1 or None in claims:
             return False
         counts = next(iter(claims))
         assert counts is not None
-        return all(
-            (parts[dataset].part.rows if dataset in parts else 0) == counts.rows(dataset)
+        if any(
+            (parts[dataset].part.rows if dataset in parts else 0) != counts.rows(dataset)
             for dataset in DATASETS
+        ):
+            return False
+        masks, failures, areas = (
+            set(parts[dataset].refs if dataset in parts else ())
+            for dataset in (MASKS, FAILURES, CLASS_AREAS)
         )
+        return len(masks | failures) == counts.images and masks == areas
 
     def parts(self) -> list[StandingPart]:
         """Every part, by path."""
@@ -115,12 +126,17 @@ def _columns(
     parquet: pq.ParquetFile, dataset: str
 ) -> tuple[tuple[ImageRef, ...], tuple[str, ...], Mapping[str, int]]:
     """Images, codes and class pixels: the last three fields of a standing part."""
+    image = ["image_uri", "image_version"]
     if dataset == CLASS_AREAS:
-        areas = parquet.read(columns=["class_name", "pixels"])
+        areas = parquet.read(columns=[*image, "class_name", "pixels"])
         sums = areas.group_by("class_name").aggregate([("pixels", "sum")]).to_pydict()
-        return (), (), dict(zip(sums["class_name"], sums["pixels_sum"], strict=True))
-    names = ["image_uri", "image_version", *(["code"] if dataset == FAILURES else [])]
-    columns = parquet.read(columns=names).to_pydict()
-    images = zip(columns["image_uri"], columns["image_version"], strict=True)
-    refs = tuple(ImageRef(uri, version) for uri, version in images)
-    return refs, tuple(columns.get("code", ())), {}
+        images = areas.group_by(image, use_threads=False).aggregate([])
+        return _refs(images), (), dict(zip(sums["class_name"], sums["pixels_sum"], strict=True))
+    rows = parquet.read(columns=[*image, *(["code"] if dataset == FAILURES else [])])
+    codes = tuple(rows.column("code").to_pylist()) if dataset == FAILURES else ()
+    return _refs(rows), codes, {}
+
+
+def _refs(rows: pa.Table) -> tuple[ImageRef, ...]:
+    columns = (rows.column(name).to_pylist() for name in ("image_uri", "image_version"))
+    return tuple(ImageRef(uri, version) for uri, version in zip(*columns, strict=True))
