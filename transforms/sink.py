@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import apache_beam as beam
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from transforms import attempts, storage
 from transforms.metrics import count, count_outcome, timed, timed_each
 from transforms.parts import Row, encode_parts
-from transforms.records import BatchBarrier, Part, ShardSlot
+from transforms.records import BatchBarrier, Failure, Part, ShardSlot
+from transforms.schemas import MASKS
 
 
 class BrokenShardError(RuntimeError):
@@ -24,7 +27,8 @@ def write_shard(
     """Writes the parts of one shard, each atomically; again and again with the same result.
 
     An earlier attempt may have failed for images that this one has masks for, or the other way
-    round, so a part that this attempt has no rows for is removed.
+    round, so a part that this attempt has no rows for is removed, and masks of images that have
+    failed now go before the failures are written: no reader sees an image in both.
 
     Args:
         output: The output folder.
@@ -35,6 +39,7 @@ def write_shard(
     Yields:
         What was written, in the order of writing.
     """
+    _remove_masks_of(output, shard, {row.ref.uri for row in rows if isinstance(row, Failure)})
     for dataset, length, content in timed_each("encode", encode_parts(shard, rows, run)):
         part = Part(dataset, shard, length, len(content))
         uri = storage.join(output, part.path)
@@ -46,6 +51,20 @@ def write_shard(
         if length:
             count("bytes_written", part.size)
             yield part
+
+
+def _remove_masks_of(output: str, shard: str, failed: set[str]) -> None:
+    """Removes the masks that an earlier attempt wrote if they hold any of these images."""
+    uri = storage.join(output, Part(MASKS, shard, 0, 0).path)
+    if not failed or not storage.exists(uri):
+        return
+    try:
+        with storage.open_seekable(uri) as file:
+            masks = pq.read_table(file, columns=["image_uri"]).column("image_uri")
+    except pa.ArrowException:
+        return  # what cannot be read shows no image
+    if not failed.isdisjoint(masks.to_pylist()):
+        storage.delete(uri)
 
 
 class ShardAssembly:
