@@ -64,16 +64,29 @@ def start_run(output: str, run: RunRecord, *, resume: bool, overwrite: bool) -> 
 
 
 def _continue(output: str, run: RunRecord) -> RunRecord:
+    check_same_options(output, run)
     earlier = read_run(output)
-    different = differing_options(earlier.options, run.options)
+    if storage.exists(storage.join(output, MANIFEST_FILE)):
+        attempts.clear(output)  # what a commit may have left; they would be taken for this run's
+    storage.delete(storage.join(output, MANIFEST_FILE))
+    _remove_temporary_files(output)
+    return replace(earlier, started=run.started, settings=run.settings)
+
+
+def check_same_options(output: str, run: RunRecord) -> None:
+    """Refuses to resume, under other options, the run that stands in an output, if one does.
+
+    Raises:
+        UsageError: An option that decides results differs; the message names it.
+    """
+    if not storage.exists(storage.join(output, RUN_FILE)):
+        return
+    different = differing_options(read_run(output).options, run.options)
     if different:
         raise UsageError(
             f"{output} was begun with other options, and cannot be resumed with these: "
             f"{'; '.join(different)}"
         )
-    storage.delete(storage.join(output, MANIFEST_FILE))
-    _remove_temporary_files(output)
-    return replace(earlier, started=run.started, settings=run.settings)
 
 
 def differing_options(earlier: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -1,15 +1,17 @@
-"""Notes under ``attempts/``: which shards were begun, and which image was in hand when one died.
+"""Notes under ``attempts/``: what is under way, for whoever comes after a crash.
 
 An image that kills its process (a codec that crashes, the system's out-of-memory killer) leaves
 no exception to catch. So a shard notes that it begins. One that finds such a note was begun
 before and never finished, and is run one image at a time, each noted while it is open; an image
 that it finds noted as open killed the process then, and becomes a failure.
+
+Rows that leave a shard of an earlier run are noted before its parts are written again one by one.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 
@@ -21,6 +23,7 @@ FOLDER = "attempts"
 PLAN_FILE = "plan.json"
 _BEGUN = ".begun"
 _OPEN = ".open-"
+_REWRITE = ".rewrite"
 
 
 def _uri(output: str, name: str) -> str:
@@ -67,6 +70,12 @@ def fatal_images(output: str, shard: str) -> frozenset[int]:
     return frozenset(int(name.removeprefix(prefix)) for name in names if name.startswith(prefix))
 
 
+def shards_with_fatal_images(output: str) -> frozenset[str]:
+    """The shards that an image has killed since the last commit, finished or not."""
+    names = (file.name for file in storage.list_folder(storage.join(output, FOLDER)))
+    return frozenset(name.partition(_OPEN)[0] for name in names if _OPEN in name)
+
+
 def begun_shards(output: str) -> list[Shard]:
     """The shards that were begun and never finished, by id."""
     names = [file.name for file in storage.list_folder(storage.join(output, FOLDER))]
@@ -75,6 +84,26 @@ def begun_shards(output: str) -> list[Shard]:
         for name in sorted(names)
         if name.endswith(_BEGUN)
     ]
+
+
+def begin_rewrite(output: str, shard: str, leaving: Collection[str]) -> None:
+    """Notes that the rows of some images, by URI, are about to leave a shard's parts."""
+    storage.write_atomically(_uri(output, shard + _REWRITE), json.dumps(sorted(leaving)).encode())
+
+
+def finish_rewrite(output: str, shard: str) -> None:
+    """Takes the note of :func:`begin_rewrite` back, once all parts are written."""
+    storage.delete(_uri(output, shard + _REWRITE))
+
+
+def begun_rewrites(output: str) -> dict[str, frozenset[str]]:
+    """The URIs whose rows were about to leave when the process died, by shard."""
+    names = [file.name for file in storage.list_folder(storage.join(output, FOLDER))]
+    return {
+        name.removesuffix(_REWRITE): frozenset(json.loads(storage.read(_uri(output, name))))
+        for name in names
+        if name.endswith(_REWRITE)
+    }
 
 
 def forget(output: str, shard: str) -> None:

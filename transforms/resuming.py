@@ -4,12 +4,15 @@ An image's row stays if its shard is whole and the row is still right: a mask of
 the inputs name now, or any row of an image that they no longer name. Rows of changed images, and
 failures that are to be tried again, leave their parts before new work begins, so that no glob
 over the output ever shows an image twice.
+
+An image that has killed the process stays a failure until the run is committed, and is tried again
+only by a resume after that: several such images would otherwise keep a run from ever ending.
 """
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import pyarrow as pa
@@ -19,7 +22,7 @@ import pyarrow.parquet as pq
 from transforms import attempts, storage
 from transforms.inventory import Inventory, StandingPart, take_inventory
 from transforms.parts import parquet_bytes
-from transforms.records import FailureCode, ImageRef
+from transforms.records import FailureCode, ImageRef, Part
 from transforms.schemas import (
     CLASS_AREAS,
     DATASETS,
@@ -52,12 +55,16 @@ class Salvage:
     suspects: frozenset[str] = frozenset()
 
 
-def plan_salvage(inventory: Inventory, refs: Iterable[ImageRef]) -> Salvage:
+def plan_salvage(
+    inventory: Inventory, refs: Iterable[ImageRef], crashed: Collection[str] = ()
+) -> Salvage:
     """Decides what stays; touches nothing.
 
     Args:
         inventory: What stands in the output.
         refs: The images of the inputs, one version each.
+        crashed: Shards whose failures of the code CRASHED are results of the run that is
+            resumed, and stay.
 
     Returns:
         The decision. An image that stands twice (two runs wrote at once) stays in one shard.
@@ -72,11 +79,12 @@ def plan_salvage(inventory: Inventory, refs: Iterable[ImageRef]) -> Salvage:
             broken.append(shard)
             continue
         parts = inventory.shards[shard]
+        right = {*_refs(parts, MASKS), *(_crashed(parts) if shard in crashed else ())}
         stays = {
             ref
             for dataset in (MASKS, FAILURES)
             for ref in _refs(parts, dataset)
-            if ref.uri not in kept and _is_right(dataset, ref, version_by_uri)
+            if ref.uri not in kept and _is_right(ref, right, version_by_uri)
         }
         leaves = frozenset(
             ref.uri for dataset in (MASKS, FAILURES) for ref in _refs(parts, dataset)
@@ -114,10 +122,12 @@ def _refs(parts: Mapping[str, StandingPart], dataset: str) -> tuple[ImageRef, ..
     return parts[dataset].refs if dataset in parts else ()
 
 
-def _is_right(dataset: str, ref: ImageRef, version_by_uri: Mapping[str, str]) -> bool:
+def _is_right(
+    ref: ImageRef, results: Collection[ImageRef], version_by_uri: Mapping[str, str]
+) -> bool:
     if ref.uri not in version_by_uri:
         return True
-    return dataset == MASKS and version_by_uri[ref.uri] == ref.version
+    return ref in results and version_by_uri[ref.uri] == ref.version
 
 
 def clear_rest(
@@ -125,7 +135,8 @@ def clear_rest(
 ) -> None:
     """Removes from the output what does not stay; again and again with the same result.
 
-    A crash half way leaves a shard whose parts do not add up, which the next resume removes.
+    A crash half way leaves a shard whose parts do not add up: one that was to go is broken then,
+    and one that stays in part is noted under ``attempts/`` for :func:`finish_clearing`.
 
     Args:
         output: The output folder.
@@ -140,7 +151,7 @@ def clear_rest(
             _remove_shard(output, inventory, shard)
     for shard, uris in salvage.removals.items():
         if shard in salvage.whole:
-            _rewrite_shard(output, inventory.shards[shard], uris)
+            _rewrite_shard(output, shard, uris)
         elif shard not in spared:
             _remove_shard(output, inventory, shard)
 
@@ -151,27 +162,46 @@ def _remove_shard(output: str, inventory: Inventory, shard: str) -> None:
             storage.delete(storage.join(output, inventory.shards[shard][dataset].part.path))
 
 
-def _rewrite_shard(output: str, parts: Mapping[str, StandingPart], removed: frozenset[str]) -> None:
-    """Writes a shard's parts again without the rows of some images."""
+def finish_clearing(output: str) -> None:
+    """Ends what a crash within :func:`clear_rest` has left half done."""
+    for shard, uris in attempts.begun_rewrites(output).items():
+        _rewrite_shard(output, shard, uris)
+
+
+def _rewrite_shard(output: str, shard: str, leaving: frozenset[str]) -> None:
+    """Writes a shard's parts again without the rows of some images.
+
+    Each part is whole at every moment, but the shard is not until the last is written.
+    """
     tables = {}
-    for dataset, standing in parts.items():
-        content = storage.read(storage.join(output, standing.part.path))
-        table = pq.read_table(io.BytesIO(content))
-        leaves = pc.is_in(table.column("image_uri"), value_set=pa.array(removed, pa.string()))
+    for dataset in DATASETS:
+        try:
+            content = storage.read(storage.join(output, _path(dataset, shard)))
+            table = pq.read_table(io.BytesIO(content))
+        except FileNotFoundError:
+            continue
+        except pa.ArrowException:  # the shard is broken, and will be treated so
+            attempts.finish_rewrite(output, shard)
+            return
+        leaves = pc.is_in(table.column("image_uri"), value_set=pa.array(leaving, pa.string()))
         tables[dataset] = table.filter(pc.invert(leaves))
     masks, failures, areas = (
         tables[dataset].num_rows if dataset in tables else 0
         for dataset in (MASKS, FAILURES, CLASS_AREAS)
     )
     counts = ShardCounts(masks + failures, masks, failures, areas)
-    for dataset in DATASETS:
-        if dataset not in tables:
-            continue
-        uri = storage.join(output, parts[dataset].part.path)
-        if tables[dataset].num_rows:
-            storage.write_atomically(uri, parquet_bytes(with_counts(tables[dataset], counts)))
+    attempts.begin_rewrite(output, shard, leaving)
+    for dataset, table in tables.items():
+        uri = storage.join(output, _path(dataset, shard))
+        if table.num_rows:
+            storage.write_atomically(uri, parquet_bytes(with_counts(table, counts)))
         else:
             storage.delete(uri)
+    attempts.finish_rewrite(output, shard)
+
+
+def _path(dataset: str, shard: str) -> str:
+    return Part(dataset, shard, 0, 0).path
 
 
 def plan_resume(
@@ -195,8 +225,10 @@ def plan_resume(
     Returns:
         The plan, and its summary beside what stands.
     """
+    finish_clearing(output)
     inventory = take_inventory(output)
-    salvage = plan_salvage(inventory, newest_versions(refs))
+    crashed = attempts.shards_with_fatal_images(output)
+    salvage = plan_salvage(inventory, newest_versions(refs), crashed)
     begun = attempts.begun_shards(output)
     plan = plan_shards(
         refs,
@@ -210,7 +242,9 @@ def plan_resume(
     summary = plan.summary(salvage.whole, salvage.not_in_inputs)
     clear_rest(output, inventory, salvage, summary.shards)
     for shard in begun:
-        if shard not in plan.shards:
+        if shard.id in salvage.whole:
+            attempts.finish(output, shard.id)
+        elif shard not in plan.shards:
             attempts.forget(output, shard.id)
     for shard in plan.shards:
         if any(ref.uri in salvage.suspects for ref in shard.refs):
