@@ -17,12 +17,12 @@ from deeplab.checkpoints import CheckpointError
 from deeplab.models import ModelSpec, inspect_model
 from deeplab.quiet_tensorflow import import_tensorflow_quietly
 from deeplab.zoo import ZooError
-from pipeline.beam_flags import check_reachable, pipeline_options, worker_count
+from pipeline.beam_flags import check_reachable, pipeline_options, runs_here, worker_count
 from pipeline.dry_run import dry_run
 from pipeline.job import build_job
 from pipeline.options import RunFailedError, SegmentOptions, UsageError
 from pipeline.progress import watch
-from pipeline.runs import check_output, read_manifest, start_run
+from pipeline.runs import check_output, check_same_options, read_manifest, start_run
 from pipeline.summary import print_summary
 from transforms import storage
 from transforms.geometry import Canvas
@@ -58,10 +58,12 @@ def segment(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> int:
         _quieten()
     recipe = build_recipe(options)
     workers = worker_count(beam_options)
-    if options.dry_run:
-        dry_run(options, recipe, workers=workers)
-        return 0
     run = describe_run(options, recipe, str(beam_options.view_as(StandardOptions).runner))
+    if options.resume:
+        check_same_options(options.output, run)
+    if options.dry_run:
+        dry_run(options, recipe, workers=workers, shared_machine=runs_here(beam_options))
+        return 0
     try:
         run = start_run(options.output, run, resume=options.resume, overwrite=options.overwrite)
     except OSError as error:

@@ -22,7 +22,7 @@ from transforms.formats import DEFAULT_MAX_PIXELS
 from transforms.geometry import Canvas
 from transforms.handler import DeepLabHandler, Recipe
 from transforms.masks import segment_logits
-from transforms.metrics import count, timed, timed_each
+from transforms.metrics import count, count_outcome, timed, timed_each
 from transforms.reading import read_image, read_images
 from transforms.records import (
     BatchBarrier,
@@ -125,7 +125,9 @@ def read_shard(shard: Shard, output: str) -> Iterator[EncodedImage | Failure | B
             yield Failure(ref, Stage.DECODE, FailureCode.CRASHED, _CRASHED, slot)
             continue
         with attempts.in_hand(output, shard.id, slot.index):
-            yield _counted(read_image(ref, slot))
+            with timed("read"):
+                row = read_image(ref, slot)
+            yield _counted(row)
             yield BatchBarrier()
 
 
@@ -168,7 +170,9 @@ def encode_input(image: str | ImageRef | tuple[str, bytes]) -> EncodedImage | Fa
     if isinstance(image, tuple):
         key, data = image
         return EncodedImage(ImageRef(key), data)
-    return read_image(image if isinstance(image, ImageRef) else ImageRef(image))
+    with timed("read"):
+        row = read_image(image if isinstance(image, ImageRef) else ImageRef(image))
+    return _counted(row)
 
 
 @dataclass(eq=False)
@@ -216,4 +220,5 @@ class SegmentImages(beam.PTransform):
 
 
 def _part(row: Segmentation | Failure) -> Iterator[Any]:
+    count_outcome(row)
     yield beam.pvalue.TaggedOutput("failures", row) if isinstance(row, Failure) else row
