@@ -11,6 +11,7 @@ Rows that leave a shard of an earlier run are noted before its parts are written
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -24,6 +25,7 @@ PLAN_FILE = "plan.json"
 _BEGUN = ".begun"
 _OPEN = ".open-"
 _REWRITE = ".rewrite"
+_NOTE = re.compile(r"plan\.json|[0-9a-f]{16}\.(begun|rewrite|open-[0-9]+)")
 
 
 def _uri(output: str, name: str) -> str:
@@ -114,9 +116,10 @@ def forget(output: str, shard: str) -> None:
 
 
 def clear(output: str) -> None:
-    """Removes all notes: the run is committed, or begins anew."""
+    """Removes all notes, and nothing else: the run is committed, or begins anew."""
     for file in storage.list_folder(storage.join(output, FOLDER)):
-        storage.delete(_uri(output, file.name))
+        if _NOTE.fullmatch(file.name):
+            storage.delete(_uri(output, file.name))
 
 
 def _refs(content: bytes) -> tuple[ImageRef, ...]:
