@@ -6,6 +6,7 @@ import difflib
 from collections.abc import Iterable, Sequence
 
 from apache_beam.options.pipeline_options import (
+    DebugOptions,
     DirectOptions,
     PipelineOptions,
     StandardOptions,
@@ -13,6 +14,7 @@ from apache_beam.options.pipeline_options import (
     _BeamArgumentParser,
 )
 
+from deeplab.engines import available_cores
 from pipeline.options import UsageError, is_local
 
 LOCAL_RUNNERS = ("FnApiRunner", "DirectRunner", "BundleBasedDirectRunner", "PrismRunner")
@@ -55,20 +57,28 @@ def check_flags(flags: Sequence[str], our_flags: Iterable[str]) -> None:
         previous_takes_value = not equals
 
 
-def pipeline_options(flags: Sequence[str]) -> PipelineOptions:
+def pipeline_options(flags: Sequence[str], workers: int | None = None) -> PipelineOptions:
     """Beam's options for these flags, local and in one process unless a runner is named.
+
+    Args:
+        flags: Beam's flags.
+        workers: Threads or processes of a local run; None for Beam's own flag, and without that
+            for :func:`default_workers`.
 
     Raises:
         UsageError: The runner, or its running mode, is known to lose data.
     """
     options = PipelineOptions(list(flags))
+    direct = options.view_as(DirectOptions)
+    if workers is not None or not any(flag.startswith("--direct_num_workers") for flag in flags):
+        direct.direct_num_workers = workers or default_workers()
     standard = options.view_as(StandardOptions)
     if standard.runner is None:
         standard.runner = "FnApiRunner"
     runner = standard.runner.rsplit(".", 1)[-1]
     if runner in _REFUSED_RUNNERS:
         raise UsageError(f"--runner={runner} is not offered: {_REFUSED_RUNNERS[runner]}")
-    if options.view_as(DirectOptions).direct_running_mode == "multi_threading":
+    if direct.direct_running_mode == "multi_threading":
         raise UsageError(
             "--direct_running_mode=multi_threading silently loses elements in this version of "
             "Beam: use in_memory (threads all the same) or multi_processing"
@@ -99,9 +109,30 @@ def check_reachable(options: PipelineOptions, paths: Iterable[str]) -> None:
             )
 
 
+def default_workers() -> int:
+    """Threads of a local run: one a core, so that some decode while the network runs for others."""
+    return available_cores()
+
+
+def engine_threads(options: PipelineOptions) -> int | None:
+    """Cores that each process may compute on; None for all that it sees.
+
+    Threads of one process share its engine. Processes that share a machine each have their own,
+    and would fight for its cores: locally with ``multi_processing``, and on Dataflow, which
+    starts one process a vCPU unless told otherwise.
+    """
+    if runs_here(options):
+        direct = options.view_as(DirectOptions)
+        if direct.direct_running_mode == "multi_processing":
+            return max(1, available_cores() // worker_count(options))
+        return None
+    experiments = options.view_as(DebugOptions).experiments or []
+    return None if "no_use_multiple_sdk_containers" in experiments else 1
+
+
 def worker_count(options: PipelineOptions) -> int:
     """How many workers will share the run, as far as the flags say."""
     if runs_here(options):
-        return max(1, options.view_as(DirectOptions).direct_num_workers or 1)
+        return options.view_as(DirectOptions).direct_num_workers or available_cores()
     workers = options.view_as(WorkerOptions)
     return int(workers.max_num_workers or workers.num_workers or 1)

@@ -20,6 +20,7 @@ from pipeline.sampling import SAMPLES, Cost, Sample, measure, spread
 from transforms import storage
 from transforms.handler import DeepLabHandler, Recipe
 from transforms.image_lists import ImageListError
+from transforms.inference import BATCH_PIXELS
 from transforms.inventory import take_inventory
 from transforms.listing import list_images
 from transforms.manifest import MANIFEST_FILE, RUN_FILE
@@ -151,7 +152,7 @@ def dry_run(
 def _try(recipe: Recipe, refs: Sequence[ImageRef]) -> tuple[Cost, Sample]:
     """The cost of loading the model, and what the images have shown."""
     handler = DeepLabHandler(recipe)
-    batch_size = int(handler.batch_elements_kwargs()["max_batch_size"])
+    batch_size = max(1, BATCH_PIXELS // (recipe.canvas.height * recipe.canvas.width))
     loading = Cost()
     try:
         with loading.measured(1):

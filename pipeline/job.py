@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import apache_beam as beam
 
@@ -23,6 +23,8 @@ def build_job(
     resume: bool = False,
     shard_size: int | None = None,
     workers: int = 1,
+    engine_threads: int | None = None,
+    resource_hints: Mapping[str, str] | None = None,
 ) -> None:
     """Adds the whole job to a pipeline.
 
@@ -35,11 +37,15 @@ def build_job(
         resume: Whether to build on what stands in the output.
         shard_size: Images a shard; None for what suits the run.
         workers: How many workers share the run.
+        engine_threads: Cores that each process computes on; None for all that it sees.
+        resource_hints: What the workers that read, infer and write must have. They are put on
+            that whole composite: on one step of it they would break its fusion.
     """
     plan = (
         pipeline
         | "Patterns" >> beam.Create(list(patterns))
         | PlanRun(output, run.fingerprint, resume, shard_size, workers)
     )
-    parts = plan.shards | SegmentShards(output, recipe, run.part_metadata())
+    work = SegmentShards(output, recipe, run.part_metadata(), engine_threads)
+    parts = plan.shards | work.with_resource_hints(**(resource_hints or {}))
     (parts, plan.summary) | CommitRun(output, run)

@@ -6,6 +6,7 @@ import argparse
 import re
 from dataclasses import dataclass
 
+from deeplab.engines.choice import ENGINES, PRECISIONS
 from transforms.formats import DEFAULT_MAX_PIXELS
 from transforms.listing import absolute_pattern
 
@@ -34,7 +35,13 @@ class SegmentOptions:
         output: Folder of the results; absolute if local.
         model: A zoo name, a path (absolute if local) or a ``gs://`` path.
         canvas: (height, width) of the network's input; None for the model's own.
+        bucketed: Whether narrower canvases spare pictures their padding (``--canvas auto``).
+        engine: ``auto``, ``tensorflow`` or ``openvino``.
+        precision: ``f32``, ``bf16`` or ``f16``.
         output_stride: Of the backbone, 8 or 16.
+        workers: Threads or processes of a local run; None for what suits the machine.
+        accelerator: Of remote workers, as Beam's resource hint takes it.
+        min_ram_per_worker: Of remote workers, as Beam's resource hint takes it.
         shard_size: Images that are written together; None for what suits the run.
         max_pixels: Pictures that claim more are refused before they are decoded.
         resume: Continue the run in the output: what is new, changed, failed or unfinished.
@@ -49,7 +56,13 @@ class SegmentOptions:
     output: str
     model: str
     canvas: tuple[int, int] | None = None
+    bucketed: bool = False
+    engine: str = "auto"
+    precision: str = "f32"
     output_stride: int = 16
+    workers: int | None = None
+    accelerator: str | None = None
+    min_ram_per_worker: str | None = None
     shard_size: int | None = None
     max_pixels: int = DEFAULT_MAX_PIXELS
     resume: bool = False
@@ -64,13 +77,19 @@ class SegmentOptions:
         """Takes parsed flags.
 
         Raises:
-            UsageError: ``--canvas`` is neither ``official`` nor two sizes.
+            UsageError: ``--canvas`` is neither ``official`` nor ``auto`` nor two sizes.
         """
         return cls(
             input=tuple(absolute_pattern(pattern) for pattern in arguments.input),
             output=absolute_pattern(arguments.output),
             model=arguments.model,
             canvas=_canvas(arguments.canvas),
+            bucketed=arguments.canvas == ["auto"],
+            engine=arguments.engine,
+            precision=arguments.precision,
+            workers=arguments.workers,
+            accelerator=arguments.accelerator,
+            min_ram_per_worker=arguments.min_ram_per_worker,
             output_stride=arguments.output_stride,
             shard_size=arguments.shard_size,
             max_pixels=arguments.max_pixels,
@@ -81,6 +100,11 @@ class SegmentOptions:
             quiet=arguments.quiet,
             verbose=arguments.verbose,
         )
+
+    def resource_hints(self) -> dict[str, str]:
+        """Beam's resource hints for the workers, those that were given."""
+        hints = {"accelerator": self.accelerator, "min_ram": self.min_ram_per_worker}
+        return {name: value for name, value in hints.items() if value is not None}
 
 
 def is_local(uri: str) -> bool:
@@ -124,9 +148,23 @@ def add_segment_flags(parser: argparse.ArgumentParser) -> None:
         "--canvas",
         nargs="+",
         default=["official"],
-        metavar=("official|H", "W"),
-        help="the network's input size; pictures that are larger are reduced to fit "
-        "(default official: the model's own)",
+        metavar=("official|auto|H", "W"),
+        help="the network's input size; pictures that are larger are reduced to fit. official "
+        "(default): the model's own; auto: as official, but padded less where the picture is "
+        "not square, which is faster and can change labels a little",
+    )
+    network.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default="auto",
+        help="what computes the network (default auto: TensorFlow on a GPU, else OpenVINO)",
+    )
+    network.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="f32",
+        help="of the arithmetic; bf16 is faster where the CPU or GPU has it, and changes some "
+        "labels at boundaries (default %(default)s)",
     )
     network.add_argument(
         "--output_stride",
@@ -136,6 +174,23 @@ def add_segment_flags(parser: argparse.ArgumentParser) -> None:
         help="8 is finer and about four times slower (default %(default)s)",
     )
     run = parser.add_argument_group("the run")
+    run.add_argument(
+        "--workers",
+        type=_positive,
+        metavar="N",
+        help="threads of a local run, or processes with --direct_running_mode=multi_processing "
+        "(default: what suits this machine)",
+    )
+    run.add_argument(
+        "--accelerator",
+        metavar="HINT",
+        help="resource hint for remote workers: type:nvidia-tesla-t4;count:1;install-nvidia-driver",
+    )
+    run.add_argument(
+        "--min_ram_per_worker",
+        metavar="HINT",
+        help="resource hint for remote workers: 16GB",
+    )
     run.add_argument(
         "--shard_size",
         type=_positive,
@@ -188,8 +243,10 @@ def _fraction(text: str) -> float:
 
 
 def _canvas(words: list[str]) -> tuple[int, int] | None:
-    if words == ["official"]:
+    if words in (["official"], ["auto"]):
         return None
     if len(words) == 2 and all(word.isdigit() for word in words):
         return int(words[0]), int(words[1])
-    raise UsageError(f"--canvas {' '.join(words)}: give 'official', or height and width: 513 513")
+    raise UsageError(
+        f"--canvas {' '.join(words)}: give 'official', 'auto', or height and width: 513 513"
+    )

@@ -14,10 +14,16 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import StandardOptions
 
 from deeplab.checkpoints import CheckpointError
+from deeplab.engines import EngineError, check_engine, choose_engine
 from deeplab.models import ModelSpec, inspect_model
-from deeplab.quiet_tensorflow import import_tensorflow_quietly
 from deeplab.zoo import ZooError
-from pipeline.beam_flags import check_reachable, pipeline_options, runs_here, worker_count
+from pipeline.beam_flags import (
+    check_reachable,
+    engine_threads,
+    pipeline_options,
+    runs_here,
+    worker_count,
+)
 from pipeline.dry_run import dry_run
 from pipeline.job import build_job
 from pipeline.options import RunFailedError, SegmentOptions, UsageError
@@ -32,7 +38,17 @@ from transforms.listing import list_images
 from transforms.manifest import Manifest, RunRecord, fingerprint_of
 from transforms.schemas import FAILURES
 
-_VERSIONED = ("beam-deeplab", "apache-beam", "tensorflow", "keras", "numpy", "pillow")
+_VERSIONED = (
+    "beam-deeplab",
+    "apache-beam",
+    "tensorflow",
+    "keras",
+    "openvino",
+    "numpy",
+    "pillow",
+    "simplejpeg",
+    "opencv-python-headless",
+)
 """Packages that decide results, or that a reader of an output may have to know."""
 
 
@@ -50,13 +66,13 @@ def segment(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> int:
         UsageError: Something asked for cannot be had.
         RunFailedError: The job ended without a commit, or with too many failures.
     """
-    beam_options = pipeline_options(beam_arguments)
+    beam_options = pipeline_options(beam_arguments, options.workers)
     check_reachable(beam_options, [*options.input, options.output])
     check_output(options.output, resume=options.resume, overwrite=options.overwrite)
     _check_inputs(options.input)
     if not options.verbose:
         _quieten()
-    recipe = build_recipe(options)
+    recipe = build_recipe(options, here=runs_here(beam_options))
     workers = worker_count(beam_options)
     run = describe_run(options, recipe, str(beam_options.view_as(StandardOptions).runner))
     if options.resume:
@@ -78,6 +94,8 @@ def segment(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> int:
         resume=options.resume,
         shard_size=options.shard_size,
         workers=workers,
+        engine_threads=engine_threads(beam_options),
+        resource_hints=options.resource_hints(),
     )
     with watch(options.output, quiet=options.quiet):
         _wait_for(pipeline, verbose=options.verbose)
@@ -96,19 +114,33 @@ def find_model_spec(reference: str) -> ModelSpec:
         raise UsageError(f"--model: {error}") from error
 
 
-def build_recipe(options: SegmentOptions) -> Recipe:
-    """Finds the model and fits the options to it.
+def build_recipe(options: SegmentOptions, *, here: bool = True) -> Recipe:
+    """Finds the model and the engine, and fits the options to them.
+
+    Args:
+        options: Our flags.
+        here: Whether the workers are on this machine, and what they can do is known.
 
     Raises:
-        UsageError: The model cannot be had, or the canvas does not suit it.
+        UsageError: The model or the engine cannot be had, or the canvas does not suit them.
     """
+    try:
+        engine = choose_engine(
+            options.engine, options.precision, gpu=None if here else options.accelerator is not None
+        )
+        if here:
+            check_engine(engine)
+    except EngineError as error:
+        raise UsageError(f"--engine: {error}") from error
     model = find_model_spec(options.model)
     try:
         canvas = Canvas(*(options.canvas or model.canvas))
         canvas.grid_size(options.output_stride)
     except ValueError as error:
         raise UsageError(f"--canvas: {error}") from error
-    return Recipe(model, canvas, options.output_stride, options.max_pixels)
+    return Recipe(
+        model, canvas, options.output_stride, engine, options.bucketed, options.max_pixels
+    )
 
 
 def describe_run(options: SegmentOptions, recipe: Recipe, runner: str) -> RunRecord:
@@ -119,8 +151,9 @@ def describe_run(options: SegmentOptions, recipe: Recipe, runner: str) -> RunRec
         "labels": list(model.labels.names),
         "canvas": [recipe.canvas.height, recipe.canvas.width],
         "output_stride": recipe.output_stride,
-        "engine": "tensorflow",
-        "precision": "f32",
+        "canvas_buckets": recipe.bucketed,
+        "engine": recipe.engine.name,
+        "precision": recipe.engine.precision,
         "max_pixels": recipe.max_pixels,
     }
     return RunRecord(
@@ -153,7 +186,6 @@ def _quieten() -> None:
     logging.getLogger().setLevel(logging.CRITICAL)
     for ours in ("deeplab", "transforms", "pipeline"):
         logging.getLogger(ours).setLevel(logging.WARNING)
-    import_tensorflow_quietly()
 
 
 def _check_inputs(patterns: Sequence[str]) -> None:

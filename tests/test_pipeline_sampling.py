@@ -69,7 +69,7 @@ def test_images_go_all_the_way_and_failures_are_counted(tmp_path: Path) -> None:
     empty.write_bytes(b"")
     refs += [ImageRef(str(empty)), ImageRef(str(tmp_path / "missing.png"))]
     engine = PatternEngine()
-    sample = measure(refs, RECIPE, BatchInference(engine, RECIPE.canvas), batch_size=2)
+    sample = measure(refs, RECIPE, BatchInference(lambda _: engine, [RECIPE.canvas]), batch_size=2)
     assert engine.batches == [2, 2, 2, 1]
     assert sample.failures == {"NON_FINITE": 1, "EMPTY": 1, "NOT_FOUND": 1}
     assert (sample.images, sample.decoded, sample.infer.images, sample.masks) == (7, 5, 5, 4)
@@ -91,7 +91,7 @@ def _mask_png(ref: ImageRef, engine: PatternEngine) -> bytes:
     encoded = read_image(ref)
     assert isinstance(encoded, EncodedImage)
     picture = decode_image(encoded, RECIPE.canvas)
-    (grid,) = BatchInference(engine, RECIPE.canvas)([picture])
+    (grid,) = BatchInference(lambda _: engine, [RECIPE.canvas])([picture])
     assert isinstance(grid, LogitsGrid)
     return segment_logits(grid, MODEL.labels.names, MODEL.labels.palette_bytes()).mask_png
 
@@ -99,7 +99,7 @@ def _mask_png(ref: ImageRef, engine: PatternEngine) -> bytes:
 def test_a_slow_network_sees_fewer_images(tmp_path: Path) -> None:
     engine = PatternEngine()
     refs = _photos(tmp_path, 10, 20, 30, 40)
-    model = BatchInference(engine, RECIPE.canvas)
+    model = BatchInference(lambda _: engine, [RECIPE.canvas])
     sample = measure(refs, RECIPE, model, batch_size=1, infer_seconds=0)
     assert engine.batches == [1, 1]
     assert (sample.decoded, sample.infer.images, sample.masks) == (4, 1, 1)
@@ -110,7 +110,7 @@ def test_a_slow_network_sees_fewer_images(tmp_path: Path) -> None:
 @pytest.mark.parametrize("refs", [[], [ImageRef("/nowhere/a.png")]])
 def test_a_sample_may_come_to_nothing(refs: list[ImageRef]) -> None:
     engine = PatternEngine()
-    sample = measure(refs, RECIPE, BatchInference(engine, RECIPE.canvas), batch_size=2)
+    sample = measure(refs, RECIPE, BatchInference(lambda _: engine, [RECIPE.canvas]), batch_size=2)
     assert engine.batches == []
     assert sample.masks == 0
     assert sample.failures.total() == len(refs)

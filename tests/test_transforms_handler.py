@@ -34,7 +34,7 @@ def _name(row: LogitsGrid | Failure | BatchBarrier) -> str:
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> RecordingEngine:
     engine = RecordingEngine()
-    monkeypatch.setattr(transforms.handler, "load_engine", lambda *_: engine)
+    monkeypatch.setattr(transforms.handler, "load_engine", lambda *_, **__: engine)
     return engine
 
 
@@ -45,7 +45,7 @@ def _run(rows: list[Row], batch_size: int) -> None:
             pipeline
             | beam.Create([rows])
             | beam.FlatMap(lambda whole: whole)
-            | RunInference(DeepLabHandler(RECIPE, batch_size))
+            | RunInference(DeepLabHandler(RECIPE, batch_pixels=batch_size * 17 * 33))
             | beam.Map(_name)
         )
         expected = ["|" if isinstance(row, BatchBarrier) else row.ref.uri for row in rows]
@@ -70,3 +70,11 @@ def test_a_barrier_ends_a_batch(engine: RecordingEngine) -> None:
 def test_bytes_are_those_of_pixels(tmp_path: Path) -> None:
     rows: list[Row] = [_picture("a"), failure(ImageRef("b")), BatchBarrier(), _picture("c")]
     assert DeepLabHandler(RECIPE).get_num_bytes(rows) == 2 * 4 * 5 * 3
+
+
+def test_a_canvas_beyond_the_budget_is_a_batch_of_its_own(engine: RecordingEngine) -> None:
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        pictures = pipeline | beam.Create([[_picture(name) for name in "abc"]])
+        single = beam.FlatMap(lambda whole: whole)
+        pictures | single | RunInference(DeepLabHandler(RECIPE, batch_pixels=100))
+    assert engine.batches == [1, 1, 1]

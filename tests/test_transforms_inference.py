@@ -14,7 +14,6 @@ from transforms.geometry import Canvas
 from transforms.inference import (
     BatchInference,
     assemble_batch,
-    default_batch_size,
     is_out_of_memory,
 )
 from transforms.records import (
@@ -80,7 +79,9 @@ def test_padding_is_zero_and_content_is_normalised_as_the_official_graph_does() 
 
 def test_rows_keep_order_place_and_geometry_and_failures_pass() -> None:
     bad = failure(ImageRef("bad"))
-    rows = BatchInference(RecordingEngine(), CANVAS)([_picture(1), bad, _picture(2, 17, 33)])
+    rows = BatchInference(lambda _: RecordingEngine(), [CANVAS])(
+        [_picture(1), bad, _picture(2, 17, 33)]
+    )
     assert rows[1] is bad
     assert [_value(rows[0]), _value(rows[2])] == [1, 2]
     first = rows[0]
@@ -93,7 +94,7 @@ def test_rows_keep_order_place_and_geometry_and_failures_pass() -> None:
 def test_failures_alone_need_no_engine() -> None:
     engine = RecordingEngine()
     bad = failure(ImageRef("bad"))
-    assert BatchInference(engine, CANVAS)([bad, bad]) == [bad, bad]
+    assert BatchInference(lambda _: engine, [CANVAS])([bad, bad]) == [bad, bad]
     assert engine.batches == []
 
 
@@ -103,7 +104,9 @@ def test_one_guilty_picture_in_a_batch_of_16_costs_itself_only(guilty: int) -> N
         if guilty in values:
             raise ValueError("bad\nnumber")
 
-    rows = BatchInference(RecordingEngine(fail), CANVAS)([_picture(i) for i in range(16)])
+    rows = BatchInference(lambda _: RecordingEngine(fail), [CANVAS])(
+        [_picture(i) for i in range(16)]
+    )
     assert [_uri(row) for row in rows] == [f"{i}.jpg" for i in range(16)]
     failed = [row for row in rows if isinstance(row, Failure)]
     assert [(row.ref.uri, row.code) for row in failed] == [
@@ -122,7 +125,7 @@ def test_memory_is_learnt_once_and_logged_once(caplog: pytest.LogCaptureFixture)
             raise RuntimeError("CUDA_ERROR_OUT_OF_MEMORY: failed to allocate 2 GiB")
 
     engine = RecordingEngine(fail)
-    infer = BatchInference(engine, CANVAS)
+    infer = BatchInference(lambda _: engine, [CANVAS])
     with caplog.at_level(logging.WARNING):
         for _ in range(3):
             rows = infer([_picture(i) for i in range(16)])
@@ -137,13 +140,15 @@ def test_a_picture_too_large_for_the_device_alone_is_a_failure() -> None:
     def fail(values: NDArray[np.int64]) -> None:
         raise MemoryError
 
-    (row,) = BatchInference(RecordingEngine(fail), CANVAS)([_picture(1)])
+    (row,) = BatchInference(lambda _: RecordingEngine(fail), [CANVAS])([_picture(1)])
     assert isinstance(row, Failure)
     assert row.code == FailureCode.INFERENCE_ERROR
 
 
 def test_logits_that_are_not_finite_cost_their_picture_only() -> None:
-    rows = BatchInference(RecordingEngine(), CANVAS)([_picture(65), _picture(66), _picture(67)])
+    rows = BatchInference(lambda _: RecordingEngine(), [CANVAS])(
+        [_picture(65), _picture(66), _picture(67)]
+    )
     assert [isinstance(row, Failure) for row in rows] == [False, True, False]
     assert isinstance(rows[1], Failure)
     assert rows[1].code == FailureCode.NON_FINITE
@@ -165,6 +170,33 @@ def test_the_words_for_out_of_memory(error: Exception, expected: bool) -> None:
     assert is_out_of_memory(error) is expected
 
 
-def test_batches_fit_memory() -> None:
-    assert default_batch_size(Canvas(513, 513)) == 8
-    assert default_batch_size(Canvas(1025, 2049)) == 1
+def test_each_bucket_has_an_engine_and_rows_keep_their_order() -> None:
+    loaded: list[Canvas] = []
+    shapes: list[tuple[int, ...]] = []
+
+    def load(canvas: Canvas) -> Callable[[Images], Images]:
+        loaded.append(canvas)
+        engine = RecordingEngine()
+
+        def infer(images: Images) -> Images:
+            shapes.append(images.shape[:3])
+            return engine(images)
+
+        return infer
+
+    narrow, wide = Canvas(17, 17), Canvas(17, 33)
+    infer = BatchInference(load, [narrow, wide])
+    sizes = [(10, 12), (10, 30), (17, 17), (9, 33)]
+    rows = [_picture(index, *size) for index, size in enumerate(sizes)]
+    for _ in range(2):
+        assert [_value(row) for row in infer(rows)] == [0, 1, 2, 3]
+    assert loaded == [narrow, wide]
+    assert shapes == [(2, 17, 17), (2, 17, 33)] * 2
+
+
+def test_an_engine_that_cannot_be_loaded_is_no_picture_s_fault() -> None:
+    def load(canvas: Canvas) -> Callable[[Images], Images]:
+        raise FileNotFoundError("the weights are gone")
+
+    with pytest.raises(FileNotFoundError):
+        BatchInference(load, [CANVAS])([_picture(1)])

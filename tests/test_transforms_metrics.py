@@ -54,7 +54,7 @@ class _Handler(ModelHandler[Any, Any, BatchInference]):
         super().__init__(min_batch_size=batch_size, max_batch_size=batch_size)
 
     def load_model(self) -> BatchInference:
-        return BatchInference(MeasuredEngine(_Engine()), CANVAS)
+        return BatchInference(lambda _: MeasuredEngine(_Engine()), [CANVAS])
 
     def run_inference(
         self,

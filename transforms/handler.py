@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from apache_beam.ml.inference.base import ModelHandler
 
-from deeplab.engines import load_engine
+from deeplab.engines import EngineChoice, choose_engine, load_engine
 from deeplab.models import ModelSpec
+from transforms.buckets import bucket_for, canvas_buckets
 from transforms.formats import DEFAULT_MAX_PIXELS
 from transforms.geometry import Canvas
-from transforms.inference import BatchInference, default_batch_size
+from transforms.inference import BATCH_PIXELS, BatchInference
 from transforms.metrics import MeasuredEngine
 from transforms.records import BatchBarrier, DecodedImage, Failure, LogitsGrid
 
@@ -23,26 +24,42 @@ class Recipe:
 
     Attributes:
         model: The network's weights, classes and palette.
-        canvas: The network's input size.
+        canvas: What pictures are reduced to fit into.
         output_stride: Of the backbone, 8 or 16.
+        engine: What computes the logits, and at which precision.
+        bucketed: Whether pictures are padded to the smallest bucket that holds them
+            (:mod:`transforms.buckets`) instead of to the whole canvas.
         max_pixels: Pictures that claim more pixels are refused before they are decoded.
     """
 
     model: ModelSpec
     canvas: Canvas
     output_stride: int = 16
+    engine: EngineChoice = field(default_factory=choose_engine)
+    bucketed: bool = False
     max_pixels: int = DEFAULT_MAX_PIXELS
+
+    @property
+    def buckets(self) -> tuple[Canvas, ...]:
+        """The network's input sizes, smallest first."""
+        if self.bucketed:
+            return canvas_buckets(self.canvas, self.output_stride)
+        return (self.canvas,)
 
 
 Row = DecodedImage | Failure | BatchBarrier
 Answer = LogitsGrid | Failure | BatchBarrier
 
 
-def _batch_weight(row: Row, batch_size: int) -> int:
-    """A barrier fills a batch, and a failure takes no room in it."""
+def _batch_weight(row: Row, budget: int, buckets: Sequence[Canvas]) -> int:
+    """Canvas pixels of a row: a barrier fills a batch, and a failure takes no room in it."""
     if isinstance(row, BatchBarrier):
-        return batch_size
-    return int(isinstance(row, DecodedImage))
+        return budget
+    if isinstance(row, Failure):
+        return 0
+    height, width, _ = row.pixels.shape
+    bucket = bucket_for(height, width, buckets)
+    return min(bucket.height * bucket.width, budget)
 
 
 class DeepLabHandler(ModelHandler[Row, Answer, BatchInference]):
@@ -53,25 +70,47 @@ class DeepLabHandler(ModelHandler[Row, Answer, BatchInference]):
 
     Args:
         recipe: What to run.
-        batch_size: Pictures in a batch; None for what ordinary memory allows.
+        engine_threads: Cores that each process computes on; None for all that it sees.
+        batch_pixels: Canvas pixels in a batch.
     """
 
-    def __init__(self, recipe: Recipe, batch_size: int | None = None) -> None:
-        size = batch_size or default_batch_size(recipe.canvas)
+    def __init__(
+        self,
+        recipe: Recipe,
+        engine_threads: int | None = None,
+        batch_pixels: int = BATCH_PIXELS,
+    ) -> None:
+        buckets = recipe.buckets
         super().__init__(
-            min_batch_size=size,
-            max_batch_size=size,
-            element_size_fn=lambda row: _batch_weight(row, size),
+            min_batch_size=batch_pixels,
+            max_batch_size=batch_pixels,
+            element_size_fn=lambda row: _batch_weight(row, batch_pixels, buckets),
         )
         self._recipe = recipe
+        self._engine_threads = engine_threads
 
     def load_model(self) -> BatchInference:
-        """Loads the weights into an engine; once a process, its threads share it."""
+        """Loads the weights; once a process, its threads share it.
+
+        Of several buckets each loads when it is first met: most runs meet a few.
+        """
+        buckets = self._recipe.buckets
+        infer = BatchInference(self._load, buckets)
+        if len(buckets) == 1:
+            infer.engine_for(buckets[0])
+        return infer
+
+    def _load(self, canvas: Canvas) -> MeasuredEngine:
         recipe = self._recipe
         engine = load_engine(
-            recipe.model, (recipe.canvas.height, recipe.canvas.width), recipe.output_stride
+            recipe.model,
+            (canvas.height, canvas.width),
+            recipe.output_stride,
+            recipe.engine.name,
+            recipe.engine.precision,
+            threads=self._engine_threads,
         )
-        return BatchInference(MeasuredEngine(engine), recipe.canvas)
+        return MeasuredEngine(engine)
 
     def run_inference(
         self,

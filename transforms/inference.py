@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from transforms.buckets import bucket_for
 from transforms.geometry import Canvas
 from transforms.records import BatchBarrier, DecodedImage, Failure, FailureCode, LogitsGrid, Stage
 
@@ -29,12 +30,10 @@ _OUT_OF_MEMORY = (
 """How TensorFlow, CUDA and OpenVINO word it, in lower case."""
 
 BATCH_PIXELS = 8 * 513 * 513
-"""Canvas pixels in a batch: 8 pictures at the size of PASCAL VOC, 1 at that of Cityscapes."""
+"""Canvas pixels in a batch: 8 pictures at the size of PASCAL VOC, 1 at that of Cityscapes. Its
+activations fit an ordinary worker's memory."""
 
-
-def default_batch_size(canvas: Canvas) -> int:
-    """Pictures in a batch so that its activations fit an ordinary worker's memory."""
-    return max(1, BATCH_PIXELS // (canvas.height * canvas.width))
+Images = NDArray[np.float32]
 
 
 def assemble_batch(pictures: Sequence[DecodedImage], canvas: Canvas) -> NDArray[np.float32]:
@@ -68,20 +67,22 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 class BatchInference:
-    """An engine together with the batch size that its memory has shown to allow.
+    """Engines, one a bucket, and the batch size that their memory has shown to allow.
 
     Threads share it; what one learns about memory holds for all.
 
     Args:
-        engine: The network, a :class:`deeplab.engines.Engine`.
-        canvas: The network's input size.
+        load: Gives the engine (:class:`deeplab.engines.Engine`) of a canvas; called once for
+            each that is met.
+        buckets: The canvases that pictures are padded to, smallest first.
     """
 
     def __init__(
-        self, engine: Callable[[NDArray[np.float32]], NDArray[np.float32]], canvas: Canvas
+        self, load: Callable[[Canvas], Callable[[Images], Images]], buckets: Sequence[Canvas]
     ) -> None:
-        self._engine = engine
-        self._canvas = canvas
+        self._load = load
+        self._buckets = tuple(buckets)
+        self._engines: dict[Canvas, Callable[[Images], Images]] = {}
         self._limit: int | None = None
         self._lock = threading.Lock()
 
@@ -89,6 +90,16 @@ class BatchInference:
     def batch_limit(self) -> int | None:
         """The largest batch tried after running out of memory; None before that."""
         return self._limit
+
+    def engine_for(self, canvas: Canvas) -> Callable[[Images], Images]:
+        """The engine of a bucket, loaded when it is first asked for.
+
+        What loading raises is nobody's picture's fault, and is raised.
+        """
+        with self._lock:
+            if canvas not in self._engines:
+                self._engines[canvas] = self._load(canvas)
+            return self._engines[canvas]
 
     def __call__(
         self, rows: Sequence[DecodedImage | Failure | BatchBarrier]
@@ -105,27 +116,38 @@ class BatchInference:
         Returns:
             One row for each, in the same order.
         """
-        pictures = [row for row in rows if isinstance(row, DecodedImage)]
-        results = iter(self._infer(pictures))
-        return [next(results) if isinstance(row, DecodedImage) else row for row in rows]
+        places: dict[Canvas, list[int]] = {}
+        for place, row in enumerate(rows):
+            if isinstance(row, DecodedImage):
+                height, width, _ = row.pixels.shape
+                places.setdefault(bucket_for(height, width, self._buckets), []).append(place)
+        answers: list[LogitsGrid | Failure | BatchBarrier | DecodedImage] = list(rows)
+        for canvas, members in places.items():
+            pictures = [row for place in members if isinstance(row := rows[place], DecodedImage)]
+            for place, answer in zip(members, self._infer(pictures, canvas), strict=True):
+                answers[place] = answer
+        return [answer for answer in answers if not isinstance(answer, DecodedImage)]
 
-    def _infer(self, pictures: Sequence[DecodedImage]) -> list[LogitsGrid | Failure]:
+    def _infer(
+        self, pictures: Sequence[DecodedImage], canvas: Canvas
+    ) -> list[LogitsGrid | Failure]:
         limit = self._limit or len(pictures)
         if len(pictures) > limit:
             chunks = [pictures[i : i + limit] for i in range(0, len(pictures), limit)]
-            return [row for chunk in chunks for row in self._infer(chunk)]
-        if not pictures:
-            return []
+            return [row for chunk in chunks for row in self._infer(chunk, canvas)]
+        engine = self.engine_for(canvas)
         try:
-            logits = self._engine(assemble_batch(pictures, self._canvas))
+            logits = engine(assemble_batch(pictures, canvas))
         except Exception as error:
             if len(pictures) == 1:
                 return [_failure(pictures[0], FailureCode.INFERENCE_ERROR, _one_line(error))]
             half = (len(pictures) + 1) // 2
             if is_out_of_memory(error):
                 self._learn_limit(len(pictures) // 2, error)
-            return [*self._infer(pictures[:half]), *self._infer(pictures[half:])]
-        return [self._to_row(picture, grid) for picture, grid in zip(pictures, logits, strict=True)]
+            return [*self._infer(pictures[:half], canvas), *self._infer(pictures[half:], canvas)]
+        return [
+            _to_row(picture, grid, canvas) for picture, grid in zip(pictures, logits, strict=True)
+        ]
 
     def _learn_limit(self, limit: int, error: Exception) -> None:
         with self._lock:
@@ -134,20 +156,23 @@ class BatchInference:
         if first:
             _LOGGER.warning("Out of memory: smaller batches from now on (%s)", _one_line(error))
 
-    def _to_row(self, picture: DecodedImage, logits: NDArray[np.float32]) -> LogitsGrid | Failure:
-        if not np.isfinite(logits).all():
-            return _failure(picture, FailureCode.NON_FINITE, "the logits hold NaN or infinity")
-        height, width, _ = picture.pixels.shape
-        return LogitsGrid(
-            ref=picture.ref,
-            logits=logits,
-            stride=_stride(self._canvas, logits.shape[:2]),
-            content_height=height,
-            content_width=width,
-            height=picture.height,
-            width=picture.width,
-            slot=picture.slot,
-        )
+
+def _to_row(
+    picture: DecodedImage, logits: NDArray[np.float32], canvas: Canvas
+) -> LogitsGrid | Failure:
+    if not np.isfinite(logits).all():
+        return _failure(picture, FailureCode.NON_FINITE, "the logits hold NaN or infinity")
+    height, width, _ = picture.pixels.shape
+    return LogitsGrid(
+        ref=picture.ref,
+        logits=logits,
+        stride=_stride(canvas, logits.shape[:2]),
+        content_height=height,
+        content_width=width,
+        height=picture.height,
+        width=picture.width,
+        slot=picture.slot,
+    )
 
 
 def _stride(canvas: Canvas, grid: tuple[int, ...]) -> int:

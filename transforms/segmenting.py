@@ -15,6 +15,7 @@ from typing import Any, TypeVar
 import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
 
+from deeplab.engines import choose_engine
 from deeplab.models import ModelSpec, inspect_model
 from transforms import attempts
 from transforms.decoding import decode_image
@@ -81,9 +82,11 @@ class SegmentEncoded(beam.PTransform):
 
     Attributes:
         recipe: What to run.
+        engine_threads: Cores that each process computes on; None for all that it sees.
     """
 
     recipe: Recipe
+    engine_threads: int | None = None
 
     def expand(self, images: beam.PCollection) -> beam.PCollection:
         """Decodes, infers and masks."""
@@ -96,7 +99,7 @@ class SegmentEncoded(beam.PTransform):
         return (
             images
             | "Decode" >> beam.Map(decode)
-            | "Infer" >> RunInference(DeepLabHandler(recipe))
+            | "Infer" >> RunInference(DeepLabHandler(recipe, self.engine_threads))
             | "Mask" >> beam.Map(mask)
         )
 
@@ -148,11 +151,13 @@ class SegmentShards(beam.PTransform):
         output: The output folder.
         recipe: What decides the masks.
         run: What made the rows, for each file's metadata.
+        engine_threads: Cores that each process computes on; None for all that it sees.
     """
 
     output: str
     recipe: Recipe
     run: Mapping[str, Any]
+    engine_threads: int | None = None
 
     def expand(self, shards: beam.PCollection[Shard]) -> beam.PCollection[Part]:
         """Reads, segments and writes."""
@@ -160,7 +165,7 @@ class SegmentShards(beam.PTransform):
             shards
             | beam.Reshuffle()
             | "Read" >> beam.FlatMap(read_shard, self.output)
-            | SegmentEncoded(self.recipe)
+            | SegmentEncoded(self.recipe, self.engine_threads)
             | WriteShards(self.output, self.run)
         )
 
@@ -190,12 +195,17 @@ class SegmentImages(beam.PTransform):
         model: A zoo name, a path, a ``gs://`` path, or an inspected model.
         canvas: (height, width) of the network's input; None for the model's own.
         output_stride: Of the backbone, 8 or 16.
+        engine: ``auto``, ``tensorflow`` or ``openvino``; ``auto`` looks for a GPU where the
+            pipeline is built, not where it runs.
+        precision: ``f32``, ``bf16`` or ``f16``.
         max_pixels: Pictures that claim more pixels are refused before they are decoded.
     """
 
     model: str | ModelSpec
     canvas: tuple[int, int] | None = None
     output_stride: int = 16
+    engine: str = "auto"
+    precision: str = "f32"
     max_pixels: int = DEFAULT_MAX_PIXELS
 
     def expand(self, images: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
@@ -209,6 +219,7 @@ class SegmentImages(beam.PTransform):
             model,
             Canvas(*(self.canvas or model.canvas)),
             output_stride=self.output_stride,
+            engine=choose_engine(self.engine, self.precision),
             max_pixels=self.max_pixels,
         )
         return (
