@@ -13,6 +13,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from deeplab.checkpoints import CheckpointError
+from deeplab.engines import EngineError
 from deeplab.zoo import ZooError
 from pipeline.options import SegmentOptions, UsageError
 from pipeline.progress import describe_seconds
@@ -160,6 +161,8 @@ def _try(recipe: Recipe, refs: Sequence[ImageRef]) -> tuple[Cost, Sample]:
         return loading, measure(refs, recipe, model, batch_size)
     except (ZooError, CheckpointError) as error:
         raise UsageError(f"--model: {error}") from error
+    except EngineError as error:
+        raise UsageError(f"--engine: {error}") from error
     except storage.CredentialsError as error:
         raise UsageError(f"--input: {storage.describe(error)}") from error
 
