@@ -74,6 +74,22 @@ class Inventory:
         )
         return len(masks | failures) == counts.images and masks == areas
 
+    def describe_broken(self, shard: str) -> str:
+        """Names what of a shard that is not whole is missing or damaged."""
+        parts = self.shards[shard]
+        claims = [standing.counts for standing in parts.values() if standing.counts]
+        damaged = [item.part.path for item in parts.values() if item.counts is None]
+        missing = [
+            Part(dataset, shard, 0, 0).path
+            for dataset in DATASETS
+            if dataset not in parts and any(counts.rows(dataset) for counts in claims)
+        ]
+        faults = [
+            *(f"{path} is damaged" for path in damaged),
+            *(f"{path} is missing" for path in missing),
+        ]
+        return ", ".join(faults) or f"the parts of shard {shard} are of different attempts"
+
     def parts(self) -> list[StandingPart]:
         """Every part, by path."""
         standing = [part for parts in self.shards.values() for part in parts.values()]

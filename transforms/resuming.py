@@ -12,6 +12,7 @@ only by a resume after that: several such images would otherwise keep a run from
 from __future__ import annotations
 
 import io
+import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -32,6 +33,11 @@ from transforms.schemas import (
     with_counts,
 )
 from transforms.sharding import Plan, PlanSummary, newest_versions, plan_shards
+
+_LOGGER = logging.getLogger(__name__)
+
+_NAMED = 5
+"""How many broken shards are named."""
 
 
 @dataclass(frozen=True)
@@ -177,10 +183,11 @@ def _rewrite_shard(output: str, shard: str, leaving: frozenset[str]) -> None:
     for dataset in DATASETS:
         try:
             content = storage.read(storage.join(output, _path(dataset, shard)))
-            table = pq.read_table(io.BytesIO(content))
         except FileNotFoundError:
             continue
-        except pa.ArrowException:  # the shard is broken, and will be treated so
+        try:
+            table = pq.read_table(io.BytesIO(content))
+        except (pa.ArrowException, OSError):  # damaged: the shard is broken, and treated so
             attempts.finish_rewrite(output, shard)
             return
         leaves = pc.is_in(table.column("image_uri"), value_set=pa.array(leaving, pa.string()))
@@ -229,6 +236,10 @@ def plan_resume(
     inventory = take_inventory(output)
     crashed = attempts.shards_with_fatal_images(output)
     salvage = plan_salvage(inventory, newest_versions(refs), crashed)
+    for shard in salvage.broken[:_NAMED]:
+        _LOGGER.warning("Done again: %s", inventory.describe_broken(shard))
+    if len(salvage.broken) > _NAMED:
+        _LOGGER.warning("Done again: %d more such shards", len(salvage.broken) - _NAMED)
     begun = attempts.begun_shards(output)
     plan = plan_shards(
         refs,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -55,14 +56,17 @@ def write_shard(
 
 def _remove_masks_of(output: str, shard: str, failed: set[str]) -> None:
     """Removes the masks that an earlier attempt wrote if they hold any of these images."""
+    if not failed:
+        return
     uri = storage.join(output, Part(MASKS, shard, 0, 0).path)
-    if not failed or not storage.exists(uri):
+    try:
+        content = storage.read(uri)
+    except FileNotFoundError:
         return
     try:
-        with storage.open_seekable(uri) as file:
-            masks = pq.read_table(file, columns=["image_uri"]).column("image_uri")
-    except pa.ArrowException:
-        return  # what cannot be read shows no image
+        masks = pq.read_table(io.BytesIO(content), columns=["image_uri"]).column("image_uri")
+    except (pa.ArrowException, OSError):  # a damaged part, which shows no image
+        return
     if not failed.isdisjoint(masks.to_pylist()):
         storage.delete(uri)
 
