@@ -51,7 +51,7 @@ ROUNDS = st.builds(
 
 
 @pytest.mark.slow
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     world=st.dictionaries(st.sampled_from(NAMES), KINDS, max_size=len(NAMES)),
     rounds=st.lists(ROUNDS, min_size=1, max_size=4),
@@ -114,7 +114,7 @@ def _contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(data=st.data(), size=st.integers(1, 4))
 def test_clearing_can_be_repeated_even_when_new_shards_stand(
     data: st.DataObject, size: int
