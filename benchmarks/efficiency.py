@@ -1,0 +1,131 @@
+"""How much of the bare engine's rate is left once it sits in the pipeline, and what idles.
+
+One child process holds one engine object. In turns the pipeline runs over the photos (float32,
+official canvas, start-up excluded as :mod:`benchmarks.observed_job` says), and the very same
+engine is called bare on the very same pictures, in the same batches of 8, assembled beforehand,
+by one thread and by as many threads as the pipeline has workers; the faster of both counts.
+``efficiency`` is the pipeline's rate over the bare one. Both use all cores; so what the
+pipeline loses is the CPU time of reading, decoding, masks and Parquet, and any idling.
+
+``idle_share`` is the share of the cores that our process left unused between its first and its
+last finished shard, the worst of both photo sizes. It counts this process's own CPU time: what
+others take of the machine would appear as idle, never the other way round.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.children import Child
+from benchmarks.engine import PROGRAM_BATCH
+from benchmarks.measurement import Measurement, Row, Settings, median, spread
+from benchmarks.observed_job import JobRun, ObservedJob
+from benchmarks.official import CANVAS
+from benchmarks.photos import MEGAPIXELS, make_photos
+from benchmarks.suite import run_alone
+from deeplab.engines import Engine, available_cores
+
+FLAGS = ("--canvas", "official", "--precision", "f32")
+
+
+class JobAndEngine(ObservedJob):
+    """The program, and its engine bare."""
+
+    def assemble(self, photos: Sequence[Path]) -> None:
+        """Decodes photos into the batches that :meth:`bare_rate` runs on."""
+        from transforms.decoding import decode_image
+        from transforms.geometry import Canvas
+        from transforms.inference import assemble_batch
+        from transforms.records import DecodedImage, EncodedImage, ImageRef
+
+        canvas = Canvas(CANVAS, CANVAS)
+        pictures = [
+            decode_image(EncodedImage(ImageRef(photo.name), photo.read_bytes()), canvas)
+            for photo in photos
+        ]
+        decoded = [picture for picture in pictures if isinstance(picture, DecodedImage)]
+        self._batches: list[NDArray[np.float32]] = [
+            assemble_batch(decoded[first : first + PROGRAM_BATCH], canvas)
+            for first in range(0, len(decoded), PROGRAM_BATCH)
+        ]
+
+    def bare_rate(self, threads: int) -> float:
+        """Pictures a second of the engine that the pipeline has used, called by some threads."""
+        (engine,) = self.engines.values()
+        shares = [self._batches[first::threads] for first in range(threads)]
+        workers = [threading.Thread(target=_call, args=(engine, share)) for share in shares]
+        start = time.perf_counter()
+        for worker in workers:
+            worker.start()
+        for worker in workers:
+            worker.join()
+        return sum(map(len, self._batches)) / (time.perf_counter() - start)
+
+
+def measure(settings: Settings) -> Measurement:
+    sizes = {"500 px": None, "12 MP": MEGAPIXELS}
+    rows: list[Row] = []
+    idle: dict[str, float] = {}
+    ratios: dict[str, float] = {}
+    for size, megapixels in sizes.items():
+        folder = settings.workspace / ("large" if megapixels else "small")
+        photos = make_photos(settings.shared, folder, settings.photos, megapixels)
+        runs, bare = _measure_size(settings, photos)
+        rate = median([run.images_per_second for run in runs])
+        fastest = max(median(rates) for rates in bare.values())
+        idle[size] = median([run.idle_share for run in runs])
+        rows.append(
+            {
+                "photos": size,
+                "pipeline images/s": rate,
+                "spread": spread([run.images_per_second for run in runs]),
+                **{f"bare, {n} callers": median(rates) for n, rates in bare.items()},
+                "efficiency": rate / fastest,
+                "idle": idle[size],
+                "machine idle": median([run.machine_idle_share for run in runs]),
+                "start-up s": median([run.start_up_seconds for run in runs]),
+                "commit s": median([run.commit_seconds for run in runs]),
+            }
+        )
+        if megapixels is None:
+            ratios["efficiency"] = rate / fastest
+    ratios["idle_share"] = max(idle.values())
+    return Measurement(
+        name="efficiency",
+        title="The pipeline beside its bare engine, float32, official canvas",
+        rows=rows,
+        ratios=ratios,
+        notes=["Start-up is Beam's graph and the listing: the engine is loaded already."],
+    )
+
+
+def _measure_size(
+    settings: Settings, photos: list[Path]
+) -> tuple[list[JobRun], dict[int, list[float]]]:
+    bare: dict[int, list[float]] = {1: [], available_cores(): []}
+    runs: list[JobRun] = []
+    with Child(JobAndEngine, settings.model) as child:
+        outputs = settings.workspace / f"efficiency-{photos[0].parent.name}"
+        outputs.mkdir()
+        child.call(JobAndEngine.run, photos[:8], outputs / "warm-up", FLAGS)
+        child.call(JobAndEngine.assemble, photos)
+        for turn in range(settings.repeats):
+            runs.append(child.call(JobAndEngine.run, photos, outputs / str(turn), FLAGS))
+            for threads, rates in bare.items():
+                rates.append(child.call(JobAndEngine.bare_rate, threads))
+    return runs, bare
+
+
+def _call(engine: Engine, batches: Sequence[NDArray[np.float32]]) -> None:
+    for batch in batches:
+        engine(batch)
+
+
+if __name__ == "__main__":
+    run_alone(measure)

@@ -1,0 +1,86 @@
+"""What a benchmark found, as rows of a table and as named ratios."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+Value = str | int | float | bool | None
+"""A figure or a word in a table; None where there is none."""
+
+Row = dict[str, Value]
+
+BARS = (
+    "engine_ratio",
+    "engine_ratio_bf16",
+    "small_ratio",
+    "small_ratio_default",
+    "large_ratio",
+    "efficiency",
+    "idle_share",
+    "mask_ratio",
+    "memory_growth",
+    "help_seconds",
+    "warm_start_extra_seconds",
+)
+"""The ratios by which the whole is judged; each belongs to one benchmark."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How much is measured, and on what.
+
+    Attributes:
+        shared: Folder with ``checkpoints`` and ``voc``.
+        workspace: Temporary folder for inputs and outputs.
+        repeats: How often each contestant takes its turn.
+        photos: Photos in the input of a pipeline.
+        bars: Whether only the ratios of :data:`BARS` are wanted.
+    """
+
+    shared: Path
+    workspace: Path
+    repeats: int = 3
+    photos: int = 200
+    bars: bool = False
+
+    @property
+    def model(self) -> Path:
+        """The official MobileNet-v2 network for PASCAL VOC."""
+        return self.shared / "checkpoints" / "deeplabv3_mnv2_pascal_trainval"
+
+    @property
+    def frozen_graph(self) -> Path:
+        """The same network as the official frozen graph, output stride 16."""
+        return self.model / "frozen_inference_graph.pb"
+
+
+@dataclass
+class Measurement:
+    """The outcome of one benchmark.
+
+    Attributes:
+        name: The module's name.
+        title: What the table shows.
+        rows: The table; all rows have the same columns.
+        ratios: Figures of their own, some of them :data:`BARS`.
+        notes: What a reader of the table must know, one sentence each.
+    """
+
+    name: str
+    title: str
+    rows: list[Row] = field(default_factory=list)
+    ratios: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def median(values: Sequence[float]) -> float:
+    """The median of at least one repeat."""
+    return float(statistics.median(values))
+
+
+def spread(values: Sequence[float]) -> float:
+    """Largest minus smallest repeat, as a share of the median."""
+    return (max(values) - min(values)) / median(values)

@@ -1,0 +1,155 @@
+"""Whole pipelines side by side: ours against the official way, tf.data with Keras, and stock Beam.
+
+All read the same JPEG files and write full-size masks as PNG and pixels by class, ours into its
+Parquet parts with confidences besides. Rates are images over the time from the first photo read
+to the last output written; start-up stands beside them. Ours takes its turn with all photos, a
+slow peer with a slice of them, another one each turn: its rate does not depend on their number.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.beam_peer import StockRunInference
+from benchmarks.children import Child
+from benchmarks.measurement import Row, Settings, median, spread
+from benchmarks.observed_job import ObservedJob
+from benchmarks.peers import KerasDataset, OfficialWay
+from benchmarks.photos import slices
+
+OURS = {
+    "ours, f32, official canvas": ("--canvas", "official"),
+    "ours, f32, default canvas": (),
+    "ours, bf16, default canvas": ("--precision", "bf16"),
+}
+"""Flags of our contestants."""
+
+_REDUCED = ("ours, f32, official canvas", "ours, f32, default canvas")
+_folders = itertools.count()
+
+
+@dataclass
+class Contestant:
+    """One pipeline and its turns.
+
+    Attributes:
+        name: Its row's name.
+        run: Works on photos into a folder; gives seconds.
+        photos: What it works on in each turn.
+        start_up_seconds: Before its first photo.
+        rates: Images a second of each turn.
+    """
+
+    name: str
+    run: Callable[[Sequence[Path], Path], float]
+    photos: list[list[Path]]
+    start_up_seconds: float
+    rates: list[float] = field(default_factory=list)
+
+    def take_turn(self, turn: int, workspace: Path) -> None:
+        """One more rate."""
+        photos = self.photos[turn]
+        folder = workspace / f"output-{next(_folders)}"
+        self.rates.append(len(photos) / self.run(photos, folder))
+
+    def row(self) -> Row:
+        """The table's row."""
+        return {
+            "pipeline": self.name,
+            "images a turn": len(self.photos[0]),
+            "images/s": median(self.rates),
+            "spread": spread(self.rates),
+            "start-up s": self.start_up_seconds,
+        }
+
+
+def compare(
+    settings: Settings, photos: list[Path], peer_photos: int
+) -> tuple[list[Row], dict[str, float]]:
+    """Measures all pipelines on the same photos, in turns.
+
+    Args:
+        settings: How often.
+        photos: The input.
+        peer_photos: How many of them a peer works on in a turn.
+
+    Returns:
+        A row a pipeline, and images a second by name.
+    """
+    palette = _palette()
+    with ExitStack() as stack:
+        contestants = _ours(stack, settings, photos) + _peers(
+            stack, settings, slices(photos, peer_photos, settings.repeats), palette
+        )
+        for turn in range(settings.repeats):
+            for contestant in contestants:
+                contestant.take_turn(turn, settings.workspace)
+    return [each.row() for each in contestants], {
+        each.name: median(each.rates) for each in contestants
+    }
+
+
+def best_peer(rates: dict[str, float]) -> float:
+    """Images a second of the fastest that is not ours."""
+    return max(rate for name, rate in rates.items() if name not in OURS)
+
+
+def _ours(stack: ExitStack, settings: Settings, photos: list[Path]) -> list[Contestant]:
+    contestants = []
+    for name in _REDUCED if settings.bars else OURS:
+        child = stack.enter_context(Child(ObservedJob, settings.model))
+        flags = OURS[name]
+
+        def run(
+            photos: Sequence[Path],
+            folder: Path,
+            child: Child[ObservedJob] = child,
+            flags: Sequence[str] = flags,
+        ) -> float:
+            return child.call(ObservedJob.run, photos, folder, flags).seconds
+
+        warm_up = settings.workspace / f"output-{next(_folders)}"
+        first = child.call(ObservedJob.run, photos[:8], warm_up, flags)
+        start_up = child.start_up_seconds + first.start_up_seconds
+        contestants.append(Contestant(name, run, [photos] * settings.repeats, start_up))
+    return contestants
+
+
+def _peers(
+    stack: ExitStack, settings: Settings, photos: list[list[Path]], palette: bytes
+) -> list[Contestant]:
+    warm_up = photos[0][0]
+    official = stack.enter_context(Child(OfficialWay, settings.frozen_graph, palette, warm_up))
+    dataset = stack.enter_context(Child(KerasDataset, settings.model, palette, warm_up))
+    stock = stack.enter_context(
+        Child(StockRunInference, settings.model, palette, warm_up, settings.workspace)
+    )
+    children: list[tuple[str, Child[OfficialWay] | Child[KerasDataset] | Child[StockRunInference]]]
+    children = [
+        ("official way: Pillow, frozen graph", official),
+        ("tf.data, Keras predict", dataset),
+        ("Beam, stock RunInference", stock),
+    ]
+    return [
+        Contestant(name, _runner(child), photos, child.start_up_seconds) for name, child in children
+    ]
+
+
+def _runner(
+    child: Child[OfficialWay] | Child[KerasDataset] | Child[StockRunInference],
+) -> Callable[[Sequence[Path], Path], float]:
+    def run(photos: Sequence[Path], folder: Path) -> float:
+        # All peers name it so; calls go by the method's name.
+        return child.call(OfficialWay.run, photos, folder)
+
+    return run
+
+
+def _palette() -> bytes:
+    from deeplab.labels import for_class_count
+
+    return for_class_count(21).palette_bytes()
