@@ -7,8 +7,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from deeplab.architecture import DeepLabConfig
-from deeplab.checkpoints import CheckpointError, digest_of, open_checkpoint
+from deeplab.checkpoints import CheckpointError, digest_of, find_weights, open_checkpoint
+from deeplab.checkpoints.files import Format, WeightFiles
+from deeplab.derived_cache import DerivedEntry, code_digest
 from deeplab.labels import LabelSet, for_class_count
+from deeplab.quiet_tensorflow import import_tensorflow_quietly
 from deeplab.zoo import find_model, locate
 
 if TYPE_CHECKING:
@@ -17,6 +20,9 @@ if TYPE_CHECKING:
 _CANVAS_BY_LABELS = {"cityscapes": (1025, 2049)}
 _CANVAS = (513, 513)
 """Input sizes of the official evaluation; they belong to the dataset."""
+
+_INSPECTED_STRIDE = 16
+"""Output stride of the configuration that a model is described by; weights fit any."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,11 +43,14 @@ class ModelSpec:
     labels: LabelSet
     canvas: tuple[int, int]
 
-    def load_network(self, output_stride: int) -> keras.Model:
+    def load_network(
+        self, output_stride: int, input_size: tuple[int, int] | None = None
+    ) -> keras.Model:
         """Fetches the weights and builds the network around them.
 
         Args:
             output_stride: Of the backbone, 8 or 16.
+            input_size: (height, width) of its input; None for any that fits the output stride.
 
         Returns:
             Keras model from float32 [n, height, width, 3] in [-1, 1] to logits.
@@ -58,11 +67,14 @@ class ModelSpec:
                 f"{self.reference} holds other weights than when the run was planned: "
                 f"put {self.digest[:12]}… back, or start a new run"
             )
-        return load_network(path, output_stride=output_stride)
+        return load_network(path, output_stride, input_size)
 
 
 def inspect_model(reference: str) -> ModelSpec:
     """Finds a model and reads what it is from its variables' names and shapes.
+
+    What they tell is kept in the cache folder under the weights' digest, so that TensorFlow,
+    which alone reads official files, is imported only when a model is new.
 
     Args:
         reference: A zoo name, a local path or a ``gs://`` path.
@@ -75,22 +87,42 @@ def inspect_model(reference: str) -> ModelSpec:
         CheckpointError: It is not a DeepLab network that this package knows.
     """
     official = find_model(reference)
-    path = locate(reference)
-    checkpoint = open_checkpoint(path)
-    config = checkpoint.config_at(output_stride=16)
-    if checkpoint.labels is not None:
-        labels = LabelSet.from_dict(
-            checkpoint.labels, name=reference.rstrip("/").rpartition("/")[2]
-        )
+    weights = find_weights(locate(reference))
+    digest = weights.digest()
+    config, class_names = _read_facts(weights, digest)
+    if class_names is not None:
+        labels = LabelSet.from_dict(class_names, name=reference.rstrip("/").rpartition("/")[2])
     else:
         labels = official.labels if official else for_class_count(config.num_classes)
     return ModelSpec(
         reference=_absolute(reference) if official is None else official.name,
-        digest=checkpoint.digest,
+        digest=digest,
         config=config,
         labels=labels,
         canvas=official.canvas if official else _CANVAS_BY_LABELS.get(labels.name, _CANVAS),
     )
+
+
+def _read_facts(weights: WeightFiles, digest: str) -> tuple[DeepLabConfig, tuple[str, ...] | None]:
+    """The network of some weights, and its class names where they are written beside them."""
+    if weights.format is Format.OWN:
+        checkpoint = open_checkpoint(weights.path)
+        return checkpoint.config_at(_INSPECTED_STRIDE), checkpoint.labels
+
+    def restore(kept: bytes) -> DeepLabConfig:
+        return DeepLabConfig.from_json(kept.decode())
+
+    def make() -> tuple[DeepLabConfig, bytes]:
+        import_tensorflow_quietly()
+        config = open_checkpoint(weights.path).config_at(_INSPECTED_STRIDE)
+        return config, config.to_json().encode()
+
+    entry = DerivedEntry(
+        shelf="networks",
+        name=digest[:12],
+        key={"weights": digest, "code": code_digest("deeplab.architecture", "deeplab.checkpoints")},
+    )
+    return entry.load_or_make(restore, make), None
 
 
 def _absolute(reference: str) -> str:

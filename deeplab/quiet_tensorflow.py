@@ -3,35 +3,69 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
+import threading
+from collections.abc import Callable
+
+_LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
+_GREETING = re.compile(
+    rb"WARNING: All log messages before absl::InitializeLog"
+    rb"|(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: )?[IWEF](\d{4} \d\d:\d\d:\d+\.\d+ +\d+)? \S+:\d+\]"
+    rb"|To enable the following instructions"
+    rb"|\s*$"
+)
+"""How a line of its C++ log begins, with and without a time; and what follows on such lines."""
+
+_LOCK = threading.Lock()
 
 
 def import_tensorflow_quietly() -> None:
-    """Imports TensorFlow and lets it look for GPUs, and drops what it says meanwhile.
+    """Imports TensorFlow and lets it look for GPUs, and drops what it logs meanwhile.
 
     It writes a dozen lines to the file descriptor of stderr before any setting of its own is in
     force, ``TF_CPP_MIN_LOG_LEVEL`` included, which would bury the line that a program has to
-    say. If the import fails, what it said is printed after all.
+    say. What others write to stderr in the meantime comes out afterwards, and all of it if the
+    import fails. Whoever sets ``TF_CPP_MIN_LOG_LEVEL=0`` hears everything at once.
 
     Raises:
         ImportError: TensorFlow is not installed, or does not suit this machine.
     """
-    if "tensorflow" in sys.modules:
-        return
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    with _LOCK:
+        if "tensorflow" in sys.modules:
+            return
+        if os.environ.setdefault(_LOG_LEVEL, "2") == "0":
+            _import_and_look_for_gpus()
+        else:
+            _with_stderr_held(_import_and_look_for_gpus)
+
+
+def _import_and_look_for_gpus() -> None:
+    import tensorflow as tf
+
+    tf.config.list_physical_devices("GPU")
+
+
+def _with_stderr_held(action: Callable[[], None]) -> None:
     sys.stderr.flush()
     stderr = os.dup(2)
-    with tempfile.TemporaryFile() as greetings:
-        os.dup2(greetings.fileno(), 2)
+    done = False
+    with tempfile.TemporaryFile() as held:
+        os.dup2(held.fileno(), 2)
         try:
-            import tensorflow as tf
-
-            tf.config.list_physical_devices("GPU")
-        except BaseException:
-            greetings.seek(0)
-            os.write(stderr, greetings.read())
-            raise
+            action()
+            done = True
         finally:
+            sys.stderr.flush()
             os.dup2(stderr, 2)
+            held.seek(0)
+            said = held.read()
+            os.write(stderr, without_greetings(said) if done else said)
             os.close(stderr)
+
+
+def without_greetings(said: bytes) -> bytes:
+    """The lines of a log that are not of TensorFlow's C++ part, nor empty."""
+    lines = said.splitlines(keepends=True)
+    return b"".join(line for line in lines if not _GREETING.match(line))

@@ -1,8 +1,12 @@
-"""The interface of an engine, and the choice of one."""
+"""The interface of an engine, and loading one."""
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Protocol
+
+from deeplab.engines.choice import choose_engine
+from deeplab.engines.cores import available_cores
 
 if TYPE_CHECKING:
     import numpy as np
@@ -10,9 +14,26 @@ if TYPE_CHECKING:
 
     from deeplab.models import ModelSpec
 
+_LOGGER = logging.getLogger(__name__)
+
 
 class Engine(Protocol):
-    """A network at one input size, ready to run; threads may share it."""
+    """A network at one input size, ready to run; threads may share it and call it at once."""
+
+    @property
+    def name(self) -> str:
+        """``tensorflow`` or ``openvino``."""
+        ...
+
+    @property
+    def precision(self) -> str:
+        """``f32``, ``bf16`` or ``f16``, of the arithmetic inside."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """What computes, for people."""
+        ...
 
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Computes logits.
@@ -32,21 +53,56 @@ class Engine(Protocol):
         ...
 
 
-def load_engine(model: ModelSpec, canvas: tuple[int, int], output_stride: int) -> Engine:
-    """Loads a model's weights into an engine.
+def load_engine(
+    model: ModelSpec,
+    canvas: tuple[int, int],
+    output_stride: int,
+    engine: str = "auto",
+    precision: str = "f32",
+    *,
+    threads: int | None = None,
+    batch_size: int = 8,
+) -> Engine:
+    """Loads a model's weights into an engine on this machine.
 
     Args:
         model: What to load.
         canvas: (height, width) of every batch.
         output_stride: Of the backbone, 8 or 16.
+        engine: As :func:`deeplab.engines.choose_engine`.
+        precision: As :func:`deeplab.engines.choose_engine`.
+        threads: Cores to compute on, where that is the CPU; None for all that this process may
+            use. Several processes on one machine each need their share.
+        batch_size: Of most batches: what a GPU is warmed up with. Other sizes work too.
 
     Returns:
         The engine.
 
     Raises:
+        EngineError: This machine cannot run it.
         deeplab.zoo.ModelNotFound: The weights are not where the model says.
         deeplab.checkpoints.CheckpointError: They are not what the model says.
     """
-    from deeplab.engines.tensorflow_engine import TensorFlowEngine
+    choice = choose_engine(engine, precision)
+    threads = threads or available_cores()
+    loaded: Engine
+    if choice.name == "openvino":
+        from deeplab.engines.openvino_engine import load_openvino_engine
 
-    return TensorFlowEngine(model.load_network(output_stride), canvas)
+        loaded = load_openvino_engine(model, canvas, output_stride, choice.precision, threads)
+    else:
+        from deeplab.quiet_tensorflow import import_tensorflow_quietly
+
+        import_tensorflow_quietly()
+        from deeplab.engines.tensorflow_engine import load_tensorflow_engine
+
+        loaded = load_tensorflow_engine(
+            model,
+            canvas,
+            output_stride,
+            choice.precision,
+            threads=threads,
+            batch_size=batch_size,
+        )
+    _LOGGER.info("%s at %s on %s", loaded.name, loaded.precision, loaded.device)
+    return loaded
