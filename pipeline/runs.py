@@ -56,7 +56,10 @@ def start_run(output: str, run: RunRecord, *, resume: bool, overwrite: bool) -> 
     """
     if overwrite:
         remove_run(output)
-    if not storage.create_if_absent(storage.join(output, RUN_FILE), run.to_json()):
+    file = storage.join(output, RUN_FILE)
+    if not storage.create_if_absent(file, run.to_json()):
+        if not storage.exists(file):
+            raise UsageError(f"{file} is no file: remove it, or give another --output")
         if not resume:
             raise UsageError(f"{output} holds another run, which began just now")
         return _continue(output, run)

@@ -30,7 +30,7 @@ from pipeline.options import RunFailedError, SegmentOptions, UsageError
 from pipeline.progress import watch
 from pipeline.runs import check_output, check_same_options, read_manifest, start_run
 from pipeline.summary import print_summary
-from transforms import storage
+from transforms import attempts, storage
 from transforms.geometry import Canvas
 from transforms.handler import Recipe
 from transforms.image_lists import ImageListError
@@ -97,8 +97,12 @@ def segment(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> int:
         engine_threads=engine_threads(beam_options),
         resource_hints=options.resource_hints(),
     )
-    with watch(options.output, quiet=options.quiet):
-        _wait_for(pipeline, verbose=options.verbose)
+    try:
+        with watch(options.output, quiet=options.quiet):
+            _wait_for(pipeline, verbose=options.verbose)
+    except KeyboardInterrupt:
+        attempts.let_go()
+        raise
     manifest = read_manifest(options.output)
     if not options.quiet:
         print_summary(manifest, options.output)
@@ -226,6 +230,7 @@ def _root_message(error: BaseException) -> str:
     """What a worker raised, in one line: Beam wraps whole tracebacks into its messages."""
     if isinstance(error, OSError) and error.filename:
         return storage.describe(error)
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    lines = [line.strip() for line in str(error).splitlines()]
+    lines = [line for line in lines if line and not line.startswith("[while running")]
     errors = [line for line in lines if "Error" in line and not line.startswith("File ")]
     return (errors or lines or [type(error).__name__])[-1]

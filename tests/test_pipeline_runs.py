@@ -101,6 +101,13 @@ def test_two_runs_that_start_at_once_do_not_share_an_output(tmp_path: Path) -> N
     assert read_run(str(tmp_path)) == RUN
 
 
+def test_a_folder_in_the_place_of_the_run_record_is_named(tmp_path: Path) -> None:
+    (tmp_path / "run.json").mkdir()
+    for resume in (True, False):
+        with pytest.raises(UsageError, match=r"run\.json is no file"):
+            start_run(str(tmp_path), RUN, resume=resume, overwrite=False)
+
+
 def test_a_resume_goes_on_under_the_first_run_s_name(tmp_path: Path) -> None:
     _commit(tmp_path)
     for name in ("masks", "attempts"):

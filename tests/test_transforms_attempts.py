@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,34 @@ def test_what_was_in_hand_when_a_process_died_stays_noted(tmp_path: Path) -> Non
     attempts.begin(str(tmp_path), SHARD)
     attempts.finish(str(tmp_path), SHARD.id)
     assert attempts.shards_with_fatal_images(str(tmp_path)) == {SHARD.id}
+
+
+_LET_GO = """
+import os, sys
+from transforms import attempts
+with attempts.in_hand(sys.argv[1], sys.argv[2], 1):
+    attempts.let_go()
+    os._exit(0)
+"""
+
+
+def test_a_process_that_ends_on_purpose_takes_its_notes_back(tmp_path: Path) -> None:
+    subprocess.run([sys.executable, "-c", _LET_GO, str(tmp_path), SHARD.id], check=True)
+    assert _notes(tmp_path) == []
+
+
+def test_threads_have_one_image_in_hand_at_a_time(tmp_path: Path) -> None:
+    """Else the death of the process would not tell which one it was."""
+    most = []
+
+    def work(index: int) -> None:
+        with attempts.in_hand(str(tmp_path), SHARD.id, index):
+            most.append(len(_notes(tmp_path)))
+
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(work, range(40)))
+    assert most == [1] * 40
+    assert _notes(tmp_path) == []
 
 
 _BEGIN = """

@@ -10,8 +10,10 @@ Rows that leave a shard of an earlier run are noted before its parts are written
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import threading
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -26,6 +28,14 @@ _BEGUN = ".begun"
 _OPEN = ".open-"
 _REWRITE = ".rewrite"
 _NOTE = re.compile(r"plan\.json|[0-9a-f]{16}\.(begun|rewrite|open-[0-9]+)")
+
+_PATIENCE_SECONDS = 600.0
+"""After that an image is taken in hand beside another, lest one left behind stops all work."""
+
+_HAND = threading.Lock()
+_NOTING = threading.Lock()
+_open_here: set[str] = set()
+_letting_go = threading.Event()
 
 
 def _uri(output: str, name: str) -> str:
@@ -56,13 +66,39 @@ def finish(output: str, shard: str) -> None:
 
 @contextmanager
 def in_hand(output: str, shard: str, index: int) -> Iterator[None]:
-    """Notes an image as open for as long as the process lives to take the note back."""
+    """Notes an image as open for as long as the process lives to take the note back.
+
+    One image of a process is in hand at a time: with those of other threads open too, its death
+    would not tell which of them it was.
+    """
     uri = _uri(output, f"{shard}{_OPEN}{index}")
-    storage.write_atomically(uri, b"")
+    is_alone = _HAND.acquire(timeout=_PATIENCE_SECONDS)
     try:
-        yield
+        _note_open(uri)
+        try:
+            yield
+        finally:
+            storage.delete(uri)
+            _open_here.discard(uri)
     finally:
-        storage.delete(uri)
+        if is_alone:
+            _HAND.release()
+
+
+def _note_open(uri: str) -> None:
+    with _NOTING:
+        if not _letting_go.is_set():
+            _open_here.add(uri)
+            storage.write_atomically(uri, b"")
+
+
+def let_go() -> None:
+    """Takes back what this process noted as open: it is about to end, and not by an image."""
+    with _NOTING:
+        _letting_go.set()
+        for uri in _open_here:
+            with contextlib.suppress(OSError):
+                storage.delete(uri)
 
 
 def fatal_images(output: str, shard: str) -> frozenset[int]:

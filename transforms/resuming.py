@@ -236,8 +236,8 @@ def plan_resume(
     inventory = take_inventory(output)
     crashed = attempts.shards_with_fatal_images(output)
     salvage = plan_salvage(inventory, newest_versions(refs), crashed)
-    for shard in salvage.broken[:_NAMED]:
-        _LOGGER.warning("Done again: %s", inventory.describe_broken(shard))
+    for broken in salvage.broken[:_NAMED]:
+        _LOGGER.warning("Done again: %s", inventory.describe_broken(broken))
     if len(salvage.broken) > _NAMED:
         _LOGGER.warning("Done again: %d more such shards", len(salvage.broken) - _NAMED)
     begun = attempts.begun_shards(output)
