@@ -12,13 +12,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
-ContestantT = TypeVar("ContestantT")
+ContestantT_co = TypeVar("ContestantT_co", covariant=True)
 ResultT = TypeVar("ResultT")
 
 _contestant: Any = None
 
 
-class Child(Generic[ContestantT]):
+class Child(Generic[ContestantT_co]):
     """A contestant in a process that holds nothing else.
 
     Args:
@@ -32,7 +32,7 @@ class Child(Generic[ContestantT]):
 
     def __init__(
         self,
-        make: Callable[..., ContestantT],
+        make: Callable[..., ContestantT_co],
         *arguments: Any,
         environment: Mapping[str, str] | None = None,
     ) -> None:
