@@ -72,13 +72,13 @@ class DerivedEntry:
     def read(self) -> bytes | None:
         """The content; None where there is none, or where it does not fit its digest."""
         try:
-            stored = self.path.read_bytes()
+            with self.path.open("rb") as file:
+                header, content = file.read(_HEADER_LENGTH), file.read()
         except FileNotFoundError:
             return None
         except OSError as error:
             _LOGGER.debug("Cannot read %s: %s", self.path, error)
             return None
-        header, content = stored[:_HEADER_LENGTH], stored[_HEADER_LENGTH:]
         if header != self._digest_of(content):
             _LOGGER.warning("%s is damaged; it is made anew", self.path)
             return None
