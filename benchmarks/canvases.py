@@ -2,9 +2,9 @@
 
 Each variant segments the 22 photos, whose ground truth is known, and then, in turns, more of them
 for its rate. ``equal labels`` is the share of pixels with the label of the official frozen graph,
-over all photos and of the worst one. mIoU is the mean over the classes present in truth or
-answer of intersection over union, counted over all photos, void pixels (255) ignored; of so few
-photos it is a comparison and no figure of merit.
+over all photos and of the worst one. mIoU is the mean of intersection over union over the
+classes that the photos' ground truth holds, counted over all photos, void pixels (255) ignored; of
+so few photos it is a comparison and no figure of merit.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def masks_of(output: Path, photos: Sequence[Path]) -> list[Labels]:
 
 
 def mean_iou(answers: Sequence[Labels], truth: Sequence[NDArray[np.uint8]]) -> float:
-    """Mean intersection over union over the classes that occur on either side."""
+    """Mean intersection over union over the classes that the truth holds."""
     confusion = np.zeros((_CLASSES, _CLASSES), np.int64)
     for answer, true in zip(answers, truth, strict=True):
         counted = true != _VOID
@@ -121,7 +121,8 @@ def mean_iou(answers: Sequence[Labels], truth: Sequence[NDArray[np.uint8]]) -> f
         confusion += np.bincount(pairs, minlength=_CLASSES**2).reshape(_CLASSES, _CLASSES)
     both = confusion.diagonal()
     either = confusion.sum(axis=0) + confusion.sum(axis=1) - both
-    return float((both[either > 0] / either[either > 0]).mean())
+    held = confusion.sum(axis=1) > 0
+    return float((both[held] / either[held]).mean())
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ pipeline loses is the CPU time of reading, decoding, masks and Parquet, and any 
 
 ``idle_share`` is the share of the cores that our process left unused between its first and its
 last finished shard, the worst of both photo sizes. It counts this process's own CPU time: what
-others take of the machine would appear as idle, never the other way round.
+others take of the machine would appear as idle, never the other way round. CPU time an image,
+of the pipeline and of the bare engine, says what the pipeline adds even where others run.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -34,11 +36,24 @@ from deeplab.engines import Engine, available_cores
 FLAGS = ("--canvas", "official", "--precision", "f32")
 
 
+@dataclass(frozen=True)
+class BareRun:
+    """The engine without the pipeline.
+
+    Attributes:
+        images_per_second: Its rate.
+        cpu_seconds: CPU time of an image, all threads.
+    """
+
+    images_per_second: float
+    cpu_seconds: float
+
+
 class JobAndEngine(ObservedJob):
     """The program, and its engine bare."""
 
     def assemble(self, photos: Sequence[Path]) -> None:
-        """Decodes photos into the batches that :meth:`bare_rate` runs on."""
+        """Decodes photos into the batches that :meth:`run_bare` takes on."""
         from transforms.decoding import decode_image
         from transforms.geometry import Canvas
         from transforms.inference import assemble_batch
@@ -55,17 +70,19 @@ class JobAndEngine(ObservedJob):
             for first in range(0, len(decoded), PROGRAM_BATCH)
         ]
 
-    def bare_rate(self, threads: int) -> float:
-        """Pictures a second of the engine that the pipeline has used, called by some threads."""
+    def run_bare(self, threads: int) -> BareRun:
+        """Runs all batches on the engine that the pipeline has used, called by some threads."""
         (engine,) = self.engines.values()
         shares = [self._batches[first::threads] for first in range(threads)]
         workers = [threading.Thread(target=_call, args=(engine, share)) for share in shares]
-        start = time.perf_counter()
+        wall, cpu = time.perf_counter(), time.process_time()
         for worker in workers:
             worker.start()
         for worker in workers:
             worker.join()
-        return sum(map(len, self._batches)) / (time.perf_counter() - start)
+        images = sum(map(len, self._batches))
+        wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+        return BareRun(images / wall, cpu / images)
 
 
 def measure(settings: Settings) -> Measurement:
@@ -78,15 +95,22 @@ def measure(settings: Settings) -> Measurement:
         photos = make_photos(settings.shared, folder, settings.photos, megapixels)
         runs, bare = _measure_size(settings, photos)
         rate = median([run.images_per_second for run in runs])
-        fastest = max(median(rates) for rates in bare.values())
+        bare_rates = {
+            callers: median([each.images_per_second for each in own])
+            for callers, own in bare.items()
+        }
+        fastest = max(bare_rates.values())
+        bare_cpu = min(each.cpu_seconds for own in bare.values() for each in own)
         idle[size] = median([run.idle_share for run in runs])
         rows.append(
             {
                 "photos": size,
                 "pipeline images/s": rate,
                 "spread": spread([run.images_per_second for run in runs]),
-                **{f"bare, {n} callers": median(rates) for n, rates in bare.items()},
+                **{f"bare, {callers} callers": own for callers, own in bare_rates.items()},
                 "efficiency": rate / fastest,
+                "CPU ms": 1000 * median([run.cpu_seconds / run.images for run in runs]),
+                "bare CPU ms": 1000 * bare_cpu,
                 "idle": idle[size],
                 "machine idle": median([run.machine_idle_share for run in runs]),
                 "start-up s": median([run.start_up_seconds for run in runs]),
@@ -107,8 +131,8 @@ def measure(settings: Settings) -> Measurement:
 
 def _measure_size(
     settings: Settings, photos: list[Path]
-) -> tuple[list[JobRun], dict[int, list[float]]]:
-    bare: dict[int, list[float]] = {1: [], available_cores(): []}
+) -> tuple[list[JobRun], dict[int, list[BareRun]]]:
+    bare: dict[int, list[BareRun]] = {1: [], available_cores(): []}
     runs: list[JobRun] = []
     with Child(JobAndEngine, settings.model) as child:
         outputs = settings.workspace / f"efficiency-{photos[0].parent.name}"
@@ -117,8 +141,8 @@ def _measure_size(
         child.call(JobAndEngine.assemble, photos)
         for turn in range(settings.repeats):
             runs.append(child.call(JobAndEngine.run, photos, outputs / str(turn), FLAGS))
-            for threads, rates in bare.items():
-                rates.append(child.call(JobAndEngine.bare_rate, threads))
+            for callers, own in bare.items():
+                own.append(child.call(JobAndEngine.run_bare, callers))
     return runs, bare
 
 

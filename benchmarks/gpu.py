@@ -40,7 +40,7 @@ class NetworkOnJax:
     """
 
     def __init__(self, precision: str) -> None:
-        import jax  # type: ignore[import-not-found]  # an extra of GPU machines only
+        import jax
         import keras
 
         from deeplab.architecture import AsppConfig, DeepLabConfig, build_network
@@ -60,13 +60,13 @@ class NetworkOnJax:
 
     def device(self) -> str:
         """What computes."""
-        import jax  # type: ignore[import-not-found]  # an extra of GPU machines only
+        import jax
 
         return str(jax.devices()[0].device_kind)
 
     def matrix_rate(self, turns: int) -> float:
         """Floating-point operations a second of one large matrix product, the best turn."""
-        import jax  # type: ignore[import-not-found]  # an extra of GPU machines only
+        import jax
         import jax.numpy as jnp
 
         keys = jax.random.split(jax.random.key(0), 2)
@@ -78,7 +78,7 @@ class NetworkOnJax:
 
     def network_rate(self, batch: int, turns: int) -> tuple[float, float]:
         """Images a second, the median turn, and floating-point operations an image."""
-        import jax  # type: ignore[import-not-found]  # an extra of GPU machines only
+        import jax
 
         images = jax.random.uniform(jax.random.key(1), (batch, CANVAS, CANVAS, 3), minval=-1)
         compiled = self._logits.lower(images).compile()

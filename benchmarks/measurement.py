@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+_SHARED_VARIABLE = "DEEPLAB_SHARED"
 
 Value = str | int | float | bool | None
 """A figure or a word in a table; None where there is none."""
@@ -33,18 +36,26 @@ class Settings:
     """How much is measured, and on what.
 
     Attributes:
-        shared: Folder with ``checkpoints`` and ``voc``.
         workspace: Temporary folder for inputs and outputs.
         repeats: How often each contestant takes its turn.
         photos: Photos in the input of a pipeline.
         bars: Whether only the ratios of :data:`BARS` are wanted.
     """
 
-    shared: Path
     workspace: Path
     repeats: int = 3
     photos: int = 200
     bars: bool = False
+
+    @property
+    def shared(self) -> Path:
+        """Folder with ``checkpoints`` and ``voc``."""
+        folder = os.environ.get(_SHARED_VARIABLE)
+        if not folder:
+            raise SystemExit(
+                f"set {_SHARED_VARIABLE} to the folder with the official checkpoints and VOC photos"
+            )
+        return Path(folder).resolve()
 
     @property
     def model(self) -> Path:

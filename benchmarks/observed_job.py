@@ -55,6 +55,7 @@ class JobRun:
         images: How many it was given.
         start_up_seconds: From the call until the first shard began.
         seconds: From there until the last shard was durable.
+        cpu_seconds: What this process computed in that time, all threads.
         commit_seconds: From there until the program returned.
         first_seconds: From the call until the first shard was durable.
         idle_share: Share of the cores' time that this process did not use between its first and
@@ -67,6 +68,7 @@ class JobRun:
     images: int
     start_up_seconds: float
     seconds: float
+    cpu_seconds: float
     commit_seconds: float
     first_seconds: float
     idle_share: float
@@ -148,6 +150,7 @@ class ObservedJob:
             images=len(photos),
             start_up_seconds=begun.wall - start.wall,
             seconds=last.wall - begun.wall,
+            cpu_seconds=last.cpu - begun.cpu,
             commit_seconds=end.wall - last.wall,
             first_seconds=first.wall - start.wall,
             idle_share=1 - (last.cpu - first.cpu) / capacity,

@@ -18,8 +18,6 @@ from deeplab.zoo import CACHE_VARIABLE
 
 Benchmark = Callable[[Settings], Measurement]
 
-_SHARED_VARIABLE = "DEEPLAB_SHARED"
-
 
 def run_alone(benchmark: Benchmark) -> None:
     """The main program of a benchmark's module."""
@@ -31,7 +29,6 @@ def run_all(benchmarks: Sequence[Benchmark], description: str) -> None:
     arguments = _parse(description)
     with _workspace() as workspace:
         settings = Settings(
-            shared=_shared_folder(),
             workspace=workspace,
             repeats=arguments.repeats,
             photos=arguments.photos,
@@ -55,15 +52,6 @@ def _parse(description: str) -> argparse.Namespace:
     parser.add_argument("--dry", action="store_true", help="print, and record nothing")
     parser.add_argument("--results", type=Path, default=RESULTS, help="the file to record in")
     return parser.parse_args()
-
-
-def _shared_folder() -> Path:
-    folder = os.environ.get(_SHARED_VARIABLE)
-    if not folder:
-        raise SystemExit(
-            f"set {_SHARED_VARIABLE} to the folder with the official checkpoints and VOC photos"
-        )
-    return Path(folder).resolve()
 
 
 @contextmanager
