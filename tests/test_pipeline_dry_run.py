@@ -165,7 +165,7 @@ def test_a_dry_run_measures_estimates_and_leaves_no_trace(
     for stage in ("reading, decoding", "inference", "mask"):
         assert float(table[stage].removesuffix(" s an image")) > 0
     assert table["estimated"] == "from 6 masks"
-    assert table["time"].endswith("for 7 images with 1 worker")
+    assert " s for 7 images with " in table["time"]
     estimate = table["masks"]
 
     assert main(["segment", *flags, "--max_failure_fraction", "1", "--quiet"]) == 0
