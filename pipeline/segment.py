@@ -218,6 +218,9 @@ def _wait_for(pipeline: beam.Pipeline, *, verbose: bool) -> None:
     try:
         pipeline.run().wait_until_finish()
     except Exception as error:
+        if KeyboardInterrupt.__name__ in str(error):
+            # With one worker it strikes a step, and Beam reports it as that step's failure.
+            raise KeyboardInterrupt from error
         if verbose:
             raise
         raise RunFailedError(
