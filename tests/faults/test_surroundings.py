@@ -14,6 +14,8 @@ from tests.faults.conftest import COLOUR_ENGINE, Job, ended, wait_until, write_p
 
 pytestmark = pytest.mark.slow
 
+IN_BATCHES_OF_8 = ["--canvas", "513", "513", "--shard_size=4"]
+
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
 
 
@@ -139,9 +141,12 @@ def test_a_damaged_manifest_does_not_keep_a_resume_from_a_new_one(job: Job) -> N
     assert job.manifest().counts["skipped"] == 12
 
 
-def test_an_interrupt_says_that_resume_continues_and_it_does(job: Job, pictures: Path) -> None:
-    job.flags = ["--canvas", "513", "513", "--shard_size=4"]  # batches of 8
-    process = job.start("--quiet", faults={**COLOUR_ENGINE, "halt_after": {"images": 8}})
+@pytest.mark.parametrize("workers", [1, 3])
+def test_an_interrupt_says_that_resume_continues_and_it_does(
+    workers: int, job: Job, pictures: Path
+) -> None:
+    job.flags = [*IN_BATCHES_OF_8, f"--direct_num_workers={workers}"]
+    process = job.start("--quiet", faults={**COLOUR_ENGINE, "halt_after": {"images": 1}})
     with ended(process):
         wait_until(lambda: len(job.names("masks")) >= 4, process)
         process.send_signal(signal.SIGINT)
@@ -163,10 +168,10 @@ def test_an_interrupt_says_that_resume_continues_and_it_does(job: Job, pictures:
 
 def test_an_interrupted_resume_holds_no_image_for_fatal(job: Job, pictures: Path) -> None:
     """A second interrupt, while images are run one at a time to find what killed the first run."""
-    job.flags = ["--canvas", "513", "513", "--shard_size=4"]
+    job.flags = [*IN_BATCHES_OF_8, "--direct_num_workers=1"]
     for number, flag in enumerate(("--max_failure_fraction=0", "--resume")):
         sign = pictures.parent / f"halted-{number}"
-        halt = {"halt_after": {"images": 8 * (1 - number), "sign": str(sign)}}
+        halt = {"halt_after": {"images": 1 - number, "sign": str(sign)}}
         process = job.start("--quiet", flag, faults={**COLOUR_ENGINE, **halt})
         with ended(process):
             wait_until(sign.exists, process)
