@@ -54,10 +54,10 @@ class JobAndEngine(ObservedJob):
 
     def assemble(self, photos: Sequence[Path]) -> None:
         """Decodes photos into the batches that :meth:`run_bare` takes on."""
-        from transforms.decoding import decode_image
+        from transforms.decoding.decode import decode_image
         from transforms.geometry import Canvas
-        from transforms.inference import assemble_batch
         from transforms.records import DecodedImage, EncodedImage, ImageRef
+        from transforms.segmenting.inference import assemble_batch
 
         canvas = Canvas(CANVAS, CANVAS)
         pictures = [

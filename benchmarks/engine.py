@@ -93,7 +93,7 @@ class OurEngine:
 
     def rate(self, batch_size: int, seconds: float) -> float:
         """Pictures a second."""
-        from transforms.inference import assemble_batch
+        from transforms.segmenting.inference import assemble_batch
 
         def infer(index: int) -> None:
             count = len(self._pictures)

@@ -3,8 +3,8 @@
 The emulator of the tests stands behind their proxy, which holds every answer back for 50 ms and
 counts requests. Each side reads the same objects in one thread of its own process:
 ``apache_beam.io.filesystems.FileSystems.open`` one after the other, as a DoFn does, and
-``transforms.reading.read_images``, which reads ahead. The proxy lets the emulator answer one
-request at a time, at some milliseconds each: that bounds ours, not Beam's.
+``transforms.sources.reading.read_images``, which reads ahead. The proxy lets the emulator answer
+one request at a time, at some milliseconds each: that bounds ours, not Beam's.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ class OurReader:
 
     def run(self, uris: Sequence[str]) -> tuple[float, int]:
         """Seconds and bytes."""
-        from transforms.reading import read_images
         from transforms.records import EncodedImage, ImageRef
+        from transforms.sources.reading import read_images
 
         start = time.perf_counter()
         rows = list(read_images(ImageRef(uri) for uri in uris))

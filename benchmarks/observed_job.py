@@ -2,8 +2,8 @@
 
 ``beam-deeplab segment`` is called in a child process with its own flags. Around it three of its
 functions are wrapped to note the time, and change nothing: a shard's begin and finish
-(:mod:`transforms.attempts`), Beam's ``Pipeline.run`` (for the job's metrics) and the loading of
-engines, which are kept, so that later runs of the same child do not load them again and the bare
+(:mod:`transforms.sink.attempts`), Beam's ``Pipeline.run`` (for the job's metrics) and the loading
+of engines, which are kept, so that later runs of the same child do not load them again and the bare
 engine that a pipeline is compared with is the very same object.
 
 The clock of a rate starts when the first shard begins, with the model loaded, and stops when the
@@ -99,14 +99,14 @@ class ObservedJob:
     def __init__(self, model: Path) -> None:
         import apache_beam as beam
 
-        from transforms import attempts
+        from transforms.sink import attempts
 
         self._model = model
         self._clocks = _Clocks()
         self.engines: dict[Any, Any] = {}
         attempts.begin = self._noting_before(attempts.begin, lambda: self._clocks.begun)
         attempts.finish = self._noting_after(attempts.finish, lambda: self._clocks.finished)
-        handler = importlib.import_module("transforms.handler")
+        handler = importlib.import_module("transforms.segmenting.handler")
         vars(handler)["load_engine"] = self._keeping_engines(load_engine)
         run = beam.Pipeline.run
 

@@ -19,15 +19,15 @@ from pipeline.options import SegmentOptions, UsageError
 from pipeline.progress import describe_seconds
 from pipeline.sampling import SAMPLES, Cost, Sample, measure, spread
 from transforms import storage
-from transforms.handler import DeepLabHandler, Recipe
-from transforms.image_lists import ImageListError
-from transforms.inference import BATCH_PIXELS
-from transforms.inventory import take_inventory
-from transforms.listing import list_images
-from transforms.manifest import MANIFEST_FILE, RUN_FILE
 from transforms.records import ImageRef
-from transforms.resuming import plan_salvage
-from transforms.sharding import newest_versions
+from transforms.segmenting.handler import DeepLabHandler, Recipe
+from transforms.segmenting.inference import BATCH_PIXELS
+from transforms.sink.inventory import take_inventory
+from transforms.sink.manifest import MANIFEST_FILE, RUN_FILE
+from transforms.sink.resuming import plan_salvage
+from transforms.sources.image_lists import ImageListError
+from transforms.sources.listing import list_images
+from transforms.sources.sharding import newest_versions
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from transforms import storage
-from transforms.inventory import PART_NAME
+from transforms.sink.inventory import PART_NAME
 
 _READERS: Final = 16
 _FOOTERS_AT_ONCE: Final = 64

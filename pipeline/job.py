@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 
 import apache_beam as beam
 
-from transforms.committing import CommitRun
-from transforms.handler import Recipe
-from transforms.manifest import RunRecord
-from transforms.segmenting import SegmentShards
-from transforms.sources import PlanRun
+from transforms.segmenting.composites import SegmentShards
+from transforms.segmenting.handler import Recipe
+from transforms.sink.committing import CommitRun
+from transforms.sink.manifest import RunRecord
+from transforms.sources.planning import PlanRun
 
 
 def build_job(

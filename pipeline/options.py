@@ -7,8 +7,8 @@ import re
 from dataclasses import dataclass
 
 from deeplab.engines.choice import ENGINES, PRECISIONS
-from transforms.formats import DEFAULT_MAX_PIXELS
-from transforms.listing import absolute_pattern
+from transforms.decoding.formats import DEFAULT_MAX_PIXELS
+from transforms.sources.listing import absolute_pattern
 
 BEAM_NOTE = """\
 Every flag of Apache Beam is accepted too, for instance

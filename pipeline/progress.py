@@ -20,9 +20,9 @@ from typing import Any, Final, Protocol
 from pipeline.durable_rows import DurableRows
 from pipeline.rate import Rate
 from transforms import storage
-from transforms.attempts import FOLDER, PLAN_FILE
-from transforms.manifest import MANIFEST_FILE
-from transforms.schemas import FAILURES, MASKS
+from transforms.sink.attempts import FOLDER, PLAN_FILE
+from transforms.sink.manifest import MANIFEST_FILE
+from transforms.sink.schemas import FAILURES, MASKS
 
 _LOGGER = logging.getLogger(__name__)
 

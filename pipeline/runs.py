@@ -7,11 +7,12 @@ from dataclasses import replace
 from typing import Any
 
 from pipeline.options import RunFailedError, UsageError
-from transforms import attempts, storage
-from transforms.inventory import PART_NAME
-from transforms.local_storage import is_temporary_name
-from transforms.manifest import MANIFEST_FILE, RUN_FILE, Manifest, RunRecord
-from transforms.schemas import DATASETS
+from transforms import storage
+from transforms.sink import attempts
+from transforms.sink.inventory import PART_NAME
+from transforms.sink.manifest import MANIFEST_FILE, RUN_FILE, Manifest, RunRecord
+from transforms.sink.schemas import DATASETS
+from transforms.storage.local import is_temporary_name
 
 
 def check_output(output: str, *, resume: bool, overwrite: bool) -> None:

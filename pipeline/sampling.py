@@ -9,10 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from transforms.decoding import decode_image
-from transforms.handler import Recipe
-from transforms.inference import BatchInference
-from transforms.reading import read_images
+from transforms.decoding.decode import decode_image
 from transforms.records import (
     DecodedImage,
     EncodedImage,
@@ -21,7 +18,10 @@ from transforms.records import (
     LogitsGrid,
     Segmentation,
 )
-from transforms.segmenting import mask_image
+from transforms.segmenting.composites import mask_image
+from transforms.segmenting.handler import Recipe
+from transforms.segmenting.inference import BatchInference
+from transforms.sources.reading import read_images
 
 SAMPLES: Final = 8
 """Images that are read, inferred and masked."""

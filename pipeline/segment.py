@@ -30,13 +30,14 @@ from pipeline.options import RunFailedError, SegmentOptions, UsageError
 from pipeline.progress import watch
 from pipeline.runs import check_output, check_same_options, read_manifest, start_run
 from pipeline.summary import print_summary
-from transforms import attempts, storage
+from transforms import storage
 from transforms.geometry import Canvas
-from transforms.handler import Recipe
-from transforms.image_lists import ImageListError
-from transforms.listing import list_images
-from transforms.manifest import Manifest, RunRecord, fingerprint_of
-from transforms.schemas import FAILURES
+from transforms.segmenting.handler import Recipe
+from transforms.sink import attempts
+from transforms.sink.manifest import Manifest, RunRecord, fingerprint_of
+from transforms.sink.schemas import FAILURES
+from transforms.sources.image_lists import ImageListError
+from transforms.sources.listing import list_images
 
 _VERSIONED = (
     "beam-deeplab",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from rich.console import Console
 from rich.table import Table
 
-from transforms.manifest import Manifest
+from transforms.sink.manifest import Manifest
 
 _CLASSES_SHOWN = 8
 

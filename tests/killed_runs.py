@@ -20,10 +20,7 @@ import pytest
 
 from pipeline.runs import start_run
 from tests.rows import failure, segmentation
-from transforms import attempts, storage
-from transforms.committing import commit_run
-from transforms.inventory import take_inventory
-from transforms.manifest import Manifest, RunRecord
+from transforms import storage
 from transforms.records import (
     BatchBarrier,
     EncodedImage,
@@ -33,9 +30,13 @@ from transforms.records import (
     Segmentation,
     Shard,
 )
-from transforms.resuming import plan_resume
-from transforms.segmenting import read_shard
-from transforms.sink import write_shard
+from transforms.segmenting.composites import read_shard
+from transforms.sink import attempts
+from transforms.sink.committing import commit_run
+from transforms.sink.inventory import take_inventory
+from transforms.sink.manifest import Manifest, RunRecord
+from transforms.sink.resuming import plan_resume
+from transforms.sink.writing import write_shard
 
 RUN = RunRecord(
     run_id="r1",

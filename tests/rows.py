@@ -14,7 +14,7 @@ from transforms.records import (
     ShardSlot,
     Stage,
 )
-from transforms.sharding import slots_of
+from transforms.sources.sharding import slots_of
 
 
 def segmentation(ref: ImageRef, slot: ShardSlot | None = None, png: bytes = b"png") -> Segmentation:

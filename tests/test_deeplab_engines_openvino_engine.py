@@ -134,7 +134,7 @@ def test_entries_of_other_weights_sizes_strides_and_precisions_are_others() -> N
 def _as_voc_labels(
     logits: NDArray[np.float32], photos: list[NDArray[np.uint8]]
 ) -> list[NDArray[np.uint8]]:
-    from transforms.masks import label_map
+    from transforms.masks.label_maps import label_map
 
     sizes = [(photo.shape[0], photo.shape[1]) for photo in photos]
     return [label_map(grid, 16, size, size) for grid, size in zip(logits, sizes, strict=True)]

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipeline.cli import main
-from transforms.manifest import Manifest
+from transforms.sink.manifest import Manifest
 
 pytestmark = pytest.mark.slow
 

@@ -49,7 +49,7 @@ def test_transforms_lists_what_it_exports() -> None:
     "statement",
     [
         "import pipeline.cli",
-        "import transforms.records, transforms.geometry, transforms.masks, transforms.sharding",
+        "import transforms.records, transforms.masks.label_maps, transforms.sources.sharding",
         "import deeplab.zoo, deeplab.labels, deeplab.checkpoints",
     ],
 )

@@ -24,8 +24,8 @@ import pytest
 from PIL import Image
 
 from tests import corpus
-from transforms.containers import PNG_SIGNATURE, png_chunks
-from transforms.decoding import decode_image
+from transforms.decoding.containers import PNG_SIGNATURE, png_chunks
+from transforms.decoding.decode import decode_image
 from transforms.geometry import Canvas
 from transforms.records import DecodedImage, EncodedImage, Failure, ImageRef
 

@@ -15,10 +15,10 @@ from pipeline.options import SegmentOptions, UsageError
 from tests.rows import shard_rows
 from tests.test_pipeline_job import MODEL
 from transforms.geometry import Canvas
-from transforms.handler import Recipe
 from transforms.records import ImageRef
-from transforms.sharding import plan_shards
-from transforms.sink import write_shard
+from transforms.segmenting.handler import Recipe
+from transforms.sink.writing import write_shard
+from transforms.sources.sharding import plan_shards
 
 
 def _tree(folder: Path) -> Mapping[str, tuple[int, int]]:

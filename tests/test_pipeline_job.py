@@ -14,7 +14,7 @@ from deeplab.models import ModelSpec
 from pipeline.job import build_job
 from tests.test_transforms_committing import RUN
 from transforms.geometry import Canvas
-from transforms.handler import Recipe
+from transforms.segmenting.handler import Recipe
 
 MODEL = ModelSpec("/nowhere", "0" * 64, DeepLabConfig("mobilenet_v2", 21), VOC, (513, 513))
 

@@ -27,10 +27,10 @@ from pipeline.rate import Rate
 from tests.gcs_emulator import Gcs
 from tests.rows import shard_rows
 from transforms import storage
-from transforms.attempts import note_plan
 from transforms.records import ImageRef, Shard
-from transforms.sharding import Plan, plan_shards
-from transforms.sink import write_shard
+from transforms.sink.attempts import note_plan
+from transforms.sink.writing import write_shard
+from transforms.sources.sharding import Plan, plan_shards
 
 pytest_plugins = ("tests.gcs_emulator",)
 

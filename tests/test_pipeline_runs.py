@@ -17,12 +17,12 @@ from pipeline.runs import (
     start_run,
 )
 from tests.rows import shard_rows
-from transforms import attempts
-from transforms.committing import commit_run
-from transforms.manifest import RunRecord, fingerprint_of
 from transforms.records import ImageRef
-from transforms.sharding import plan_shards
-from transforms.sink import write_shard
+from transforms.sink import attempts
+from transforms.sink.committing import commit_run
+from transforms.sink.manifest import RunRecord, fingerprint_of
+from transforms.sink.writing import write_shard
+from transforms.sources.sharding import plan_shards
 
 OPTIONS = {"canvas": [513, 513], "model_digest": "a" * 64, "precision": "f32"}
 RUN = RunRecord(

@@ -15,9 +15,9 @@ from PIL import Image
 from pipeline.sampling import Cost, Sample, measure, spread
 from tests.test_pipeline_job import MODEL
 from transforms.geometry import Canvas
-from transforms.handler import Recipe
-from transforms.inference import BatchInference
 from transforms.records import ImageRef
+from transforms.segmenting.handler import Recipe
+from transforms.segmenting.inference import BatchInference
 
 RECIPE = Recipe(MODEL, Canvas(33, 33))
 
@@ -83,10 +83,10 @@ def test_images_go_all_the_way_and_failures_are_counted(tmp_path: Path) -> None:
 
 
 def _mask_png(ref: ImageRef, engine: PatternEngine) -> bytes:
-    from transforms.decoding import decode_image
-    from transforms.masks import segment_logits
-    from transforms.reading import read_image
+    from transforms.decoding.decode import decode_image
+    from transforms.masks.label_maps import segment_logits
     from transforms.records import EncodedImage, LogitsGrid
+    from transforms.sources.reading import read_image
 
     encoded = read_image(ref)
     assert isinstance(encoded, EncodedImage)

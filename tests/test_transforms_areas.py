@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from tests.direct_evaluation import Size, confidences
 from tests.placed_logits import PlacedLogits, placed_logits
-from transforms.areas import class_areas, softmax
-from transforms.boundaries import boundary_runs
-from transforms.cells import cell_grid
-from transforms.masks import label_map
+from transforms.masks.areas import class_areas, softmax
+from transforms.masks.boundaries import boundary_runs
+from transforms.masks.cells import cell_grid
+from transforms.masks.label_maps import label_map
 from transforms.records import ClassArea
 
 

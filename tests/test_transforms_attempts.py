@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from transforms import attempts
 from transforms.records import ImageRef, Shard
-from transforms.sharding import PlanSummary
+from transforms.sink import attempts
+from transforms.sources.sharding import PlanSummary
 
 SHARD = Shard("0123456789abcdef", (ImageRef("a b.jpg", "1-2"), ImageRef("gs://b/ü.jpg", "17")))
 OTHER = Shard("fedcba9876543210", (ImageRef("c.jpg", ""),))
@@ -52,7 +52,7 @@ def test_an_image_that_raises_has_not_killed_its_process(tmp_path: Path) -> None
 
 _DIE = """
 import os, sys
-from transforms import attempts
+from transforms.sink import attempts
 with attempts.in_hand(sys.argv[1], sys.argv[2], 0):
     pass
 with attempts.in_hand(sys.argv[1], sys.argv[2], 1):
@@ -72,7 +72,7 @@ def test_what_was_in_hand_when_a_process_died_stays_noted(tmp_path: Path) -> Non
 
 _LET_GO = """
 import os, sys
-from transforms import attempts
+from transforms.sink import attempts
 with attempts.in_hand(sys.argv[1], sys.argv[2], 1):
     attempts.let_go()
     os._exit(0)
@@ -100,7 +100,7 @@ def test_threads_have_one_image_in_hand_at_a_time(tmp_path: Path) -> None:
 
 _BEGIN = """
 import sys
-from transforms import attempts
+from transforms.sink import attempts
 from transforms.records import ImageRef, Shard
 print("ready", flush=True)
 sys.stdin.readline()

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from transforms import storage
-from transforms.listing import list_images
+from transforms.sources.listing import list_images
 from transforms.storage import StoredFile
 
 OLD = b"old" * 1000

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 
 from tests.placed_logits import PlacedLogits, placed_logits
-from transforms import boundaries
-from transforms.boundaries import boundary_runs
-from transforms.cells import cell_grid
+from transforms.masks import boundaries
+from transforms.masks.boundaries import boundary_runs
+from transforms.masks.cells import cell_grid
 
 
 @given(placed_logits())

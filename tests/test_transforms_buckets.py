@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from transforms.buckets import bucket_for, canvas_buckets
 from transforms.geometry import Canvas, fit_size
+from transforms.segmenting.buckets import bucket_for, canvas_buckets
 
 
 def test_the_buckets_of_the_voc_canvas() -> None:

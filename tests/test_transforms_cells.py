@@ -7,7 +7,7 @@ from hypothesis import given
 
 from tests.direct_evaluation import interpolated
 from tests.placed_logits import PlacedLogits, placed_logits
-from transforms.cells import cell_grid
+from transforms.masks.cells import cell_grid
 
 
 @given(placed_logits())

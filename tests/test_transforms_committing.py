@@ -12,11 +12,11 @@ import pytest
 from apache_beam import Pipeline
 
 from tests.rows import shard_rows
-from transforms.committing import CommitError, CommitRun, commit_run
-from transforms.manifest import Manifest, PartEntry, RunRecord
 from transforms.records import ImageRef, Part
-from transforms.sharding import Plan, plan_shards
-from transforms.sink import write_shard
+from transforms.sink.committing import CommitError, CommitRun, commit_run
+from transforms.sink.manifest import Manifest, PartEntry, RunRecord
+from transforms.sink.writing import write_shard
+from transforms.sources.sharding import Plan, plan_shards
 
 RUN = RunRecord(
     run_id="r1",

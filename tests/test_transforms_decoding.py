@@ -15,11 +15,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from tests import corpus
-from transforms import decoding
-from transforms.decoding import DecodingError, decode, decode_image
-from transforms.formats import MAX_SIDE, read_header
+from transforms.decoding import decode as decoding
+from transforms.decoding.decode import DecodingError, decode, decode_image
+from transforms.decoding.formats import MAX_SIDE, read_header
+from transforms.decoding.jpeg import decode_jpeg
+from transforms.decoding.resizing import reduce_by_area, turn_upright
 from transforms.geometry import Canvas, fit_size
-from transforms.jpeg import decode_jpeg
 from transforms.records import (
     DecodedImage,
     EncodedImage,
@@ -29,7 +30,6 @@ from transforms.records import (
     ShardSlot,
     Stage,
 )
-from transforms.resizing import reduce_by_area, turn_upright
 
 VOC = Canvas(513, 513)
 REF = ImageRef("gs://bucket/photos/image.jpg", "7")
@@ -311,7 +311,7 @@ _CLAIMS_UNDER_A_MEMORY_LIMIT = """
 import resource
 from pathlib import Path
 from tests import corpus
-from transforms.decoding import DecodingError, decode
+from transforms.decoding.decode import DecodingError, decode
 from transforms.geometry import Canvas
 
 canvas = Canvas(513, 513)

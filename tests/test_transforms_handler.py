@@ -10,13 +10,13 @@ import pytest
 from apache_beam.ml.inference.base import RunInference
 from apache_beam.testing.util import assert_that, equal_to
 
-import transforms.handler
+import transforms.segmenting.handler
 from tests.rows import failure
 from tests.test_pipeline_job import MODEL
 from tests.test_transforms_inference import RecordingEngine
 from transforms.geometry import Canvas
-from transforms.handler import DeepLabHandler, Recipe
 from transforms.records import BatchBarrier, DecodedImage, Failure, ImageRef, LogitsGrid
+from transforms.segmenting.handler import DeepLabHandler, Recipe
 
 RECIPE = Recipe(MODEL, Canvas(17, 33))
 
@@ -34,7 +34,7 @@ def _name(row: LogitsGrid | Failure | BatchBarrier) -> str:
 @pytest.fixture
 def engine(monkeypatch: pytest.MonkeyPatch) -> RecordingEngine:
     engine = RecordingEngine()
-    monkeypatch.setattr(transforms.handler, "load_engine", lambda *_, **__: engine)
+    monkeypatch.setattr(transforms.segmenting.handler, "load_engine", lambda *_, **__: engine)
     return engine
 
 

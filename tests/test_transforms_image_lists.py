@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from transforms.image_lists import ImageListError, is_image_list, read_uris
+from transforms.sources.image_lists import ImageListError, is_image_list, read_uris
 
 
 def test_text_is_one_uri_a_line(tmp_path: Path) -> None:

@@ -11,11 +11,6 @@ from numpy.typing import NDArray
 
 from tests.rows import failure
 from transforms.geometry import Canvas
-from transforms.inference import (
-    BatchInference,
-    assemble_batch,
-    is_out_of_memory,
-)
 from transforms.records import (
     BatchBarrier,
     DecodedImage,
@@ -24,6 +19,11 @@ from transforms.records import (
     ImageRef,
     LogitsGrid,
     ShardSlot,
+)
+from transforms.segmenting.inference import (
+    BatchInference,
+    assemble_batch,
+    is_out_of_memory,
 )
 
 CANVAS = Canvas(17, 33)

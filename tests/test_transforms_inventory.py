@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.rows import shard_rows
-from transforms.inventory import take_inventory
 from transforms.records import ImageRef, Shard
-from transforms.sharding import plan_shards
-from transforms.sink import write_shard
+from transforms.sink.inventory import take_inventory
+from transforms.sink.writing import write_shard
+from transforms.sources.sharding import plan_shards
 
 
 @pytest.fixture

@@ -12,9 +12,9 @@ import pytest
 
 from tests.gcs_emulator import Gcs
 from transforms import storage
-from transforms.listing import absolute_pattern, list_images
-from transforms.reading import read_image
 from transforms.records import EncodedImage, ImageRef
+from transforms.sources.listing import absolute_pattern, list_images
+from transforms.sources.reading import read_image
 
 pytest_plugins = ("tests.gcs_emulator",)
 

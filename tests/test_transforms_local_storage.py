@@ -18,7 +18,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from transforms import local_storage, storage
+from transforms import storage
+from transforms.storage import local as local_storage
 
 OLD = b"old" * 1000
 NEW = b"new" * 2000
@@ -33,7 +34,7 @@ def run_python(code: str, *arguments: str, **options: object) -> subprocess.Comp
 DIE_AT_STEP = """
 import os, signal, sys
 from pathlib import Path
-from transforms import local_storage
+from transforms.storage import local as local_storage
 operation, path, fatal = sys.argv[1], sys.argv[2], int(sys.argv[3])
 steps = 0
 def step(event, arguments):

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.test_transforms_committing import RUN
-from transforms.manifest import FORMAT_VERSION, Manifest, PartEntry, RunRecord, fingerprint_of
+from transforms.sink.manifest import FORMAT_VERSION, Manifest, PartEntry, RunRecord, fingerprint_of
 
 MANIFEST = Manifest(
     run_id="r",

@@ -17,7 +17,7 @@ from PIL import Image
 from tests.direct_evaluation import assert_labels_are_winners, confidences, interpolated
 from tests.placed_logits import PlacedLogits, placed_logits
 from transforms.geometry import Canvas, fit_size
-from transforms.masks import label_map, segment_logits
+from transforms.masks.label_maps import label_map, segment_logits
 from transforms.records import ImageRef, LogitsGrid, ShardSlot
 
 PALETTE = bytes(range(256)) * 3

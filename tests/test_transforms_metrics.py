@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from tests.rows import failure, segmentation
 from transforms.geometry import Canvas
-from transforms.inference import BatchInference
 from transforms.metrics import (
     NAMESPACE,
     MeasuredEngine,
@@ -29,6 +28,7 @@ from transforms.metrics import (
     timed_each,
 )
 from transforms.records import DecodedImage, Failure, ImageRef, Segmentation
+from transforms.segmenting.inference import BatchInference
 
 CANVAS = Canvas(17, 33)
 

@@ -8,9 +8,9 @@ import json
 import pyarrow.parquet as pq
 
 from tests.rows import failure, segmentation
-from transforms.parts import ROW_GROUP_BYTES, encode_parts
 from transforms.records import ImageRef
-from transforms.schemas import counts_from_metadata
+from transforms.sink.parts import ROW_GROUP_BYTES, encode_parts
+from transforms.sink.schemas import counts_from_metadata
 
 
 def _files(png: bytes = b"png", images: int = 3) -> dict[str, pq.ParquetFile]:

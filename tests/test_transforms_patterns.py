@@ -10,8 +10,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from transforms.matching import match_files
-from transforms.patterns import Glob, has_magic
+from transforms.sources.matching import match_files
+from transforms.sources.patterns import Glob, has_magic
 
 NAMES = st.sampled_from(["a", "b", "ab", ".h", "a.jpg", "b.jpg", ".h.jpg", "[1]"])
 SEGMENTS = st.sampled_from(

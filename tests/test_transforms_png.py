@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from PIL import Image
 
-from transforms.png import encode_label_map
+from transforms.masks.png import encode_label_map
 
 PALETTE = bytes(np.random.default_rng(0).integers(0, 256, 768, dtype=np.uint8))
 LABEL_MAPS = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=40))

@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from tests.gcs_emulator import Fault, Gcs
 from transforms import storage
-from transforms.reading import WINDOW, read_image, read_images
 from transforms.records import EncodedImage, Failure, FailureCode, ImageRef, ShardSlot, Stage
+from transforms.sources.reading import WINDOW, read_image, read_images
 
 pytest_plugins = ("tests.gcs_emulator",)
 
@@ -143,7 +143,7 @@ def test_a_sign_in_that_is_not_accepted_is_no_fault_of_the_image(gcs: Gcs) -> No
 
 def test_missing_credentials_are_no_fault_of_the_image(tmp_path: Path) -> None:
     code = """
-from transforms.reading import read_image, read_images
+from transforms.sources.reading import read_image, read_images
 from transforms.records import ImageRef
 from transforms.storage import CredentialsError
 refs = [ImageRef("gs://bucket/a.jpg", "1"), ImageRef("gs://bucket/b.jpg", "1")]

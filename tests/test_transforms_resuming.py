@@ -16,13 +16,13 @@ from hypothesis import strategies as st
 
 from tests.killed_runs import Killed, World, writes_observed
 from tests.rows import shard_rows
-from transforms import attempts
-from transforms.inventory import take_inventory
-from transforms.manifest import Manifest
 from transforms.records import ImageRef, Shard
-from transforms.resuming import clear_rest, plan_resume, plan_salvage
-from transforms.sharding import newest_versions, plan_shards
-from transforms.sink import write_shard
+from transforms.sink import attempts
+from transforms.sink.inventory import take_inventory
+from transforms.sink.manifest import Manifest
+from transforms.sink.resuming import clear_rest, plan_resume, plan_salvage
+from transforms.sink.writing import write_shard
+from transforms.sources.sharding import newest_versions, plan_shards
 
 NAMES = [f"{name}.jpg" for name in "abcdefg"]
 

@@ -14,7 +14,7 @@ from apache_beam.testing.util import assert_that
 from PIL import Image
 
 from transforms import Failure, ImageRef, Segmentation, SegmentImages
-from transforms.segmenting import past_failures
+from transforms.segmenting.composites import past_failures
 
 pytestmark = pytest.mark.slow
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from transforms.records import ImageRef
-from transforms.sharding import default_shard_size, plan_shards, shard_id, slots_of
+from transforms.sources.sharding import default_shard_size, plan_shards, shard_id, slots_of
 
 refs_strategy = st.lists(
     st.builds(ImageRef, st.text("abc/é", min_size=1, max_size=6), st.sampled_from(["", "1", "2"])),

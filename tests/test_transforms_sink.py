@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.rows import segmentation, shard_rows
-from transforms.inventory import take_inventory
 from transforms.records import ImageRef, Segmentation, Shard, ShardSlot
-from transforms.sharding import plan_shards
-from transforms.sink import BrokenShardError, ShardAssembly, write_shard
+from transforms.sink.inventory import take_inventory
+from transforms.sink.writing import BrokenShardError, ShardAssembly, write_shard
+from transforms.sources.sharding import plan_shards
 
 
 def _shards(images: int, size: int) -> tuple[Shard, ...]:

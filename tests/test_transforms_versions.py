@@ -7,9 +7,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.gcs_emulator import Gcs
-from transforms import versions
 from transforms.records import ImageRef
-from transforms.versions import LINES_WORTH_A_PAGE, with_versions
+from transforms.sources import versions
+from transforms.sources.versions import LINES_WORTH_A_PAGE, with_versions
 
 pytest_plugins = ("tests.gcs_emulator",)
 

@@ -9,33 +9,33 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from transforms.committing import CommitError as CommitError
-    from transforms.committing import CommitRun as CommitRun
     from transforms.geometry import Canvas as Canvas
-    from transforms.handler import DeepLabHandler as DeepLabHandler
-    from transforms.handler import Recipe as Recipe
-    from transforms.manifest import Manifest as Manifest
-    from transforms.manifest import RunRecord as RunRecord
     from transforms.records import ClassArea as ClassArea
     from transforms.records import Failure as Failure
     from transforms.records import FailureCode as FailureCode
     from transforms.records import ImageRef as ImageRef
     from transforms.records import Segmentation as Segmentation
-    from transforms.segmenting import SegmentImages as SegmentImages
-    from transforms.segmenting import SegmentShards as SegmentShards
-    from transforms.sink import BrokenShardError as BrokenShardError
-    from transforms.sink import WriteShards as WriteShards
-    from transforms.sources import PlanRun as PlanRun
+    from transforms.segmenting.composites import SegmentImages as SegmentImages
+    from transforms.segmenting.composites import SegmentShards as SegmentShards
+    from transforms.segmenting.handler import DeepLabHandler as DeepLabHandler
+    from transforms.segmenting.handler import Recipe as Recipe
+    from transforms.sink.committing import CommitError as CommitError
+    from transforms.sink.committing import CommitRun as CommitRun
+    from transforms.sink.manifest import Manifest as Manifest
+    from transforms.sink.manifest import RunRecord as RunRecord
+    from transforms.sink.writing import BrokenShardError as BrokenShardError
+    from transforms.sink.writing import WriteShards as WriteShards
+    from transforms.sources.planning import PlanRun as PlanRun
 
 _MODULES = {
-    "committing": ("CommitError", "CommitRun"),
+    "sink.committing": ("CommitError", "CommitRun"),
     "geometry": ("Canvas",),
-    "handler": ("DeepLabHandler", "Recipe"),
-    "manifest": ("Manifest", "RunRecord"),
+    "segmenting.handler": ("DeepLabHandler", "Recipe"),
+    "sink.manifest": ("Manifest", "RunRecord"),
     "records": ("ClassArea", "Failure", "FailureCode", "ImageRef", "Segmentation"),
-    "segmenting": ("SegmentImages", "SegmentShards"),
-    "sink": ("BrokenShardError", "WriteShards"),
-    "sources": ("PlanRun",),
+    "segmenting.composites": ("SegmentImages", "SegmentShards"),
+    "sink.writing": ("BrokenShardError", "WriteShards"),
+    "sources.planning": ("PlanRun",),
 }
 _MODULE_BY_NAME = {name: module for module, names in _MODULES.items() for name in names}
 

@@ -204,7 +204,7 @@ class Shard:
 
     Attributes:
         id: 16 hex digits, made from the run's fingerprint and ``refs``
-            (:func:`transforms.sharding.shard_id`).
+            (:func:`transforms.sources.sharding.shard_id`).
         refs: Its images, sorted.
     """
 

@@ -20,7 +20,7 @@ from PIL import Image
 
 from pipeline.cli import main
 from tests.faults.injections import use_colour_engine
-from transforms.manifest import Manifest
+from transforms.sink.manifest import Manifest
 
 REPOSITORY = Path(__file__).parents[2]
 COLOUR_ENGINE: Mapping[str, Any] = {"use_colour_engine": {}}

@@ -17,13 +17,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from transforms import decoding, storage
-from transforms.inference import BatchInference
+from transforms import storage
+from transforms.decoding import decode as decoding
 from transforms.records import DecodedImage
+from transforms.segmenting.inference import BatchInference
 
 Images = NDArray[np.float32]
 
-LOAD_ENGINE = "transforms.handler.load_engine"
+LOAD_ENGINE = "transforms.segmenting.handler.load_engine"
 
 MARK = (255, 0, 255)
 """Colour of a picture's first pixel by which an engine knows it."""

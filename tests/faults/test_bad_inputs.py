@@ -185,7 +185,7 @@ def test_memory_for_four_images_is_learnt_once(
 
     look_at_batches(colour_engine, run_out_of_memory)
     job.flags = ["--canvas", "33", "33", "--shard_size=16"]
-    with caplog.at_level(logging.WARNING, "transforms.inference"):
+    with caplog.at_level(logging.WARNING, "transforms.segmenting.inference"):
         assert job.main() == 0
     job.assert_each_once(*(f"{number:04}.png" for number in range(48)))
     too_large = [size for size in batches if size > 4]

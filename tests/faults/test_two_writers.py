@@ -12,13 +12,13 @@ import pytest
 
 from tests.faults.conftest import DEADLINE, REPOSITORY, Job, ended, write_pictures
 from tests.rows import shard_rows
-from transforms.committing import CommitError, commit_run
-from transforms.inventory import take_inventory
-from transforms.manifest import RunRecord
 from transforms.records import ImageRef, Part
-from transforms.resuming import plan_resume
-from transforms.sharding import plan_shards
-from transforms.sink import write_shard
+from transforms.sink.committing import CommitError, commit_run
+from transforms.sink.inventory import take_inventory
+from transforms.sink.manifest import RunRecord
+from transforms.sink.resuming import plan_resume
+from transforms.sink.writing import write_shard
+from transforms.sources.sharding import plan_shards
 
 pytestmark = pytest.mark.slow
 

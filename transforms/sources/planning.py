@@ -8,11 +8,11 @@ from typing import Any
 
 import apache_beam as beam
 
-from transforms.attempts import note_plan
-from transforms.listing import list_images
 from transforms.records import ImageRef
-from transforms.resuming import plan_resume
-from transforms.sharding import plan_shards
+from transforms.sink.attempts import note_plan
+from transforms.sink.resuming import plan_resume
+from transforms.sources.listing import list_images
+from transforms.sources.sharding import plan_shards
 
 SUMMARY = "summary"
 """Tag of the plan's summary, which goes to the commit."""

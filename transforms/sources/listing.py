@@ -8,11 +8,13 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from transforms import image_lists, local_storage, storage
-from transforms.matching import match_files
-from transforms.patterns import Glob, has_magic
+from transforms import storage
 from transforms.records import ImageRef
-from transforms.versions import with_versions
+from transforms.sources import image_lists
+from transforms.sources.matching import match_files
+from transforms.sources.patterns import Glob, has_magic
+from transforms.sources.versions import with_versions
+from transforms.storage import local as local_storage
 
 IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff",
@@ -33,12 +35,12 @@ def absolute_pattern(pattern: str) -> str:
 def list_images(pattern: str) -> Iterator[ImageRef]:
     """The images that one input names, streamed.
 
-    * A glob (:mod:`transforms.patterns`): the files that match. Nothing if none does, unless a
-      file of just that name exists.
+    * A glob (:mod:`transforms.sources.patterns`): the files that match. Nothing if none does,
+      unless a file of just that name exists.
     * A folder: the files below it with a suffix of :data:`IMAGE_SUFFIXES` in any case, hidden
       ones left out. A folder that directly holds Parquet files and no others is a list.
     * A ``.txt``, ``.csv`` or ``.parquet``, or a glob of such: a list
-      (:func:`transforms.image_lists.read_uris`).
+      (:func:`transforms.sources.image_lists.read_uris`).
     * Any other path: that file.
 
     A path or a line of a list that names no file yields a ref too, with an empty version, so that

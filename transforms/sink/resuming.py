@@ -20,11 +20,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from transforms import attempts, storage
-from transforms.inventory import Inventory, StandingPart, take_inventory
-from transforms.parts import parquet_bytes
+from transforms import storage
 from transforms.records import FailureCode, ImageRef, Part
-from transforms.schemas import (
+from transforms.sink import attempts
+from transforms.sink.inventory import Inventory, StandingPart, take_inventory
+from transforms.sink.parts import parquet_bytes
+from transforms.sink.schemas import (
     CLASS_AREAS,
     DATASETS,
     FAILURES,
@@ -32,7 +33,7 @@ from transforms.schemas import (
     ShardCounts,
     with_counts,
 )
-from transforms.sharding import Plan, PlanSummary, newest_versions, plan_shards
+from transforms.sources.sharding import Plan, PlanSummary, newest_versions, plan_shards
 
 _LOGGER = logging.getLogger(__name__)
 

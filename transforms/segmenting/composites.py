@@ -17,14 +17,11 @@ from apache_beam.ml.inference.base import RunInference
 
 from deeplab.engines import choose_engine
 from deeplab.models import ModelSpec, inspect_model
-from transforms import attempts
-from transforms.decoding import decode_image
-from transforms.formats import DEFAULT_MAX_PIXELS
+from transforms.decoding.decode import decode_image
+from transforms.decoding.formats import DEFAULT_MAX_PIXELS
 from transforms.geometry import Canvas
-from transforms.handler import DeepLabHandler, Recipe
-from transforms.masks import segment_logits
+from transforms.masks.label_maps import segment_logits
 from transforms.metrics import count, count_outcome, timed, timed_each
-from transforms.reading import read_image, read_images
 from transforms.records import (
     BatchBarrier,
     EncodedImage,
@@ -37,8 +34,11 @@ from transforms.records import (
     Shard,
     Stage,
 )
-from transforms.sharding import slots_of
-from transforms.sink import WriteShards
+from transforms.segmenting.handler import DeepLabHandler, Recipe
+from transforms.sink import attempts
+from transforms.sink.writing import WriteShards
+from transforms.sources.reading import read_image, read_images
+from transforms.sources.sharding import slots_of
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -67,7 +67,7 @@ def past_failures(
 def mask_image(
     grid: LogitsGrid, class_names: tuple[str, ...], palette: bytes
 ) -> Segmentation | Failure:
-    """:func:`transforms.masks.segment_logits`, where an error costs its own image only."""
+    """The mask of one image; an error costs that image only."""
     try:
         return segment_logits(grid, class_names, palette)
     except Exception as error:
@@ -108,7 +108,7 @@ def read_shard(shard: Shard, output: str) -> Iterator[EncodedImage | Failure | B
     """Reads a shard's images, in order, each with its place in the shard.
 
     A shard that was begun before and never finished is run one image at a time, so that it
-    shows which one kills its process (:mod:`transforms.attempts`).
+    shows which one kills its process (:mod:`transforms.sink.attempts`).
 
     Args:
         shard: What to read.

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from transforms.codecs import decode_whole
-from transforms.colours import UnknownRangeError
-from transforms.formats import (
+from transforms.decoding.codecs import decode_whole
+from transforms.decoding.colours import UnknownRangeError
+from transforms.decoding.formats import (
     DEFAULT_MAX_PIXELS,
     DecodingError,
     Header,
@@ -16,10 +16,10 @@ from transforms.formats import (
     read_header,
     refuse_too_large,
 )
+from transforms.decoding.jpeg import decode_jpeg
+from transforms.decoding.resizing import reduce_by_area, turn_upright
 from transforms.geometry import Canvas, fit_size
-from transforms.jpeg import decode_jpeg
 from transforms.records import DecodedImage, EncodedImage, Failure, FailureCode, Stage
-from transforms.resizing import reduce_by_area, turn_upright
 
 if TYPE_CHECKING:
     import numpy as np
@@ -49,11 +49,11 @@ class Picture:
 def decode(data: bytes, canvas: Canvas, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
     """Decode the first picture of a JPEG, PNG, WebP, BMP, GIF or TIFF file.
 
-    The result is upright (Exif orientation), RGB and has 8 bits a sample; see
-    :func:`transforms.colours.rgb_over_white` for grey, CMYK, palette, 16-bit and transparent ones.
-    Colour profiles are not applied. A picture larger than the canvas is reduced by area
-    (:func:`transforms.resizing.reduce_by_area`), a large JPEG from a reduced DCT scale; one that
-    fits comes out as Pillow decodes it, bit for bit.
+    The result is upright (Exif orientation), RGB and has 8 bits a sample; for grey, CMYK, palette,
+    16-bit and transparent ones see :func:`transforms.decoding.colours.rgb_over_white`. Colour
+    profiles are not applied. A picture larger than the canvas is reduced by area
+    (:func:`transforms.decoding.resizing.reduce_by_area`), a large JPEG from a reduced DCT scale;
+    one that fits comes out as Pillow decodes it, bit for bit.
 
     A JPEG is taken to be damaged where libjpeg warns of it. Damage that happens to leave a valid
     Huffman stream of the right length, as a single flipped bit mostly does, nothing can see.

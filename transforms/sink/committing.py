@@ -9,12 +9,13 @@ from datetime import UTC, datetime
 
 import apache_beam as beam
 
-from transforms import attempts, storage
-from transforms.inventory import Inventory, take_inventory
-from transforms.manifest import MANIFEST_FILE, Manifest, PartEntry, RunRecord
+from transforms import storage
 from transforms.records import Part
-from transforms.schemas import FAILURES, MASKS
-from transforms.sharding import PlanSummary
+from transforms.sink import attempts
+from transforms.sink.inventory import Inventory, take_inventory
+from transforms.sink.manifest import MANIFEST_FILE, Manifest, PartEntry, RunRecord
+from transforms.sink.schemas import FAILURES, MASKS
+from transforms.sources.sharding import PlanSummary
 
 _NAMED = 5
 """How many culprits an error names."""

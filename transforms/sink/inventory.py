@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from transforms import storage
 from transforms.records import ImageRef, Part
-from transforms.schemas import (
+from transforms.sink.schemas import (
     CLASS_AREAS,
     DATASETS,
     FAILURES,

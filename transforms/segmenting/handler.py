@@ -10,12 +10,12 @@ from apache_beam.ml.inference.base import ModelHandler
 
 from deeplab.engines import EngineChoice, choose_engine, load_engine
 from deeplab.models import ModelSpec
-from transforms.buckets import bucket_for, canvas_buckets
-from transforms.formats import DEFAULT_MAX_PIXELS
+from transforms.decoding.formats import DEFAULT_MAX_PIXELS
 from transforms.geometry import Canvas
-from transforms.inference import BATCH_PIXELS, BatchInference
 from transforms.metrics import MeasuredEngine
 from transforms.records import BatchBarrier, DecodedImage, Failure, LogitsGrid
+from transforms.segmenting.buckets import bucket_for, canvas_buckets
+from transforms.segmenting.inference import BATCH_PIXELS, BatchInference
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Recipe:
         output_stride: Of the backbone, 8 or 16.
         engine: What computes the logits, and at which precision.
         bucketed: Whether pictures are padded to the smallest bucket that holds them
-            (:mod:`transforms.buckets`) instead of to the whole canvas.
+            (:mod:`transforms.segmenting.buckets`) instead of to the whole canvas.
         max_pixels: Pictures that claim more pixels are refused before they are decoded.
     """
 
@@ -66,7 +66,7 @@ class DeepLabHandler(ModelHandler[Row, Answer, BatchInference]):
     """Runs DeepLab inside Beam's ``RunInference``; failures pass through in place.
 
     Unlike the stock handlers it loses no batch to one bad image
-    (:class:`transforms.inference.BatchInference`) and returns logits without the pixels.
+    (:class:`transforms.segmenting.inference.BatchInference`) and returns logits without the pixels.
 
     Args:
         recipe: What to run.

@@ -25,7 +25,7 @@ def read_image(ref: ImageRef, slot: ShardSlot | None = None) -> EncodedImage | F
     """Reads one image, of the version that its ref names.
 
     ``gs://`` takes one request, its CRC32C checked, transient errors tried again
-    (:mod:`transforms.cloud_client` says how long).
+    (:mod:`transforms.storage.cloud_client` says how long).
 
     Args:
         ref: The image. Without a version, whatever stands there now.
@@ -132,6 +132,6 @@ def read_images(
 def _begin(ref: ImageRef) -> _UnderWay | ImageRef:
     if storage.scheme(ref.uri) != "gs":
         return ref
-    from transforms import cloud_client
+    from transforms.storage import cloud_client
 
     return _UnderWay(cloud_client.threads().submit(read_image, ref))

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from transforms.boundaries import BoundaryRuns
-    from transforms.cells import CellGrid
+    from transforms.masks.boundaries import BoundaryRuns
+    from transforms.masks.cells import CellGrid
 
 
 def class_areas(

@@ -11,11 +11,12 @@ import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from transforms import attempts, storage
+from transforms import storage
 from transforms.metrics import count, count_outcome, timed, timed_each
-from transforms.parts import Row, encode_parts
 from transforms.records import BatchBarrier, Failure, Part, ShardSlot
-from transforms.schemas import MASKS
+from transforms.sink import attempts
+from transforms.sink.parts import Row, encode_parts
+from transforms.sink.schemas import MASKS
 
 
 class BrokenShardError(RuntimeError):

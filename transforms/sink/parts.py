@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from transforms.records import Failure, Segmentation
-from transforms.schemas import (
+from transforms.sink.schemas import (
     CLASS_AREAS,
     DATASETS,
     FAILURES,

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from transforms.areas import class_areas
-from transforms.boundaries import BoundaryRuns, boundary_runs
-from transforms.cells import CellGrid, cell_grid
-from transforms.png import encode_label_map
+from transforms.masks.areas import class_areas
+from transforms.masks.boundaries import BoundaryRuns, boundary_runs
+from transforms.masks.cells import CellGrid, cell_grid
+from transforms.masks.png import encode_label_map
 from transforms.records import LogitsGrid, Segmentation
 
 if TYPE_CHECKING:

@@ -67,14 +67,14 @@ def scheme(uri: str) -> str:
 def _backend(uri: str) -> _Backend:
     name = scheme(uri)
     if name == "gs":
-        from transforms import cloud_storage
+        from transforms.storage import cloud as cloud_storage
 
         return cloud_storage
     if name:
-        from transforms import beam_storage
+        from transforms.storage import beam as beam_storage
 
         return beam_storage
-    from transforms import local_storage
+    from transforms.storage import local as local_storage
 
     return local_storage
 

@@ -1,6 +1,6 @@
 """``gs://``: the operations of :mod:`transforms.storage`, and listing by prefix and by page.
 
-:mod:`transforms.cloud_client` says what is retried, and for how long.
+:mod:`transforms.storage.cloud_client` says what is retried, and for how long.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import BinaryIO, Final
 from google.cloud.storage import Blob, Bucket
 from google.cloud.storage.exceptions import DataCorruption
 
-from transforms.cloud_client import (
+from transforms.storage.cloud_client import (
     TIMEOUT,
     client,
     retried,
@@ -25,7 +25,7 @@ from transforms.cloud_client import (
     threads,
     translated,
 )
-from transforms.storage import ChangedError, StoredFile
+from transforms.storage.dispatch import ChangedError, StoredFile
 
 PAGE_SIZE: Final = 1000
 """Objects in one answer to a listing, the most that the service gives."""

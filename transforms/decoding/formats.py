@@ -4,7 +4,7 @@ Sizes are read here and not by the decoding libraries, because some of those all
 that a header claims or judge it by a process-wide limit before their caller can look.
 
 Sources: ITU-T T.81 annex B (JPEG), the BITMAPINFOHEADER family (BMP), Exif 2.32; the others in
-:mod:`transforms.containers`.
+:mod:`transforms.decoding.containers`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import struct
 from dataclasses import dataclass
 from enum import StrEnum
 
-from transforms.containers import (
+from transforms.decoding.containers import (
     PNG_SIGNATURE,
     first_gif_frame,
     png_chunks,

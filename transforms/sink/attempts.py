@@ -20,7 +20,7 @@ from dataclasses import asdict
 
 from transforms import storage
 from transforms.records import ImageRef, Shard
-from transforms.sharding import PlanSummary
+from transforms.sources.sharding import PlanSummary
 
 FOLDER = "attempts"
 PLAN_FILE = "plan.json"

@@ -1,0 +1,1 @@
+"""A file's bytes -> an upright RGB picture that fits the network's canvas."""

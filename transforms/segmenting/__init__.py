@@ -1,0 +1,1 @@
+"""The network inside Beam, and the transforms that put every step together."""
