@@ -53,7 +53,7 @@ class JobAndEngine(ObservedJob):
     """The program, and its engine bare."""
 
     def assemble(self, photos: Sequence[Path]) -> None:
-        """Decodes photos into the batches that :meth:`run_bare` takes on."""
+        """Decodes photos into the batches that :meth:`run_bare` takes."""
         from transforms.decoding.decode import decode_image
         from transforms.geometry import Canvas
         from transforms.records import DecodedImage, EncodedImage, ImageRef

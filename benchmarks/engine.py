@@ -1,12 +1,14 @@
 """Engines alone: images a second by engine, precision and batch size, beside the frozen graph.
 
-The official frozen graph gets one picture at a time, as it only can, and is asked for its logits
-(``logits/semantic/BiasAdd:0``), which is what an engine gives; the row of its labels, which cost it
-a resize to the canvas and an argmax more, is for comparison only. Both sides start from decoded
-uint8 pictures, and padding and normalising is in the time of both.
+The official frozen graph gets one picture at a time, as it only can. It is asked for its logits
+(``logits/semantic/BiasAdd:0``), which is what an engine gives, and in rows of their own for its
+labels, to which ours are brought by :func:`transforms.masks.label_map`. Both sides start from
+decoded uint8 pictures, and padding and normalising is in the time of both.
 
-``engine_ratio`` is OpenVINO in float32 over the frozen graph's logits, ``engine_ratio_bf16`` the
-same in bfloat16; both at the batch of 8 that the program takes at this canvas.
+``engine_ratio`` is OpenVINO in float32 over the frozen graph, logits on both sides, and
+``engine_ratio_bf16`` the same in bfloat16; both at the batch of 8 that the program takes at this
+canvas. ``engine_ratio_to_labels`` and ``engine_ratio_bf16_to_labels`` are the same with labels on
+both sides. CPU time an image tells the same where others use the machine too.
 """
 
 from __future__ import annotations
@@ -14,7 +16,9 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,6 +43,23 @@ _ENGINES = (
 )
 
 
+LOGITS = "logits"
+LABELS = "labels"
+
+
+@dataclass(frozen=True)
+class Turn:
+    """What an engine did in one turn.
+
+    Attributes:
+        images_per_second: Its rate.
+        cpu_seconds: CPU time of an image, all threads.
+    """
+
+    images_per_second: float
+    cpu_seconds: float
+
+
 class FrozenGraphEngine:
     """The frozen graph on decoded pictures.
 
@@ -50,19 +71,14 @@ class FrozenGraphEngine:
     def __init__(self, frozen_graph: Path, photos: list[Path]) -> None:
         self._graph = FrozenGraph(frozen_graph)
         self._pictures = [pixels_of(photo) for photo in photos]
-        self.logits_rate(0.1)
-        self.labels_rate(0.1)
+        for answer in (LOGITS, LABELS):
+            self.turn(answer, 1, 0.1)
 
-    def logits_rate(self, seconds: float) -> float:
-        """Pictures a second to logits."""
-        return _rate(lambda index: self._graph.logits(self._picture(index)), 1, seconds)
-
-    def labels_rate(self, seconds: float) -> float:
-        """Pictures a second to labels."""
-        return _rate(lambda index: self._graph.labels(self._picture(index)), 1, seconds)
-
-    def _picture(self, index: int) -> NDArray[np.uint8]:
-        return self._pictures[index % len(self._pictures)]
+    def turn(self, answer: str, batch_size: int, seconds: float) -> Turn:
+        """Computes for some seconds."""
+        compute = self._graph.logits if answer == LOGITS else self._graph.labels
+        pictures = self._pictures
+        return _turn(lambda index: compute(pictures[index % len(pictures)]), batch_size, seconds)
 
 
 class OurEngine:
@@ -91,18 +107,23 @@ class OurEngine:
             for pixels in [pixels_of(photo)]
         ]
 
-    def rate(self, batch_size: int, seconds: float) -> float:
-        """Pictures a second."""
+    def turn(self, answer: str, batch_size: int, seconds: float) -> Turn:
+        """Computes for some seconds."""
+        from transforms.masks.label_maps import label_map
         from transforms.segmenting.inference import assemble_batch
 
         def infer(index: int) -> None:
             count = len(self._pictures)
             first = index * batch_size
             batch = [self._pictures[(first + place) % count] for place in range(batch_size)]
-            self._engine(assemble_batch(batch, self._canvas))
+            grids = self._engine(assemble_batch(batch, self._canvas))
+            if answer == LABELS:
+                for picture, grid in zip(batch, grids, strict=True):
+                    size = (picture.height, picture.width)
+                    label_map(grid, STRIDE, size, size)
 
         infer(0)  # a new batch size may have to be traced
-        return _rate(infer, batch_size, seconds)
+        return _turn(infer, batch_size, seconds)
 
 
 def pixels_of(photo: Path) -> NDArray[np.uint8]:
@@ -116,61 +137,69 @@ def pixels_of(photo: Path) -> NDArray[np.uint8]:
 def measure(settings: Settings) -> Measurement:
     photos = voc_photos(settings.shared)
     sizes = (PROGRAM_BATCH,) if settings.bars else _BATCH_SIZES
-    rates: dict[tuple[str, str, int], list[float]] = {}
+    turns: dict[_Key, list[Turn]] = {}
     notes: list[str] = []
     with ExitStack() as stack:
         frozen = stack.enter_context(Child(FrozenGraphEngine, settings.frozen_graph, photos))
-        engines: list[tuple[str, str, Child[OurEngine]]] = []
+        contestants: list[tuple[_Key, Child[FrozenGraphEngine | OurEngine]]] = [
+            (_Key(_FROZEN, "f32", answer, 1), frozen) for answer in (LOGITS, LABELS)
+        ]
         for name, precision in _ENGINES[:2] if settings.bars else _ENGINES:
             try:
                 child = Child(OurEngine, settings.model, name, precision, photos)
             except EngineError as error:
-                notes.append(f"{name} {precision}: {error}")
+                notes.append(f"{name} {precision}: {error}.")
                 continue
-            engines.append((name, precision, stack.enter_context(child)))
+            stack.enter_context(child)
+            contestants += [(_Key(name, precision, LOGITS, size), child) for size in sizes]
+            contestants.append((_Key(name, precision, LABELS, PROGRAM_BATCH), child))
         for _ in range(settings.repeats):
-            for words, method in (
-                ("logits", FrozenGraphEngine.logits_rate),
-                ("labels", FrozenGraphEngine.labels_rate),
-            ):
-                rate = frozen.call(method, _SECONDS_A_TURN)
-                rates.setdefault(("frozen graph", words, 1), []).append(rate)
-            for name, precision, child in engines:
-                for size in sizes:
-                    rate = child.call(OurEngine.rate, size, _SECONDS_A_TURN)
-                    rates.setdefault((name, precision, size), []).append(rate)
-    official = median(rates["frozen graph", "logits", 1])
+            for key, child in contestants:
+                turn = child.call(OurEngine.turn, key.answer, key.batch, _SECONDS_A_TURN)
+                turns.setdefault(key, []).append(turn)
+    rates = {key: median([turn.images_per_second for turn in own]) for key, own in turns.items()}
     ratios = {}
-    for bar, precision in (("engine_ratio", "f32"), ("engine_ratio_bf16", "bf16")):
-        if (key := ("openvino", precision, PROGRAM_BATCH)) in rates:
-            ratios[bar] = median(rates[key]) / official
+    for precision, bar in (("f32", "engine_ratio"), ("bf16", "engine_ratio_bf16")):
+        for answer, suffix in ((LOGITS, ""), (LABELS, "_to_labels")):
+            if (key := _Key("openvino", precision, answer, PROGRAM_BATCH)) in rates:
+                ratios[bar + suffix] = rates[key] / rates[_Key(_FROZEN, "f32", answer, 1)]
     return Measurement(
         name="engine",
         title=f"Engines at {CANVAS} x {CANVAS}, output stride {STRIDE}",
-        rows=[_row(*key, values, official) for key, values in rates.items()],
+        rows=[_row(key, own, rates) for key, own in turns.items()],
         ratios=ratios,
         notes=notes,
     )
 
 
-def _row(name: str, what: str, batch: int, rates: list[float], official: float) -> Row:
+class _Key(NamedTuple):
+    engine: str
+    precision: str
+    answer: str
+    batch: int
+
+
+_FROZEN = "frozen graph"
+
+
+def _row(key: _Key, turns: list[Turn], rates: dict[_Key, float]) -> Row:
     return {
-        "engine": name,
-        "computes": what,
-        "batch": batch,
-        "images/s": median(rates),
-        "spread": spread(rates),
-        "of the frozen graph": median(rates) / official,
+        **key._asdict(),
+        "images/s": rates[key],
+        "spread": spread([turn.images_per_second for turn in turns]),
+        "of the frozen graph": rates[key] / rates[_Key(_FROZEN, "f32", key.answer, 1)],
+        "CPU ms": 1000 * median([turn.cpu_seconds for turn in turns]),
     }
 
 
-def _rate(infer: Callable[[int], object], size: int, seconds: float) -> float:
-    start = time.perf_counter()
+def _turn(infer: Callable[[int], object], size: int, seconds: float) -> Turn:
+    start, cpu = time.perf_counter(), time.process_time()
     calls = 0
     while (elapsed := time.perf_counter() - start) < seconds:
         infer(calls)
         calls += 1
-    return calls * size / elapsed
+    images = calls * size
+    return Turn(images / elapsed, (time.process_time() - cpu) / images)
 
 
 if __name__ == "__main__":

@@ -84,6 +84,7 @@ def _answer(handler: BaseHTTPRequestHandler, server: ArchiveServer) -> None:
     if status or content is None:
         handler.send_response(status or 404)
         handler.send_header("Content-Length", "0")
+        handler.send_header("Connection", "close")  # or the client may race to use it again
         handler.end_headers()
         return
     start = 0
