@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install test quick fuzz lint types format clean
+.PHONY: install test quick fuzz bench bench-bars lint types format clean
 
 install: $(INSTALLED)
 
@@ -22,6 +22,12 @@ quick: $(INSTALLED) ## the tests that take seconds
 
 fuzz: $(INSTALLED) ## a longer campaign against the decoder than the suite's 600 cases
 	DECODER_FUZZ_CASES=$${DECODER_FUZZ_CASES:-20000} $(BIN)/pytest tests/test_fuzz_decoding.py
+
+bench: $(INSTALLED) ## every benchmark beside its peers; needs DEEPLAB_SHARED
+	$(BIN)/python -m benchmarks
+
+bench-bars: $(INSTALLED) ## just the ratios that the project promises, in a quarter of an hour
+	$(BIN)/python -m benchmarks --bars
 
 lint: $(INSTALLED)
 	$(BIN)/ruff format --check .

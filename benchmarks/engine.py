@@ -146,13 +146,13 @@ def measure(settings: Settings) -> Measurement:
         ]
         for name, precision in _ENGINES[:2] if settings.bars else _ENGINES:
             try:
-                child = Child(OurEngine, settings.model, name, precision, photos)
+                ours = Child(OurEngine, settings.model, name, precision, photos)
             except EngineError as error:
                 notes.append(f"{name} {precision}: {error}.")
                 continue
-            stack.enter_context(child)
-            contestants += [(_Key(name, precision, LOGITS, size), child) for size in sizes]
-            contestants.append((_Key(name, precision, LABELS, PROGRAM_BATCH), child))
+            stack.enter_context(ours)
+            contestants += [(_Key(name, precision, LOGITS, size), ours) for size in sizes]
+            contestants.append((_Key(name, precision, LABELS, PROGRAM_BATCH), ours))
         for _ in range(settings.repeats):
             for key, child in contestants:
                 turn = child.call(OurEngine.turn, key.answer, key.batch, _SECONDS_A_TURN)
