@@ -3,7 +3,8 @@
 All read the same JPEG files and write full-size masks as PNG and pixels by class, ours into its
 Parquet parts with confidences besides. Rates are images over the time from the first photo read
 to the last output written; start-up stands beside them. Ours takes its turn with all photos, a
-slow peer with a slice of them, another one each turn: its rate does not depend on their number.
+peer with a slice of them, another one each turn (stock Beam, by far the slowest, with a quarter of
+that): their rates do not depend on the number of photos.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from benchmarks.beam_peer import StockRunInference
 from benchmarks.children import Child
 from benchmarks.measurement import Row, Settings, median, spread
 from benchmarks.observed_job import ObservedJob
-from benchmarks.peers import KerasDataset, OfficialWay
+from benchmarks.peers import BATCH_SIZE, KerasDataset, OfficialWay
 from benchmarks.photos import slices
 
 OURS = {
@@ -29,6 +30,7 @@ OURS = {
 """Flags of our contestants."""
 
 _REDUCED = ("ours, f32, official canvas", "ours, f32, default canvas")
+_Peer = OfficialWay | KerasDataset | StockRunInference
 _folders = itertools.count()
 
 
@@ -83,7 +85,7 @@ def compare(
     palette = _palette()
     with ExitStack() as stack:
         contestants = _ours(stack, settings, photos) + _peers(
-            stack, settings, slices(photos, peer_photos, settings.repeats), palette
+            stack, settings, photos, peer_photos, palette
         )
         for turn in range(settings.repeats):
             for contestant in contestants:
@@ -120,28 +122,29 @@ def _ours(stack: ExitStack, settings: Settings, photos: list[Path]) -> list[Cont
 
 
 def _peers(
-    stack: ExitStack, settings: Settings, photos: list[list[Path]], palette: bytes
+    stack: ExitStack, settings: Settings, photos: list[Path], count: int, palette: bytes
 ) -> list[Contestant]:
-    warm_up = photos[0][0]
+    warm_up = photos[0]
+    few = max(BATCH_SIZE, count // 4)
     official = stack.enter_context(Child(OfficialWay, settings.frozen_graph, palette, warm_up))
     dataset = stack.enter_context(Child(KerasDataset, settings.model, palette, warm_up))
     stock = stack.enter_context(
         Child(StockRunInference, settings.model, palette, warm_up, settings.workspace)
     )
-    children: list[tuple[str, Child[OfficialWay] | Child[KerasDataset] | Child[StockRunInference]]]
-    children = [
-        ("official way: Pillow, frozen graph", official),
-        ("tf.data, Keras predict", dataset),
-        ("Beam, stock RunInference", stock),
+    children: list[tuple[str, Child[_Peer], int]] = [
+        ("official way: Pillow, frozen graph", official, count),
+        ("tf.data, Keras predict", dataset, count),
+        ("Beam, stock RunInference", stock, few),
     ]
     return [
-        Contestant(name, _runner(child), photos, child.start_up_seconds) for name, child in children
+        Contestant(
+            name, _runner(child), slices(photos, each, settings.repeats), child.start_up_seconds
+        )
+        for name, child, each in children
     ]
 
 
-def _runner(
-    child: Child[OfficialWay] | Child[KerasDataset] | Child[StockRunInference],
-) -> Callable[[Sequence[Path], Path], float]:
+def _runner(child: Child[_Peer]) -> Callable[[Sequence[Path], Path], float]:
     def run(photos: Sequence[Path], folder: Path) -> float:
         # All peers name it so; calls go by the method's name.
         return child.call(OfficialWay.run, photos, folder)

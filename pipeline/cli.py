@@ -12,6 +12,7 @@ from pipeline.options import (
     RunFailedError,
     SegmentOptions,
     UsageError,
+    add_labels_flag,
     add_segment_flags,
 )
 
@@ -41,6 +42,7 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Argument
         "classes", help="what a model tells apart: ids, names and colours", allow_abbrev=False
     )
     classes.add_argument("--model", required=True, metavar="MODEL", help="a name or a path")
+    add_labels_flag(classes)
     return parser, {"segment": segment, "models": models, "classes": classes}
 
 
@@ -76,7 +78,7 @@ def run(argv: Sequence[str]) -> int:
     else:
         from pipeline.segment import find_model_spec
 
-        print_classes(find_model_spec(arguments.model).labels)
+        print_classes(find_model_spec(arguments.model, arguments.labels).labels)
     return 0
 
 

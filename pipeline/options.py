@@ -34,6 +34,7 @@ class SegmentOptions:
         input: Globs, paths, folders and manifests; local ones absolute.
         output: Folder of the results; absolute if local.
         model: A zoo name, a path (absolute if local) or a ``gs://`` path.
+        labels: A JSON file of class names and colours; None for the model's own.
         canvas: (height, width) of the network's input; None for the model's own.
         bucketed: Whether narrower canvases spare pictures their padding (``--canvas auto``).
         engine: ``auto``, ``tensorflow`` or ``openvino``.
@@ -55,6 +56,7 @@ class SegmentOptions:
     input: tuple[str, ...]
     output: str
     model: str
+    labels: str | None = None
     canvas: tuple[int, int] | None = None
     bucketed: bool = False
     engine: str = "auto"
@@ -83,6 +85,7 @@ class SegmentOptions:
             input=tuple(absolute_pattern(pattern) for pattern in arguments.input),
             output=absolute_pattern(arguments.output),
             model=arguments.model,
+            labels=arguments.labels,
             canvas=_canvas(arguments.canvas),
             bucketed=arguments.canvas == ["auto"],
             engine=arguments.engine,
@@ -144,6 +147,7 @@ def add_segment_flags(parser: argparse.ArgumentParser) -> None:
         help="a name of `beam-deeplab models`, or a local or gs:// path of a checkpoint, "
         "frozen graph or archive",
     )
+    add_labels_flag(network)
     network.add_argument(
         "--canvas",
         nargs="+",
@@ -225,6 +229,16 @@ def add_segment_flags(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--quiet", action="store_true", help="no progress and no summary")
     run.add_argument(
         "--verbose", action="store_true", help="show the libraries' logs, tracebacks included"
+    )
+
+
+def add_labels_flag(parser: argparse._ActionsContainer) -> None:
+    """Adds ``--labels``, which two commands take."""
+    parser.add_argument(
+        "--labels",
+        metavar="FILE",
+        help="JSON with the names, and if you like colours, of the model's classes: "
+        '["road", {"name": "sky", "color": [70, 130, 180]}] (default: the dataset\'s)',
     )
 
 

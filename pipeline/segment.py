@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import Any
@@ -15,6 +15,7 @@ from apache_beam.options.pipeline_options import StandardOptions
 
 from deeplab.checkpoints import CheckpointError
 from deeplab.engines import EngineError, check_engine, choose_engine
+from deeplab.labels import LabelError, read_labels
 from deeplab.models import ModelSpec, inspect_model
 from deeplab.zoo import ZooError
 from pipeline.beam_flags import (
@@ -111,12 +112,26 @@ def segment(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> int:
     return 0
 
 
-def find_model_spec(reference: str) -> ModelSpec:
-    """:func:`deeplab.models.inspect_model`, with its errors as usage errors."""
+def find_model_spec(reference: str, labels_file: str | None = None) -> ModelSpec:
+    """:func:`deeplab.models.inspect_model`, with a user's labels and with usage errors.
+
+    Args:
+        reference: A zoo name, a local path or a ``gs://`` path.
+        labels_file: JSON with the model's class names and colours; None for its own.
+
+    Raises:
+        UsageError: The model cannot be had, or the labels do not suit it.
+    """
     try:
-        return inspect_model(reference)
+        model = inspect_model(reference)
     except (ZooError, CheckpointError) as error:
         raise UsageError(f"--model: {error}") from error
+    if labels_file is None:
+        return model
+    try:
+        return replace(model, labels=read_labels(labels_file, classes=model.config.num_classes))
+    except (LabelError, OSError) as error:
+        raise UsageError(f"--labels: {error}") from error
 
 
 def build_recipe(options: SegmentOptions, *, here: bool = True) -> Recipe:
@@ -137,7 +152,7 @@ def build_recipe(options: SegmentOptions, *, here: bool = True) -> Recipe:
             check_engine(engine)
     except EngineError as error:
         raise UsageError(f"--engine: {error}") from error
-    model = find_model_spec(options.model)
+    model = find_model_spec(options.model, options.labels)
     try:
         canvas = Canvas(*(options.canvas or model.canvas))
         canvas.grid_size(options.output_stride)
@@ -153,7 +168,7 @@ def describe_run(options: SegmentOptions, recipe: Recipe, runner: str) -> RunRec
     model = recipe.model
     results = {
         "model_digest": model.digest,
-        "labels": list(model.labels.names),
+        "labels": model.labels.to_dict(),
         "canvas": [recipe.canvas.height, recipe.canvas.width],
         "output_stride": recipe.output_stride,
         "canvas_buckets": recipe.bucketed,

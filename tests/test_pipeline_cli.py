@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -118,3 +119,19 @@ def test_classes_of_a_checkpoint(
     text = capsys.readouterr().out
     assert "aeroplane" in text
     assert "tv" in text
+
+
+@pytest.mark.slow
+def test_classes_with_labels_of_one_s_own(
+    mobilenet_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    labels = tmp_path / "labels.json"
+    labels.write_text(json.dumps([f"thing {label}" for label in range(21)]))
+    model = ["classes", "--model", str(mobilenet_checkpoint), "--labels", str(labels)]
+    assert main(model) == 0
+    assert "thing 20" in capsys.readouterr().out
+    labels.write_text(json.dumps(["one", "two"]))
+    assert main(model) == 2
+    line = _one_line(capsys)
+    assert line.startswith("beam-deeplab: --labels: ")
+    assert "21" in line
