@@ -55,7 +55,8 @@ class OpenVinoEngine:
         self._input_shape = tuple(compiled.input(0).shape)
         self._output_shape = tuple(compiled.output(0).shape)
         self._of_thread = threading.local()
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="openvino")
+        # One request more than streams waits in line, so that no stream waits for Python.
+        self._pool = ThreadPoolExecutor(threads + 1, thread_name_prefix="openvino")
         with _FIRST_INFERENCE:
             self(np.zeros(self._input_shape, np.float32))
 
