@@ -11,7 +11,7 @@ from importlib.metadata import version
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import StandardOptions
+from apache_beam.options.pipeline_options import GoogleCloudOptions, StandardOptions
 
 from deeplab.checkpoints import CheckpointError
 from deeplab.engines import EngineError, check_engine, choose_engine
@@ -62,7 +62,7 @@ def segment(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> int:
         beam_arguments: Beam's flags.
 
     Returns:
-        The exit code: 0, the output is committed.
+        The exit code: 0, the output is committed, or the template for it is written.
 
     Raises:
         UsageError: Something asked for cannot be had.
@@ -99,6 +99,12 @@ def segment(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> int:
         engine_threads=engine_threads(beam_options),
         resource_hints=options.resource_hints(),
     )
+    template = beam_options.view_as(GoogleCloudOptions).template_location
+    if template:
+        pipeline.run()
+        if not options.quiet:
+            print(f"Wrote the job's template to {template}; running it commits {options.output}")
+        return 0
     try:
         with watch(options.output, quiet=options.quiet):
             _wait_for(pipeline, verbose=options.verbose)
