@@ -1,4 +1,4 @@
-"""The whole job in object storage: photos, model and output in ``gs://``; and on Dataflow's terms."""
+"""The whole job in object storage: photos, model and output; and as far as Dataflow's template."""
 
 from __future__ import annotations
 

@@ -78,3 +78,11 @@ def test_a_canvas_beyond_the_budget_is_a_batch_of_its_own(engine: RecordingEngin
         single = beam.FlatMap(lambda whole: whole)
         pictures | single | RunInference(DeepLabHandler(RECIPE, batch_pixels=100))
     assert engine.batches == [1, 1, 1]
+
+
+def test_a_batch_of_small_canvases_is_bounded_in_pictures(engine: RecordingEngine) -> None:
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        pictures = pipeline | beam.Create([[_picture(str(index)) for index in range(150)]])
+        single = beam.FlatMap(lambda whole: whole)
+        pictures | single | RunInference(DeepLabHandler(RECIPE))
+    assert engine.batches == [64, 64, 22]

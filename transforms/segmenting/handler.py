@@ -15,7 +15,7 @@ from transforms.geometry import Canvas
 from transforms.metrics import MeasuredEngine
 from transforms.records import BatchBarrier, DecodedImage, Failure, LogitsGrid
 from transforms.segmenting.buckets import bucket_for, canvas_buckets
-from transforms.segmenting.inference import BATCH_PIXELS, BatchInference
+from transforms.segmenting.inference import BATCH_PICTURES, BATCH_PIXELS, BatchInference
 
 
 @dataclass(frozen=True)
@@ -52,14 +52,17 @@ Answer = LogitsGrid | Failure | BatchBarrier
 
 
 def _batch_weight(row: Row, budget: int, buckets: Sequence[Canvas]) -> int:
-    """Canvas pixels of a row: a barrier fills a batch, and a failure takes no room in it."""
+    """Canvas pixels of a row: a barrier fills a batch, and a failure takes no room in it.
+
+    Small canvases count for more than they are, or a batch would hold many shards in flight.
+    """
     if isinstance(row, BatchBarrier):
         return budget
     if isinstance(row, Failure):
         return 0
     height, width, _ = row.pixels.shape
     bucket = bucket_for(height, width, buckets)
-    return min(bucket.height * bucket.width, budget)
+    return min(max(bucket.height * bucket.width, budget // BATCH_PICTURES), budget)
 
 
 class DeepLabHandler(ModelHandler[Row, Answer, BatchInference]):

@@ -33,6 +33,9 @@ BATCH_PIXELS = 8 * 513 * 513
 """Canvas pixels in a batch: 8 pictures at the size of PASCAL VOC, 1 at that of Cityscapes. Its
 activations fit an ordinary worker's memory."""
 
+BATCH_PICTURES = 64
+"""Pictures in a batch, however small the canvas."""
+
 Images = NDArray[np.float32]
 
 
