@@ -34,7 +34,7 @@ STRIDE = 16
 PROGRAM_BATCH = 8
 
 _BATCH_SIZES = (1, 2, 4, 8, 16)
-_SECONDS_A_TURN = 4.0
+_SECONDS_A_TURN = 3.0
 _ENGINES = (
     ("openvino", "f32"),
     ("openvino", "bf16"),

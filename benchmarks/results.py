@@ -28,7 +28,7 @@ RESULTS = Path(__file__).with_name("results.json")
 
 def record(measurement: Measurement, path: Path = RESULTS) -> None:
     """Adds a measurement to the file, in place of the benchmark's earlier one."""
-    commit, dirty = describe_commit(path if path == RESULTS else RESULTS)
+    commit, dirty = describe_commit(RESULTS)
     section = {
         "commit": commit,
         "dirty": dirty,
