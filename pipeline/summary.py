@@ -29,6 +29,7 @@ def print_summary(manifest: Manifest, output: str) -> None:
     for name, area in by_area[:_CLASSES_SHOWN]:
         table.add_row(name, f"{area / pixels:.1%} of the area")
     table.add_section()
+    table.add_row("engine", f"{manifest.options['engine']}, {manifest.options['precision']}")
     table.add_row("time", f"{manifest.seconds:.1f} s")
     console.print(table)
     console.print(f"Committed: {output}", soft_wrap=True, highlight=False)
