@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import uuid
 from collections.abc import Sequence
 from dataclasses import asdict, replace
@@ -72,7 +73,9 @@ def segment(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> int:
     check_reachable(beam_options, [*options.input, options.output])
     check_output(options.output, resume=options.resume, overwrite=options.overwrite)
     _check_inputs(options.input)
-    if not options.verbose:
+    if options.verbose:
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0")
+    else:
         _quieten()
     recipe = build_recipe(options, here=runs_here(beam_options))
     workers = worker_count(beam_options)

@@ -52,17 +52,22 @@ Answer = LogitsGrid | Failure | BatchBarrier
 
 
 def _batch_weight(row: Row, budget: int, buckets: Sequence[Canvas]) -> int:
-    """Canvas pixels of a row: a barrier fills a batch, and a failure takes no room in it.
-
-    Small canvases count for more than they are, or a batch would hold many shards in flight.
-    """
+    """What a row takes of a batch: a barrier fills it, and a failure takes no room in it."""
     if isinstance(row, BatchBarrier):
         return budget
     if isinstance(row, Failure):
         return 0
     height, width, _ = row.pixels.shape
     bucket = bucket_for(height, width, buckets)
-    return min(max(bucket.height * bucket.width, budget // BATCH_PICTURES), budget)
+    return _pixels(bucket, budget)
+
+
+def _pixels(canvas: Canvas, budget: int) -> int:
+    """What a picture on a canvas takes of a batch's budget, at least 1 and at most all of it.
+
+    Small canvases count for more than they are, or a batch would hold many shards in flight.
+    """
+    return min(max(canvas.height * canvas.width, budget // BATCH_PICTURES, 1), budget)
 
 
 class DeepLabHandler(ModelHandler[Row, Answer, BatchInference]):
@@ -91,6 +96,7 @@ class DeepLabHandler(ModelHandler[Row, Answer, BatchInference]):
         )
         self._recipe = recipe
         self._engine_threads = engine_threads
+        self._batch_pixels = batch_pixels
 
     def load_model(self) -> BatchInference:
         """Loads the weights; once a process, its threads share it.
@@ -112,6 +118,7 @@ class DeepLabHandler(ModelHandler[Row, Answer, BatchInference]):
             recipe.engine.name,
             recipe.engine.precision,
             threads=self._engine_threads,
+            batch_size=self._batch_pixels // _pixels(canvas, self._batch_pixels),
         )
         return MeasuredEngine(engine)
 
