@@ -15,13 +15,11 @@ settings.load_profile("untimed")
 
 
 @pytest.fixture(autouse=True)
-def log_levels() -> Iterator[None]:
-    """Takes back what the program does to the levels of loggers when a test calls it."""
-    loggers = [logging.getLogger(name) for name in ("", "deeplab", "transforms", "pipeline")]
-    levels = [logger.level for logger in loggers]
-    yield
-    for logger, level in zip(loggers, levels, strict=True):
-        logger.setLevel(level)
+def log_levels() -> None:
+    """Takes back what the program did to the levels of loggers when an earlier test called it."""
+    logging.getLogger().setLevel(logging.WARNING)
+    for name in ("deeplab", "transforms", "pipeline"):
+        logging.getLogger(name).setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session", autouse=True)
