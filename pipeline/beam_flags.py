@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Sequence
 
 from apache_beam.options.pipeline_options import (
@@ -15,7 +16,7 @@ from apache_beam.options.pipeline_options import (
 )
 
 from deeplab.engines import available_cores
-from pipeline.options import UsageError, is_local
+from pipeline.options import UsageError
 
 LOCAL_RUNNERS = ("FnApiRunner", "DirectRunner", "BundleBasedDirectRunner", "PrismRunner")
 
@@ -84,6 +85,11 @@ def pipeline_options(flags: Sequence[str], workers: int | None = None) -> Pipeli
             "Beam: use in_memory (threads all the same) or multi_processing"
         )
     return options
+
+
+def is_local(uri: str) -> bool:
+    """Whether a path names this machine's file system: it has no ``scheme://``."""
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", uri) is None
 
 
 def runs_here(options: PipelineOptions) -> bool:

@@ -8,13 +8,8 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from pipeline.options import (
-    RunFailedError,
-    SegmentOptions,
-    UsageError,
-    add_labels_flag,
-    add_segment_flags,
-)
+from pipeline.commands import COMMANDS
+from pipeline.options import RunFailedError, UsageError
 
 FAILED = 1
 USAGE = 2
@@ -30,20 +25,12 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Argument
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="version", version=version("beam-deeplab"))
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    segment = commands.add_parser(
-        "segment", help="images in, masks and class areas in Parquet out", allow_abbrev=False
-    )
-    add_segment_flags(segment)
-    models = commands.add_parser(
-        "models", help="the official models that --model takes by name", allow_abbrev=False
-    )
-    classes = commands.add_parser(
-        "classes", help="what a model tells apart: ids, names and colours", allow_abbrev=False
-    )
-    classes.add_argument("--model", required=True, metavar="MODEL", help="a name or a path")
-    add_labels_flag(classes)
-    return parser, {"segment": segment, "models": models, "classes": classes}
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parsers = {}
+    for name, command in COMMANDS.items():
+        parsers[name] = subparsers.add_parser(name, help=command.help, allow_abbrev=False)
+        command.add_flags(parsers[name])
+    return parser, parsers
 
 
 def run(argv: Sequence[str]) -> int:
@@ -59,27 +46,17 @@ def run(argv: Sequence[str]) -> int:
         UsageError: Something that was asked for cannot be; the message says what to do.
         SystemExit: ``--help``, ``--version``, or flags that argparse refuses.
     """
-    parser, commands = build_parser()
+    parser, parsers = build_parser()
     arguments, left_over = parser.parse_known_args(argv)
-    if arguments.command == "segment":
-        options = SegmentOptions.from_arguments(arguments)
-        from pipeline.beam_flags import check_flags
-        from pipeline.segment import segment
-
-        names = [name for action in commands["segment"]._actions for name in action.option_strings]
-        check_flags(left_over, names)
-        return segment(options, left_over)
+    command = COMMANDS[arguments.command]
+    own = parsers[arguments.command]
+    if left_over and not command.takes_beam_flags:
+        own.error(f"unexpected argument {left_over[0]!r}")
     if left_over:
-        commands[arguments.command].error(f"unexpected argument {left_over[0]!r}")
-    from pipeline.catalogue import print_classes, print_models
+        from pipeline.beam_flags import check_flags
 
-    if arguments.command == "models":
-        print_models()
-    else:
-        from pipeline.segment import find_model_spec
-
-        print_classes(find_model_spec(arguments.model, arguments.labels).labels)
-    return 0
+        check_flags(left_over, [name for action in own._actions for name in action.option_strings])
+    return command.run(arguments, left_over)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -13,7 +12,7 @@ from rich.filesize import decimal
 from rich.table import Table
 
 from deeplab.checkpoints import CheckpointError
-from deeplab.engines import EngineError
+from deeplab.engines import EngineError, available_cores
 from deeplab.zoo import ZooError
 from pipeline.options import SegmentOptions, UsageError
 from pipeline.progress import describe_seconds
@@ -101,13 +100,6 @@ def peak_memory() -> int | None:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def usable_cores() -> int:
-    """CPU cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def dry_run(
     options: SegmentOptions, recipe: Recipe, *, workers: int, shared_machine: bool = True
 ) -> None:
@@ -134,7 +126,7 @@ def dry_run(
         f"output stride {recipe.output_stride}",
     }
     loading, sample = _try(recipe, spread(todo, SAMPLES))
-    cores = usable_cores() if shared_machine else None
+    cores = available_cores() if shared_machine else None
     table = Table(title="Dry run: nothing was written", title_justify="left", show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")

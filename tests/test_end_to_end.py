@@ -25,6 +25,8 @@ pytestmark = pytest.mark.slow
 
 Labels = NDArray[np.uint8]
 
+OFFICIAL = ("--canvas", "official")
+
 
 def _arguments(shared: Path, output: Path, *flags: str, photos: str = "*.jpg") -> list[str]:
     return [
@@ -63,9 +65,9 @@ def masks_of(output: Path) -> dict[str, Labels]:
 
 @pytest.fixture(scope="module")
 def segmented(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The 22 photos, segmented by the program with nothing but its defaults."""
+    """The 22 photos, segmented by the program on the official canvas."""
     output = tmp_path_factory.mktemp("run") / "out"
-    done = run_program(_arguments(shared, output))
+    done = run_program(_arguments(shared, output, *OFFICIAL))
     assert done.returncode == 0, done.stderr
     assert "Traceback" not in done.stderr
     for words in ("Segmented", "masks", "background", f"Committed: {output}"):
@@ -119,6 +121,19 @@ def test_masks_are_the_official_graph_s_at_the_photo_s_size(
     assert differing / pixels < 1e-5, f"{differing} of {pixels} pixels"
 
 
+def test_the_default_canvas_spares_padding_and_changes_few_labels(
+    segmented: Path, shared: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    done = run_program(_arguments(shared, output))
+    assert done.returncode == 0, done.stderr
+    assert json.loads((output / "run.json").read_bytes())["options"]["canvas_buckets"] is True
+    masks, official = masks_of(output), masks_of(segmented)
+    assert masks.keys() == official.keys()
+    equal = sum(int((masks[name] == official[name]).sum()) for name in official)
+    assert 0.98 < equal / sum(mask.size for mask in official.values()) < 1
+
+
 def test_areas_are_exactly_the_counts_of_the_masks(segmented: Path) -> None:
     areas = rows_of(segmented, "class_areas")
     for name, mask in masks_of(segmented).items():
@@ -163,7 +178,7 @@ def test_hugging_face_datasets_decodes_the_masks(
 
 def test_a_second_run_into_the_same_output_is_refused(segmented: Path, shared: Path) -> None:
     before = (segmented / "manifest.json").read_bytes()
-    done = run_program(_arguments(shared, segmented))
+    done = run_program(_arguments(shared, segmented, *OFFICIAL))
     assert done.returncode == 2
     assert len(done.stderr.strip().splitlines()) == 1
     assert "committed run" in done.stderr
@@ -184,7 +199,7 @@ def test_every_runner_gives_the_same_rows(
     flags: list[str], segmented: Path, shared: Path, tmp_path: Path
 ) -> None:
     output = tmp_path / "out"
-    done = run_program(_arguments(shared, output, *flags))
+    done = run_program(_arguments(shared, output, *OFFICIAL, *flags))
     assert done.returncode == 0, done.stderr
     assert (output / "manifest.json").exists()
     for dataset in ("masks", "class_areas"):

@@ -76,6 +76,15 @@ def test_wrong_flags_are_one_line_and_exit_code_2(
     assert not output.exists()
 
 
+def test_without_a_model_the_choice_is_named_in_one_line(
+    photos: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["segment", "--input", photos, "--output", str(tmp_path / "out")]) == 2
+    line = _one_line(capsys)
+    assert "--model is missing" in line
+    assert "mobilenetv2_coco_voc_trainval" in line
+
+
 def test_a_stray_word_is_an_error(
     photos: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

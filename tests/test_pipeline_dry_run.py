@@ -11,7 +11,7 @@ from rich.filesize import decimal
 
 from pipeline.cli import main
 from pipeline.dry_run import count_inputs, describe_output, dry_run, peak_memory, unfinished
-from pipeline.options import SegmentOptions, UsageError
+from pipeline.options import NetworkOptions, SegmentOptions, UsageError
 from tests.rows import shard_rows
 from tests.test_pipeline_job import MODEL
 from transforms.geometry import Canvas
@@ -81,9 +81,11 @@ def test_inputs_that_cannot_be_listed_are_one_line(
     words: str,
 ) -> None:
     assert callable(pattern)
-    options = SegmentOptions((str(photos), pattern(tmp_path)), str(tmp_path / "out"), "m")
+    options = SegmentOptions(
+        (str(photos), pattern(tmp_path)), str(tmp_path / "out"), NetworkOptions("m")
+    )
     if "no image" in words:
-        options = SegmentOptions((pattern(tmp_path),), str(tmp_path / "out"), "m")
+        options = SegmentOptions((pattern(tmp_path),), str(tmp_path / "out"), NetworkOptions("m"))
     before = _tree(tmp_path)
     with pytest.raises(UsageError, match=words) as raised:
         dry_run(options, Recipe(MODEL, Canvas(513, 513)), workers=1)
@@ -110,7 +112,7 @@ def test_an_output_that_cannot_be_written_is_one_line(photos: Path) -> None:
 
 @pytest.mark.slow
 def test_a_model_that_has_gone_is_one_line(photos: Path, tmp_path: Path) -> None:
-    options = SegmentOptions((str(photos),), str(tmp_path / "out"), "m")
+    options = SegmentOptions((str(photos),), str(tmp_path / "out"), NetworkOptions("m"))
     with pytest.raises(UsageError, match=r"--model: .*nowhere") as raised:
         dry_run(options, Recipe(MODEL, Canvas(513, 513)), workers=1)
     assert "\n" not in str(raised.value)

@@ -33,7 +33,12 @@ def test_every_flag_that_the_readme_names_is_known() -> None:
     from pipeline.cli import build_parser
 
     _, commands = build_parser()
-    ours = [name for action in commands["segment"]._actions for name in action.option_strings]
+    ours = [
+        name
+        for parser in commands.values()
+        for action in parser._actions
+        for name in action.option_strings
+    ]
     named = set(re.findall(r"(--[a-z][a-z_0-9]+)", README))
     assert named - {*ours, *beam_flag_names()} == set()
     assert {"--input", "--output", "--model"} <= named

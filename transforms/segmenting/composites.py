@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, TypeVar
+from typing import Any, Literal, TypeVar
 
 import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
@@ -193,7 +193,8 @@ class SegmentImages(beam.PTransform):
 
     Attributes:
         model: A zoo name, a path, a ``gs://`` path, or an inspected model.
-        canvas: (height, width) of the network's input; None for the model's own.
+        canvas: What pictures are reduced to fit into: ``auto``, the model's own, padded less
+            where a picture is not square; ``official``, the model's own; or (height, width).
         output_stride: Of the backbone, 8 or 16.
         engine: ``auto``, ``tensorflow`` or ``openvino``; ``auto`` looks for a GPU where the
             pipeline is built, not where it runs.
@@ -202,7 +203,7 @@ class SegmentImages(beam.PTransform):
     """
 
     model: str | ModelSpec
-    canvas: tuple[int, int] | None = None
+    canvas: tuple[int, int] | Literal["auto", "official"] = "auto"
     output_stride: int = 16
     engine: str = "auto"
     precision: str = "f32"
@@ -217,9 +218,10 @@ class SegmentImages(beam.PTransform):
         model = inspect_model(self.model) if isinstance(self.model, str) else self.model
         recipe = Recipe(
             model,
-            Canvas(*(self.canvas or model.canvas)),
+            Canvas(*(model.canvas if isinstance(self.canvas, str) else self.canvas)),
             output_stride=self.output_stride,
             engine=choose_engine(self.engine, self.precision),
+            bucketed=self.canvas == "auto",
             max_pixels=self.max_pixels,
         )
         return (

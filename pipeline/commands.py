@@ -1,0 +1,77 @@
+"""The commands of ``beam-deeplab``: for each its flags, and what runs it.
+
+What a command needs is imported when it runs, so that ``--help`` costs none of it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from pipeline.options import SegmentOptions
+from pipeline.options.network import add_labels_flag
+from pipeline.options.segment import add_segment_flags
+
+AddFlags: TypeAlias = Callable[[argparse.ArgumentParser], None]
+Run: TypeAlias = Callable[[argparse.Namespace, Sequence[str]], int]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """One command.
+
+    Attributes:
+        help: What it does, in half a line.
+        add_flags: Adds its flags to its parser.
+        run: Runs it with its parsed flags and with Beam's; gives the exit code, and raises
+            :class:`pipeline.options.UsageError` or :class:`pipeline.options.RunFailedError`.
+        takes_beam_flags: Whether Beam's own flags are accepted beside its own.
+    """
+
+    help: str
+    add_flags: AddFlags
+    run: Run
+    takes_beam_flags: bool = False
+
+
+def _segment(arguments: argparse.Namespace, beam_flags: Sequence[str]) -> int:
+    options = SegmentOptions.from_arguments(arguments)
+    from pipeline.segment import segment
+
+    return segment(options, beam_flags)
+
+
+def _models(_: argparse.Namespace, __: Sequence[str]) -> int:
+    from pipeline.catalogue import print_models
+
+    print_models()
+    return 0
+
+
+def _add_classes_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--model", required=True, metavar="MODEL", help="a name or a path")
+    add_labels_flag(parser)
+
+
+def _classes(arguments: argparse.Namespace, _: Sequence[str]) -> int:
+    from pipeline.catalogue import print_classes
+    from pipeline.recipes import find_model_spec
+
+    print_classes(find_model_spec(arguments.model, arguments.labels).labels)
+    return 0
+
+
+COMMANDS: Mapping[str, Command] = {
+    "segment": Command(
+        "images in, masks and class areas in Parquet out",
+        add_segment_flags,
+        _segment,
+        takes_beam_flags=True,
+    ),
+    "models": Command("the official models that --model takes by name", lambda _: None, _models),
+    "classes": Command(
+        "what a model tells apart: ids, names and colours", _add_classes_flags, _classes
+    ),
+}

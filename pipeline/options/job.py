@@ -1,0 +1,101 @@
+"""The flags of every command that runs a Beam job: workers, failures, how much is said."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+from pipeline.options.network import positive
+
+BEAM_NOTE = """\
+Every flag of Apache Beam is accepted too, for instance
+  --runner=DataflowRunner --project=P --region=R --temp_location=gs://bucket/tmp
+  --direct_num_workers=4 --direct_running_mode=multi_processing
+Without --runner the job runs here, in this process.
+Exit codes: 0 committed, 1 the run failed, 2 a flag or an argument is wrong."""
+
+
+@dataclass(frozen=True)
+class JobOptions:
+    """How a job shall run.
+
+    Attributes:
+        workers: Threads or processes of a local run; None for what suits the machine.
+        accelerator: Of remote workers, as Beam's resource hint takes it.
+        min_ram_per_worker: Of remote workers, as Beam's resource hint takes it.
+        max_failure_fraction: Above this share of failures the run counts as failed.
+        quiet: No progress and no summary.
+        verbose: The libraries' logs, tracebacks included.
+    """
+
+    workers: int | None = None
+    accelerator: str | None = None
+    min_ram_per_worker: str | None = None
+    max_failure_fraction: float = 0.01
+    quiet: bool = False
+    verbose: bool = False
+
+    @classmethod
+    def from_arguments(cls, arguments: argparse.Namespace) -> JobOptions:
+        """Takes parsed flags."""
+        return cls(
+            workers=arguments.workers,
+            accelerator=arguments.accelerator,
+            min_ram_per_worker=arguments.min_ram_per_worker,
+            max_failure_fraction=arguments.max_failure_fraction,
+            quiet=arguments.quiet,
+            verbose=arguments.verbose,
+        )
+
+    def resource_hints(self) -> dict[str, str]:
+        """Beam's resource hints for the workers, those that were given."""
+        hints = {"accelerator": self.accelerator, "min_ram": self.min_ram_per_worker}
+        return {name: value for name, value in hints.items() if value is not None}
+
+
+def add_job_flags(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Adds the flags of :class:`JobOptions`, and says in the help that Beam's are taken too.
+
+    Returns:
+        The group, for a command's own flags of this kind.
+    """
+    parser.formatter_class = argparse.RawDescriptionHelpFormatter
+    parser.epilog = BEAM_NOTE
+    job = parser.add_argument_group("the run")
+    job.add_argument(
+        "--workers",
+        type=positive,
+        metavar="N",
+        help="threads of a local run, or processes with --direct_running_mode=multi_processing "
+        "(default: what suits this machine)",
+    )
+    job.add_argument(
+        "--accelerator",
+        metavar="HINT",
+        help="resource hint for remote workers: type:nvidia-tesla-t4;count:1;install-nvidia-driver",
+    )
+    job.add_argument(
+        "--min_ram_per_worker",
+        metavar="HINT",
+        help="resource hint for remote workers: 16GB",
+    )
+    job.add_argument(
+        "--max_failure_fraction",
+        type=_fraction,
+        default=0.01,
+        metavar="F",
+        help="exit with 1 if more than this share of the images failed; what succeeded is "
+        "committed either way (default %(default)s)",
+    )
+    job.add_argument("--quiet", action="store_true", help="no progress and no summary")
+    job.add_argument(
+        "--verbose", action="store_true", help="show the libraries' logs, tracebacks included"
+    )
+    return job
+
+
+def _fraction(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise ValueError(text)
+    return value

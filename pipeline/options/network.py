@@ -1,0 +1,136 @@
+"""The flags that decide which mask a picture gets; every command that infers takes them."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+
+from deeplab.engines.choice import ENGINES, PRECISIONS
+from deeplab.zoo import OFFICIAL_MODELS
+from pipeline.options.errors import UsageError
+from transforms.decoding.formats import DEFAULT_MAX_PIXELS
+
+
+@dataclass(frozen=True)
+class NetworkOptions:
+    """What shall compute the masks, and from which pictures.
+
+    Attributes:
+        model: A zoo name, a path or a ``gs://`` path.
+        labels: A JSON file of class names and colours; None for the model's own.
+        canvas: (height, width) of the network's input; None for the model's own.
+        bucketed: Whether narrower canvases spare pictures their padding (``--canvas auto``).
+        engine: ``auto``, ``tensorflow`` or ``openvino``.
+        precision: ``f32``, ``bf16`` or ``f16``.
+        output_stride: Of the backbone, 8 or 16.
+        max_pixels: Pictures that claim more are refused before they are decoded.
+    """
+
+    model: str
+    labels: str | None = None
+    canvas: tuple[int, int] | None = None
+    bucketed: bool = True
+    engine: str = "auto"
+    precision: str = "f32"
+    output_stride: int = 16
+    max_pixels: int = DEFAULT_MAX_PIXELS
+
+    @classmethod
+    def from_arguments(cls, arguments: argparse.Namespace) -> NetworkOptions:
+        """Takes parsed flags.
+
+        Raises:
+            UsageError: There is no ``--model``, or ``--canvas`` is neither ``official`` nor
+                ``auto`` nor two sizes.
+        """
+        if arguments.model is None:
+            raise UsageError(
+                "--model is missing: give a checkpoint's path, or the name of an official model: "
+                f"{', '.join(OFFICIAL_MODELS)}"
+            )
+        return cls(
+            model=arguments.model,
+            labels=arguments.labels,
+            canvas=_canvas(arguments.canvas),
+            bucketed=arguments.canvas == ["auto"],
+            engine=arguments.engine,
+            precision=arguments.precision,
+            output_stride=arguments.output_stride,
+            max_pixels=arguments.max_pixels,
+        )
+
+
+def add_network_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of :class:`NetworkOptions`, as a group."""
+    network = parser.add_argument_group("the network")
+    network.add_argument(
+        "--model",
+        metavar="MODEL",
+        help="a name of `beam-deeplab models`, or a local or gs:// path of a checkpoint, "
+        "frozen graph or archive",
+    )
+    add_labels_flag(network)
+    network.add_argument(
+        "--canvas",
+        nargs="+",
+        default=["auto"],
+        metavar=("auto|official|H", "W"),
+        help="the network's input size; pictures that are larger are reduced to fit. official: "
+        "the model's own, as its makers evaluate it; auto (default): the same, but padded less "
+        "where the picture is not square, which is faster and changes labels a little",
+    )
+    network.add_argument(
+        "--engine",
+        choices=ENGINES,
+        default="auto",
+        help="what computes the network (default auto: TensorFlow on a GPU, else OpenVINO)",
+    )
+    network.add_argument(
+        "--precision",
+        choices=PRECISIONS,
+        default="f32",
+        help="of the arithmetic; bf16 is faster where the CPU or GPU has it, and changes some "
+        "labels at boundaries (default %(default)s)",
+    )
+    network.add_argument(
+        "--output_stride",
+        type=int,
+        choices=(8, 16),
+        default=16,
+        help="8 is finer and about four times slower (default %(default)s)",
+    )
+    network.add_argument(
+        "--max_pixels",
+        type=positive,
+        default=DEFAULT_MAX_PIXELS,
+        metavar="N",
+        help="refuse pictures that claim more pixels, before decoding (default %(default)s)",
+    )
+
+
+def add_labels_flag(parser: argparse._ActionsContainer) -> None:
+    """Adds ``--labels``."""
+    parser.add_argument(
+        "--labels",
+        metavar="FILE",
+        help="JSON with the names, and if you like colours, of the model's classes: "
+        '["road", {"name": "sky", "color": [70, 130, 180]}] (default: the dataset\'s)',
+    )
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1, for argparse."""
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
+
+
+def _canvas(words: list[str]) -> tuple[int, int] | None:
+    if words in (["official"], ["auto"]):
+        return None
+    if len(words) == 2 and all(word.isdigit() for word in words):
+        return int(words[0]), int(words[1])
+    raise UsageError(
+        f"--canvas {' '.join(words)}: give 'official', 'auto', or height and width: 513 513"
+    )

@@ -1,0 +1,95 @@
+"""The flags of ``beam-deeplab segment``."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, field
+
+from pipeline.options.job import JobOptions, add_job_flags
+from pipeline.options.network import NetworkOptions, add_network_flags, positive
+from transforms.sources.listing import absolute_pattern
+
+
+@dataclass(frozen=True)
+class SegmentOptions:
+    """What ``beam-deeplab segment`` was asked to do.
+
+    Attributes:
+        input: Globs, paths, folders and manifests; local ones absolute.
+        output: Folder of the results; absolute if local.
+        network: What shall compute the masks.
+        job: How the job shall run.
+        shard_size: Images that are written together; None for what suits the run.
+        resume: Continue the run in the output: what is new, changed, failed or unfinished.
+        overwrite: Remove the run in the output first.
+        dry_run: Look, measure and estimate; write nothing.
+    """
+
+    input: tuple[str, ...]
+    output: str
+    network: NetworkOptions
+    job: JobOptions = field(default_factory=JobOptions)
+    shard_size: int | None = None
+    resume: bool = False
+    overwrite: bool = False
+    dry_run: bool = False
+
+    @classmethod
+    def from_arguments(cls, arguments: argparse.Namespace) -> SegmentOptions:
+        """Takes parsed flags.
+
+        Raises:
+            UsageError: As :meth:`NetworkOptions.from_arguments`.
+        """
+        return cls(
+            input=tuple(absolute_pattern(pattern) for pattern in arguments.input),
+            output=absolute_pattern(arguments.output),
+            network=NetworkOptions.from_arguments(arguments),
+            job=JobOptions.from_arguments(arguments),
+            shard_size=arguments.shard_size,
+            resume=arguments.resume,
+            overwrite=arguments.overwrite,
+            dry_run=arguments.dry_run,
+        )
+
+
+def add_segment_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of ``segment`` to its parser, in groups."""
+    data = parser.add_argument_group("what goes in and comes out")
+    data.add_argument(
+        "--input",
+        action="extend",
+        nargs="+",
+        required=True,
+        metavar="PATTERN",
+        help="globs ('photos/**/*.jpg', 'gs://bucket/photos/*'), paths, folders, or a manifest: "
+        ".txt with one URI a line, .csv or .parquet with a column image_uri; repeatable",
+    )
+    data.add_argument(
+        "--output", required=True, metavar="FOLDER", help="folder or gs:// prefix for the results"
+    )
+    add_network_flags(parser)
+    run = add_job_flags(parser)
+    run.add_argument(
+        "--shard_size",
+        type=positive,
+        metavar="N",
+        help="images that are written together (default: at most 64, fewer for small runs)",
+    )
+    again = run.add_mutually_exclusive_group()
+    again.add_argument(
+        "--resume",
+        action="store_true",
+        help="continue the run in --output: only images that are new, changed, failed or "
+        "unfinished are worked on",
+    )
+    again.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="remove the run in --output (its own files only) and start anew",
+    )
+    run.add_argument(
+        "--dry_run",
+        action="store_true",
+        help="count the inputs, try the model on a few, estimate time and memory; write nothing",
+    )

@@ -1,0 +1,108 @@
+"""From flags to the recipe of masks: model, engine, canvas; and what records say of it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from importlib.metadata import version
+from typing import Any
+
+from deeplab.checkpoints import CheckpointError
+from deeplab.engines import EngineError, check_engine, choose_engine
+from deeplab.labels import LabelError, read_labels
+from deeplab.models import ModelSpec, inspect_model
+from deeplab.zoo import ZooError
+from pipeline.options import NetworkOptions, UsageError
+from transforms.geometry import Canvas
+from transforms.segmenting.handler import Recipe
+
+_VERSIONED = (
+    "beam-deeplab",
+    "apache-beam",
+    "tensorflow",
+    "keras",
+    "openvino",
+    "numpy",
+    "pillow",
+    "simplejpeg",
+    "opencv-python-headless",
+)
+"""Packages that decide results, or that a reader of an output may have to know."""
+
+
+def find_model_spec(reference: str, labels_file: str | None = None) -> ModelSpec:
+    """:func:`deeplab.models.inspect_model`, with a user's labels and with usage errors.
+
+    Args:
+        reference: A zoo name, a local path or a ``gs://`` path.
+        labels_file: JSON with the model's class names and colours; None for its own.
+
+    Raises:
+        UsageError: The model cannot be had, or the labels do not suit it.
+    """
+    try:
+        model = inspect_model(reference)
+    except (ZooError, CheckpointError) as error:
+        raise UsageError(f"--model: {error}") from error
+    if labels_file is None:
+        return model
+    try:
+        return replace(model, labels=read_labels(labels_file, classes=model.config.num_classes))
+    except (LabelError, OSError) as error:
+        raise UsageError(f"--labels: {error}") from error
+
+
+def build_recipe(options: NetworkOptions, *, gpu: bool | None = None) -> Recipe:
+    """Finds the model and the engine, and fits the options to them.
+
+    Args:
+        options: What was asked for.
+        gpu: Whether the workers have a GPU; None if they are on this machine, and what they can
+            do is known.
+
+    Raises:
+        UsageError: The model or the engine cannot be had, or the canvas does not suit them.
+    """
+    try:
+        engine = choose_engine(options.engine, options.precision, gpu=gpu)
+        if gpu is None:
+            check_engine(engine)
+    except EngineError as error:
+        raise UsageError(f"--engine: {error}") from error
+    model = find_model_spec(options.model, options.labels)
+    try:
+        canvas = Canvas(*(options.canvas or model.canvas))
+        canvas.grid_size(options.output_stride)
+    except ValueError as error:
+        raise UsageError(f"--canvas: {error}") from error
+    return Recipe(
+        model, canvas, options.output_stride, engine, options.bucketed, options.max_pixels
+    )
+
+
+def describe_recipe(recipe: Recipe) -> dict[str, Any]:
+    """Every option that decides a mask, as plain data: what a run's fingerprint is made of."""
+    return {
+        "model_digest": recipe.model.digest,
+        "labels": recipe.model.labels.to_dict(),
+        "canvas": [recipe.canvas.height, recipe.canvas.width],
+        "output_stride": recipe.output_stride,
+        "canvas_buckets": recipe.bucketed,
+        "engine": recipe.engine.name,
+        "precision": recipe.engine.precision,
+        "max_pixels": recipe.max_pixels,
+    }
+
+
+def describe_model(model: ModelSpec) -> dict[str, Any]:
+    """A model's facts as files of the output carry them."""
+    return {
+        "reference": model.reference,
+        "digest": model.digest,
+        "config": asdict(model.config),
+        "labels": model.labels.to_dict(),
+    }
+
+
+def describe_versions() -> dict[str, str]:
+    """The versions of this package and of those that decide results."""
+    return {name: version(name) for name in _VERSIONED}
