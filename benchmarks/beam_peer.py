@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 import time
 import types
 from collections.abc import Sequence
@@ -55,7 +56,8 @@ class StockRunInference:
         self._model = model
         self._weights = workspace / "stock-run-inference.weights.h5"
         load_keras_network(model).save_weights(self._weights)
-        self.run([warm_up] * BATCH_SIZE, workspace / "stock-run-inference-warm-up")
+        with tempfile.TemporaryDirectory(dir=workspace) as folder:
+            self.run([warm_up] * BATCH_SIZE, Path(folder) / "warm-up")
 
     def run(self, photos: Sequence[Path], folder: Path) -> float:
         """Seconds for these photos."""

@@ -21,6 +21,7 @@ from PIL import Image
 
 from benchmarks.children import Child
 from benchmarks.engine import pixels_of
+from benchmarks.machine import has_precision
 from benchmarks.measurement import Measurement, Row, Settings, median
 from benchmarks.observed_job import ObservedJob
 from benchmarks.official import FrozenGraph, Labels
@@ -64,23 +65,23 @@ def measure(settings: Settings) -> Measurement:
             "mIoU": mean_iou(official, truth),
         }
     ]
+    variants = {variant: flags for variant, flags in _VARIANTS.items() if has_precision(variant[1])}
     outputs = settings.workspace / "canvases"
     outputs.mkdir()
     with ExitStack() as stack:
         children = {
-            variant: stack.enter_context(Child(ObservedJob, settings.model))
-            for variant in _VARIANTS
+            variant: stack.enter_context(Child(ObservedJob, settings.model)) for variant in variants
         }
         answers = {}
-        rates: dict[tuple[str, str], list[float]] = {variant: [] for variant in _VARIANTS}
+        rates: dict[tuple[str, str], list[float]] = {variant: [] for variant in variants}
         for variant, child in children.items():
             folder = outputs / "-".join(variant)
-            child.call(ObservedJob.run, voc, folder, _VARIANTS[variant])
+            child.call(ObservedJob.run, voc, folder, variants[variant])
             answers[variant] = masks_of(folder, voc)
         for turn in range(settings.repeats):
             for variant, child in children.items():
                 folder = outputs / "-".join((*variant, str(turn)))
-                run = child.call(ObservedJob.run, photos, folder, _VARIANTS[variant])
+                run = child.call(ObservedJob.run, photos, folder, variants[variant])
                 rates[variant].append(run.images_per_second)
     for (canvas, precision), masks in answers.items():
         equal = [own == theirs for own, theirs in zip(masks, official, strict=True)]

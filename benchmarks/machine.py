@@ -69,6 +69,17 @@ def describe_commit(results: Path) -> tuple[str | None, bool]:
     return commit, bool(_git("status", "--porcelain", "--", ".", f":!{relative}"))
 
 
+def has_precision(precision: str) -> bool:
+    """Whether OpenVINO computes in a precision on this CPU."""
+    from deeplab.engines import EngineChoice, EngineError, check_engine
+
+    try:
+        check_engine(EngineChoice("openvino", precision))
+    except EngineError:
+        return False
+    return True
+
+
 def gpu_name() -> str | None:
     """The first NVIDIA GPU of this machine."""
     if shutil.which("nvidia-smi") is None:

@@ -17,19 +17,23 @@ from pathlib import Path
 
 from benchmarks.beam_peer import StockRunInference
 from benchmarks.children import Child
+from benchmarks.machine import has_precision
 from benchmarks.measurement import Row, Settings, median, spread
 from benchmarks.observed_job import ObservedJob
 from benchmarks.peers import BATCH_SIZE, KerasDataset, OfficialWay
 from benchmarks.photos import slices
 
-OURS = {
-    "ours, f32, official canvas": ("--canvas", "official"),
-    "ours, f32, default canvas": (),
-    "ours, bf16, default canvas": ("--precision", "bf16"),
-}
-"""Flags of our contestants."""
+OFFICIAL_CANVAS = "ours, f32, official canvas"
+DEFAULT_CANVAS = "ours, f32, default canvas"
+BFLOAT16 = "ours, bf16, default canvas"
 
-_REDUCED = ("ours, f32, official canvas", "ours, f32, default canvas")
+OURS = {
+    OFFICIAL_CANVAS: ("--canvas", "official"),
+    DEFAULT_CANVAS: (),
+    BFLOAT16: ("--precision", "bf16"),
+}
+"""Flags of our contestants; the last one takes part where the CPU has its precision."""
+
 _Peer = OfficialWay | KerasDataset | StockRunInference
 _folders = itertools.count()
 
@@ -70,7 +74,7 @@ class Contestant:
 
 
 def compare(
-    settings: Settings, photos: list[Path], peer_photos: int
+    settings: Settings, photos: list[Path], peer_photos: int, ours: Sequence[str] = tuple(OURS)
 ) -> tuple[list[Row], dict[str, float]]:
     """Measures all pipelines on the same photos, in turns.
 
@@ -78,13 +82,14 @@ def compare(
         settings: How often.
         photos: The input.
         peer_photos: How many of them a peer works on in a turn.
+        ours: Which of :data:`OURS` take part.
 
     Returns:
         A row a pipeline, and images a second by name.
     """
     palette = _palette()
     with ExitStack() as stack:
-        contestants = _ours(stack, settings, photos) + _peers(
+        contestants = _ours(stack, settings, photos, ours) + _peers(
             stack, settings, photos, peer_photos, palette
         )
         for turn in range(settings.repeats):
@@ -100,9 +105,13 @@ def best_peer(rates: dict[str, float]) -> float:
     return max(rate for name, rate in rates.items() if name not in OURS)
 
 
-def _ours(stack: ExitStack, settings: Settings, photos: list[Path]) -> list[Contestant]:
+def _ours(
+    stack: ExitStack, settings: Settings, photos: list[Path], names: Sequence[str]
+) -> list[Contestant]:
     contestants = []
-    for name in _REDUCED if settings.bars else OURS:
+    for name in names:
+        if name == BFLOAT16 and not has_precision("bf16"):
+            continue
         child = stack.enter_context(Child(ObservedJob, settings.model))
         flags = OURS[name]
 
