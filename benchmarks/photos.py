@@ -16,6 +16,7 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
+from benchmarks.official import CANVAS
 from deeplab.engines import available_cores
 
 MEGAPIXELS = 12.0
@@ -64,6 +65,20 @@ def make_photos(
     with ThreadPoolExecutor(available_cores()) as pool:
         list(pool.map(write, range(count)))
     return files
+
+
+def one_a_bucket(photos: Sequence[Path]) -> list[Path]:
+    """The first photo for each of the default canvases, so that a warm-up compiles them all."""
+    from transforms.geometry import Canvas, fit_size
+    from transforms.segmenting.buckets import bucket_for, canvas_buckets
+
+    canvas = Canvas(CANVAS, CANVAS)
+    buckets = canvas_buckets(canvas, 16)
+    first: dict[Canvas, Path] = {}
+    for photo in photos:
+        height, width, *_ = simplejpeg.decode_jpeg_header(photo.read_bytes())
+        first.setdefault(bucket_for(*fit_size(height, width, canvas), buckets), photo)
+    return list(first.values())
 
 
 def slices(photos: Sequence[Path], size: int, repeats: int) -> list[list[Path]]:

@@ -21,7 +21,7 @@ from benchmarks.machine import has_precision
 from benchmarks.measurement import Row, Settings, median, spread
 from benchmarks.observed_job import ObservedJob
 from benchmarks.peers import BATCH_SIZE, KerasDataset, OfficialWay
-from benchmarks.photos import slices
+from benchmarks.photos import one_a_bucket, slices
 
 OFFICIAL_CANVAS = "ours, f32, official canvas"
 DEFAULT_CANVAS = "ours, f32, default canvas"
@@ -124,7 +124,7 @@ def _ours(
             return child.call(ObservedJob.run, photos, folder, flags).seconds
 
         warm_up = settings.workspace / f"output-{next(_folders)}"
-        first = child.call(ObservedJob.run, photos[:8], warm_up, flags)
+        first = child.call(ObservedJob.run, one_a_bucket(photos), warm_up, flags)
         start_up = child.start_up_seconds + first.start_up_seconds
         contestants.append(Contestant(name, run, [photos] * settings.repeats, start_up))
     return contestants
