@@ -9,29 +9,40 @@ from rich.table import Table
 from rich.text import Text
 
 from deeplab.labels import LabelSet
-from deeplab.zoo import OFFICIAL_MODELS, is_cached
+from deeplab.zoo import BUNDLED_MODELS, OFFICIAL_MODELS, is_cached
 
 
 def print_models() -> None:
-    """Prints the zoo, one model a row."""
-    table = Table(title="Official models", title_justify="left")
-    for heading in ("name", "backbone", "dataset", "classes", "published mIoU", "size", "cached"):
+    """Prints the official models and those of this package, one a row."""
+    table = Table(title="Models", title_justify="left")
+    for heading in ("name", "backbone", "dataset", "classes", "mIoU", "size", "cached"):
         table.add_column(heading, overflow="fold")
     for model in OFFICIAL_MODELS.values():
-        backbone: str = model.backbone
-        if model.depth_multiplier != 1:
-            backbone += f" x {model.depth_multiplier:g}"
         scores = "\n".join(str(evaluation) for evaluation in model.evaluations)
         table.add_row(
             model.name,
-            backbone,
+            _backbone(model.backbone, model.depth_multiplier),
             model.dataset,
             str(model.classes),
             scores,
             f"{model.size_mb:g} MB",
             "yes" if is_cached(model) else "no",
         )
+    for bundled in BUNDLED_MODELS.values():
+        table.add_row(
+            bundled.name,
+            _backbone(bundled.backbone, bundled.depth_multiplier),
+            bundled.dataset,
+            str(bundled.classes),
+            bundled.score,
+            f"{bundled.size_mb:.1f} MB",
+            "ships with this package",
+        )
     Console().print(table)
+
+
+def _backbone(name: str, depth_multiplier: float) -> str:
+    return name if depth_multiplier == 1 else f"{name} x {depth_multiplier:g}"
 
 
 def print_classes(labels: LabelSet) -> None:

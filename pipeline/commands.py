@@ -70,7 +70,7 @@ COMMANDS: Mapping[str, Command] = {
         _segment,
         takes_beam_flags=True,
     ),
-    "models": Command("the official models that --model takes by name", lambda _: None, _models),
+    "models": Command("the models that --model takes by name", lambda _: None, _models),
     "classes": Command(
         "what a model tells apart: ids, names and colours", _add_classes_flags, _classes
     ),

@@ -2,6 +2,8 @@
 
 from deeplab.zoo.archives import is_archive as is_archive
 from deeplab.zoo.archives import unpack_archive as unpack_archive
+from deeplab.zoo.bundled import BUNDLED_MODELS as BUNDLED_MODELS
+from deeplab.zoo.bundled import BundledModel as BundledModel
 from deeplab.zoo.cache import CACHE_VARIABLE as CACHE_VARIABLE
 from deeplab.zoo.cache import cache_folder as cache_folder
 from deeplab.zoo.errors import ArchiveError as ArchiveError

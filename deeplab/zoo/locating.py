@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from deeplab.zoo.archives import is_archive, unpack_archive
+from deeplab.zoo.bundled import BUNDLED_MODELS
 from deeplab.zoo.cache import CACHE_VARIABLE, CacheEntry, cache_folder, file_digest
 from deeplab.zoo.download import download, forget_partial
 from deeplab.zoo.errors import ArchiveError, DigestError, ModelNotFound, ZooError
@@ -27,9 +28,9 @@ def locate(reference: str, *, progress: Progress = terminal_bar) -> Path:
     """Find a model's weights; download and unpack them into the cache if need be.
 
     Args:
-        reference: The name of an official model; a local folder, checkpoint prefix, ``.pb`` or
-            other file of weights; an archive (``.tar.gz``, ``.tgz``, ``.tar``); or such a thing as
-            ``gs://bucket/...``. A zoo name goes before a local file of the same name: write
+        reference: The name of a bundled or official model; a local folder, checkpoint prefix,
+            ``.pb`` or other file of weights; an archive (``.tar.gz``, ``.tgz``, ``.tar``); or such
+            a thing as ``gs://bucket/...``. A name goes before a local file of the same name: write
             ``./name`` for the file.
         progress: Shows downloads; by default a bar, if standard error is a terminal.
 
@@ -44,6 +45,8 @@ def locate(reference: str, *, progress: Progress = terminal_bar) -> Path:
         ZooError: If the cache cannot be written; base of the others.
     """
     try:
+        if (bundled := BUNDLED_MODELS.get(reference)) is not None:
+            return bundled.folder
         if (model := find_model(reference)) is not None:
             return _official(model, progress)
         if reference.startswith("gs://"):

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import Literal
 
 from deeplab.labels import LABEL_SETS, LabelSet
+from deeplab.zoo.bundled import BUNDLED_MODELS
 
 OFFICIAL_BASE_URL = "https://download.tensorflow.org/models/"
 """Folder of the official archives; the zoo's page names it with ``http``, the host takes both."""
@@ -263,12 +264,13 @@ def closest_names(name: str, limit: int = 3) -> list[str]:
         limit: At most so many.
 
     Returns:
-        Names of official models; empty if none is alike.
+        Names of bundled and official models; empty if none is alike.
     """
     import difflib
 
-    named = {model.archive.removesuffix(".tar.gz"): model for model in _MODELS}
-    named.update(_BY_ANY_NAME)
+    named = {model.archive.removesuffix(".tar.gz"): model.name for model in _MODELS}
+    named.update({other: model.name for other, model in _BY_ANY_NAME.items()})
+    named.update({other: other for other in BUNDLED_MODELS})
     alike = difflib.get_close_matches(name, named, n=3 * limit, cutoff=0.6)
     alike += [other for other in named if len(name) > 3 and name.lower() in other]
-    return list(dict.fromkeys(named[other].name for other in alike))[:limit]
+    return list(dict.fromkeys(named[other] for other in alike))[:limit]

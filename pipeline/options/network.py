@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass
 
 from deeplab.engines.choice import ENGINES, PRECISIONS
-from deeplab.zoo import OFFICIAL_MODELS
+from deeplab.zoo import BUNDLED_MODELS, OFFICIAL_MODELS
 from pipeline.options.errors import UsageError
 from transforms.decoding.formats import DEFAULT_MAX_PIXELS
 
@@ -45,8 +45,8 @@ class NetworkOptions:
         """
         if arguments.model is None:
             raise UsageError(
-                "--model is missing: give a checkpoint's path, or the name of an official model: "
-                f"{', '.join(OFFICIAL_MODELS)}"
+                "--model is missing: give a checkpoint's path, or the name of a model: "
+                f"{', '.join([*OFFICIAL_MODELS, *BUNDLED_MODELS])}"
             )
         return cls(
             model=arguments.model,
