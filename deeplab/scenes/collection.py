@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import itertools
 import multiprocessing
-import os
 import re
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
-from deeplab.scenes.composing import SEEDS, SceneSettings, compose_scene, scene_rng
+from deeplab.engines.cores import available_cores
+from deeplab.scenes.composing import compose_scene, scene_rng
 from deeplab.scenes.encoding import draw_file_kind, encode_picture, encode_truth
 from deeplab.scenes.faults import broken_file
+from deeplab.scenes.settings import DEFAULT_SETTINGS, SEEDS, SceneSettings
 
 _OWN_NAME = re.compile(r"(scene-\d{5,}|broken-\d{5,}-[a-z]+)\.(jpg|png|webp)")
 # Purposes of a scene's random numbers, beside 0 for what it shows.
@@ -43,7 +44,7 @@ class Collection:
 
     count: int
     seed: int = 0
-    settings: SceneSettings = field(default_factory=SceneSettings)
+    settings: SceneSettings = DEFAULT_SETTINGS
     faults: int = 0
 
     def __post_init__(self) -> None:
@@ -112,7 +113,7 @@ def _written(
     """Writes one file or pair after another; yields after each."""
     total = collection.count + collection.faults
     same = (itertools.repeat(collection), itertools.repeat(images), itertools.repeat(truth))
-    workers = workers or len(os.sched_getaffinity(0))
+    workers = workers or available_cores()
     if workers == 1 or total < _FEW:
         yield from map(_write_one, range(total), *same)
         return

@@ -8,27 +8,17 @@ from __future__ import annotations
 
 import functools
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, get_args
+from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from deeplab.scenes.atlas import Sprite, sprites_by_class
 from deeplab.scenes.backdrops import paint_backdrop
+from deeplab.scenes.settings import DEFAULT_SETTINGS, SEEDS, SceneSettings, Split
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-Split = Literal["test", "train", "held_out"]
-
-SPLITS: tuple[Split, ...] = get_args(Split)
-"""Scenes to measure on, scenes to train on, and scenes of emoji that training never sees."""
-
-SEEDS = 2**32
-"""Seeds and indices lie below; entropy from here on is reserved for the split ``train``."""
-
-DEFAULT_SIZE = (256, 480)
-SMALLEST_SIDE = 32
 
 _ASPECTS = (4 / 3, 3 / 4, 1.0, 16 / 9, 3 / 2)
 _EMPTY_SHARE = 0.03
@@ -38,32 +28,6 @@ _MOST_SPRITES = 7
 _SMALLEST_SPRITE, _LARGEST_SPRITE = 0.15, 0.70
 _SIZE_POWER = 0.65
 _NOISE_SIDE = 512
-
-
-@dataclass(frozen=True, slots=True)
-class SceneSettings:
-    """What scenes are drawn from.
-
-    Attributes:
-        size: The shortest and the longest long side in pixels, at least 32.
-        split: ``test`` and ``train`` hold the same emoji in different scenes; ``held_out`` holds
-            only emoji that neither of them does.
-
-    Raises:
-        ValueError: There is no such split, or the sizes are too small or in the wrong order.
-    """
-
-    size: tuple[int, int] = DEFAULT_SIZE
-    split: Split = "test"
-
-    def __post_init__(self) -> None:
-        if self.split not in SPLITS:
-            raise ValueError(f"the split is one of {', '.join(SPLITS)}, not {self.split!r}")
-        if not SMALLEST_SIDE <= self.size[0] <= self.size[1]:
-            raise ValueError(
-                f"a size is two long sides, at least {SMALLEST_SIDE} and the smaller first, "
-                f"not {list(self.size)}"
-            )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -122,7 +86,7 @@ def scene_rng(seed: int, index: int, split: Split, purpose: int = 0) -> np.rando
     return np.random.Generator(np.random.PCG64(sequence))
 
 
-def compose_scene(seed: int, index: int, settings: SceneSettings = SceneSettings()) -> Scene:
+def compose_scene(seed: int, index: int, settings: SceneSettings = DEFAULT_SETTINGS) -> Scene:
     """Compose one scene.
 
     Args:
