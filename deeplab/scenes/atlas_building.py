@@ -26,7 +26,7 @@ from deeplab.scenes.glyphs import Glyph, all_glyphs
 CELL_HEIGHT, CELL_WIDTH = 128, 136
 COLUMNS = 12
 
-_VARIATION_SELECTOR = 0xFE0F
+_VARIATION_SELECTOR = "\ufe0f"
 _LIGATURE_LOOKUP, _EXTENSION_LOOKUP = 4, 7
 
 
@@ -58,23 +58,16 @@ class ColourFont:
         Raises:
             KeyError: The font has no single glyph for the text.
         """
-        names = [self._names[ord(character)] for character in text if ord(character) in self._names]
-        plain = [
-            self._names[ord(character)]
-            for character in text
-            if ord(character) != _VARIATION_SELECTOR
-        ]
-        for sequence in (names, plain):
-            glyph = self._single_glyph(sequence)
-            if glyph is not None and glyph in self._bitmaps:
+        # Some ligatures spell a variation selector out and others leave it away.
+        for spelling in (text, text.replace(_VARIATION_SELECTOR, "")):
+            glyph = self._single_glyph([self._names.get(ord(c), "") for c in spelling])
+            if glyph in self._bitmaps:
                 png = self._bitmaps[glyph].imageData
                 return Image.open(BytesIO(png)).convert("RGBA")
         raise KeyError(f"the font has no glyph for {text!r}")
 
-    def _single_glyph(self, names: Sequence[str]) -> str | None:
-        if len(names) == 1:
-            return names[0]
-        return self._ligatures.get(tuple(names))
+    def _single_glyph(self, names: Sequence[str]) -> str:
+        return names[0] if len(names) == 1 else self._ligatures.get(tuple(names), "")
 
 
 def _ligatures(table: Any) -> dict[tuple[str, ...], str]:

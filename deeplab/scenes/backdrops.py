@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Pixels: TypeAlias = NDArray[np.float32]
+    """RGB of shape [height, width, 3], or grey of shape [height, width]."""
 
 _FINEST_NOISE_CELLS = 96
 
@@ -69,7 +70,8 @@ def _tinted(rng: np.random.Generator, place: Pixels) -> Pixels:
     stops = np.stack([random_colour(rng) for _ in range(int(rng.integers(2, 4)))])
     positions = np.linspace(0, 255, len(stops))
     table = np.stack([np.interp(np.arange(256), positions, stop) for stop in stops.T], axis=-1)
-    return table.astype(np.float32)[(place * 255).astype(np.uint8)]
+    painted: Pixels = table.astype(np.float32)[(place * 255).astype(np.uint8)]
+    return painted
 
 
 def _noise(rng: np.random.Generator, height: int, width: int) -> Pixels:
@@ -107,7 +109,7 @@ def _plain_shapes(rng: np.random.Generator, height: int, width: int) -> Pixels:
         points = np.rint(corners[: 5 - kind]).astype(np.int32)
         cv2.fillPoly(pixels, [points], colour, cv2.LINE_AA)
     sigma = rng.uniform(0.3, 0.02 * long_side)
-    return cv2.GaussianBlur(pixels, (0, 0), sigma).astype(np.float32)
+    return np.asarray(cv2.GaussianBlur(pixels, (0, 0), sigma), np.float32)
 
 
 @functools.cache
@@ -115,13 +117,13 @@ def _photographs() -> tuple[NDArray[np.uint8], ...]:
     """The photographs of the package, uint8 RGB, by name."""
     folder = resources.files(__package__).joinpath("backgrounds")
     files = sorted((f for f in folder.iterdir() if f.name.endswith(".jpg")), key=lambda f: f.name)
-    return tuple(
-        cv2.cvtColor(
-            cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_COLOR),
-            cv2.COLOR_BGR2RGB,
-        )
-        for file in files
-    )
+    return tuple(_decoded(file.read_bytes()) for file in files)
+
+
+def _decoded(data: bytes) -> NDArray[np.uint8]:
+    stored = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
+    rgb: NDArray[np.uint8] = cv2.cvtColor(stored, cv2.COLOR_BGR2RGB)
+    return rgb
 
 
 def _photograph(rng: np.random.Generator, height: int, width: int) -> Pixels:

@@ -157,7 +157,7 @@ def _drawn(
     angle = rng.uniform(-30, 30) if rng.random() < 0.85 else rng.uniform(-180, 180)
     turned = _turned(layers, angle, scale)
     if rng.random() < 0.2:
-        turned = cv2.GaussianBlur(turned, (0, 0), rng.uniform(0.4, 0.3 + 0.015 * side))
+        turned = cv2.GaussianBlur(turned, (0, 0), rng.uniform(0.4, max(0.4, 0.3 + 0.015 * side)))
     alpha = np.clip(turned[..., 3], 0, 1)
     colour = np.clip(turned[..., :3], 0, 255 * alpha[..., None])
     return colour, alpha
@@ -249,7 +249,9 @@ def _overlap(
 def _photographed(rng: np.random.Generator, image: NDArray[np.float32]) -> NDArray[np.uint8]:
     """The whole scene's light, the lens's blur and the sensor's noise."""
     if rng.random() < 0.35:
-        image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.3, 0.0035 * max(image.shape)))
+        image = cv2.GaussianBlur(
+            image, (0, 0), rng.uniform(0.3, max(0.3, 0.0035 * max(image.shape)))
+        )
     light = rng.uniform(0.75, 1.1) * rng.uniform(0.94, 1.06, 3)
     image *= light.astype(np.float32)
     if rng.random() < 0.6:

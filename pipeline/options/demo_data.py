@@ -43,15 +43,18 @@ class DemoDataOptions:
         """Takes parsed flags.
 
         Raises:
-            UsageError: The sizes, the seed or the faults cannot be.
+            UsageError: The sizes, the seed or the faults cannot be, or a folder is not local.
         """
+        for flag, folder in (("--output", arguments.output), ("--truth", arguments.truth)):
+            if folder is not None and "://" in folder:
+                raise UsageError(f"{flag} {folder}: give a folder of this machine")
         if not 0 <= arguments.seed < SEEDS:
             raise UsageError(f"--seed {arguments.seed}: give a number from 0 to {SEEDS - 1}")
         return cls(
             count=arguments.count,
             seed=arguments.seed,
-            output=arguments.output,
-            truth=arguments.truth,
+            output=Path(arguments.output),
+            truth=None if arguments.truth is None else Path(arguments.truth),
             settings=_settings(arguments.size, arguments.split),
             faults=_faults(arguments.faults, arguments.count),
             overwrite=arguments.overwrite,
@@ -68,12 +71,9 @@ def add_demo_data_flags(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--seed", type=int, default=0, metavar="S", help="which scenes (default %(default)s)"
     )
-    parser.add_argument(
-        "--output", type=Path, required=True, metavar="FOLDER", help="folder of the pictures"
-    )
+    parser.add_argument("--output", required=True, metavar="FOLDER", help="folder of the pictures")
     parser.add_argument(
         "--truth",
-        type=Path,
         metavar="FOLDER",
         help="folder of the truth masks: indexed PNG files of the same stems",
     )
