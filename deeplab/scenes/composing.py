@@ -159,8 +159,7 @@ def _drawn(
     if rng.random() < 0.2:
         turned = cv2.GaussianBlur(turned, (0, 0), rng.uniform(0.4, max(0.4, 0.3 + 0.015 * side)))
     alpha = np.clip(turned[..., 3], 0, 1)
-    colour = np.clip(turned[..., :3], 0, 255 * alpha[..., None])
-    return colour, alpha
+    return np.ascontiguousarray(turned[..., :3]), alpha
 
 
 def _lit(rng: np.random.Generator, rgba: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -256,7 +255,8 @@ def _photographed(rng: np.random.Generator, image: NDArray[np.float32]) -> NDArr
     image *= light.astype(np.float32)
     if rng.random() < 0.6:
         image += _sensor_noise(rng, image.shape) * np.float32(rng.uniform(1, 7))
-    return np.asarray(cv2.convertScaleAbs(np.clip(image, 0, 255)), np.uint8)
+    np.clip(image, 0, 255, out=image)
+    return np.asarray(cv2.convertScaleAbs(image), np.uint8)
 
 
 def _sensor_noise(rng: np.random.Generator, shape: tuple[int, ...]) -> NDArray[np.float32]:
