@@ -52,7 +52,7 @@ figure { margin: 0; padding: .9rem; background: var(--card); border: 1px solid v
 img { width: 100%; aspect-ratio: 1; object-fit: contain; }
 .mask { image-rendering: pixelated; }
 figcaption { display: grid; grid-template-columns: 1fr auto; gap: .1rem 1rem; margin-top: .6rem; }
-.name { overflow-wrap: anywhere; }
+.name, .shares { grid-column: 1; overflow-wrap: anywhere; }
 .score { text-align: right; font-variant-numeric: tabular-nums; }
 .bar { align-self: center; width: 7rem; height: 6px; border-radius: 3px; background: var(--line); }
 .bar span { display: block; height: 100%; border-radius: 3px; background: var(--ink); }
