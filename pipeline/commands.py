@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from pipeline.options import SegmentOptions
+from pipeline.options.demo_data import DemoDataOptions, add_demo_data_flags
 from pipeline.options.network import add_labels_flag
 from pipeline.options.segment import add_segment_flags
 
@@ -63,6 +64,13 @@ def _classes(arguments: argparse.Namespace, _: Sequence[str]) -> int:
     return 0
 
 
+def _demo_data(arguments: argparse.Namespace, _: Sequence[str]) -> int:
+    options = DemoDataOptions.from_arguments(arguments)
+    from pipeline.demo_data import make_demo_data
+
+    return make_demo_data(options)
+
+
 COMMANDS: Mapping[str, Command] = {
     "segment": Command(
         "images in, masks and class areas in Parquet out",
@@ -73,5 +81,8 @@ COMMANDS: Mapping[str, Command] = {
     "models": Command("the models that --model takes by name", lambda _: None, _models),
     "classes": Command(
         "what a model tells apart: ids, names and colours", _add_classes_flags, _classes
+    ),
+    "demo-data": Command(
+        "makes pictures of which the truth is known", add_demo_data_flags, _demo_data
     ),
 }

@@ -11,7 +11,14 @@ from pathlib import Path
 
 import pytest
 
-PACKAGES = ("transforms", "deeplab.labels", "deeplab.zoo", "deeplab.checkpoints", "deeplab.engines")
+PACKAGES = (
+    "transforms",
+    "deeplab.labels",
+    "deeplab.zoo",
+    "deeplab.checkpoints",
+    "deeplab.engines",
+    "deeplab.scenes",
+)
 
 
 def _exported(package: str) -> list[str]:

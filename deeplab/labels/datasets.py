@@ -1,4 +1,4 @@
-"""The label sets of the official models: PASCAL VOC 2012, Cityscapes and ADE20K."""
+"""Label sets: PASCAL VOC 2012, Cityscapes and ADE20K of the official models, and the demo's."""
 
 from __future__ import annotations
 
@@ -54,10 +54,31 @@ colours are those of DeepLab's ``get_dataset_colormap.py``. The official models 
 label 0 ignored.
 """
 
-LABEL_SETS: Mapping[str, LabelSet] = MappingProxyType(
-    {labels.name: labels for labels in (VOC, CITYSCAPES, ADE20K)}
+SCENES = LabelSet(
+    "scenes",
+    ("background", "person", "animal", "food", "vehicle", "plant", "building"),
+    (
+        (0, 0, 0),
+        (213, 94, 0),
+        (86, 180, 233),
+        (240, 228, 66),
+        (0, 114, 178),
+        (0, 158, 115),
+        (204, 121, 167),
+    ),
 )
-"""The official label sets by name."""
+"""The scenes of emoji that the bundled model is trained on.
+
+The colours are those of Okabe and Ito ("Color Universal Design", 2008), which people with any kind
+of colour vision tell apart.
+"""
+
+_OFFICIAL = (VOC, CITYSCAPES, ADE20K)
+
+LABEL_SETS: Mapping[str, LabelSet] = MappingProxyType(
+    {labels.name: labels for labels in (*_OFFICIAL, SCENES)}
+)
+"""The label sets by name."""
 
 
 def for_class_count(count: int) -> LabelSet:
@@ -73,7 +94,7 @@ def for_class_count(count: int) -> LabelSet:
     Raises:
         LabelError: If ``count`` is out of range.
     """
-    for labels in LABEL_SETS.values():
+    for labels in _OFFICIAL:
         if len(labels) == count:
             return labels
     return LabelSet(

@@ -1,0 +1,61 @@
+"""``beam-deeplab demo-data``: pictures of which the truth is known, for trials and tests."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from deeplab.scenes import Collection, CollectionError, write_collection
+from pipeline.options import UsageError
+from pipeline.options.demo_data import DemoDataOptions
+
+
+def make_demo_data(options: DemoDataOptions) -> int:
+    """Writes a collection of scenes, and says where it is.
+
+    Args:
+        options: What was asked for.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        UsageError: It cannot be written there.
+    """
+    collection = Collection(options.count, options.seed, options.settings, options.faults)
+    try:
+        with shown_progress(options.count + options.faults) as on_written:
+            write_collection(
+                collection,
+                options.output,
+                options.truth,
+                overwrite=options.overwrite,
+                on_written=on_written,
+            )
+    except CollectionError as error:
+        raise UsageError(str(error)) from None
+    broken = f" and {options.faults:,} broken files" if options.faults else ""
+    print(f"{options.count:,} scenes{broken}: {options.output}")
+    if options.truth is not None:
+        print(f"Their truth: {options.truth}")
+    return 0
+
+
+@contextmanager
+def shown_progress(total: int) -> Iterator[Callable[[], None]]:
+    """A bar on standard error where that is a terminal.
+
+    Args:
+        total: Files that will be written.
+
+    Yields:
+        What to call after each of them.
+    """
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as bars:
+        task = bars.add_task("Composing scenes", total=total)
+        yield lambda: bars.advance(task)
