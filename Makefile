@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install test quick fuzz bench bench-bars lint types format clean
+.PHONY: install quickstart test quick fuzz bench bench-bars lint types format clean
 
 install: $(INSTALLED)
 
@@ -13,6 +13,9 @@ $(INSTALLED): pyproject.toml setup.py
 	$(BIN)/python -m pip install --quiet --upgrade pip
 	$(BIN)/python -m pip install --quiet --editable '.[dev]'
 	touch $@
+
+quickstart: $(INSTALLED) ## pictures of which the truth is known, segmented, scored and shown
+	$(BIN)/beam-deeplab quickstart
 
 test: lint types ## everything: lint, types, unit, property, pipeline tests
 	$(BIN)/pytest --numprocesses=2 --dist=worksteal

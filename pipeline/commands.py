@@ -13,6 +13,7 @@ from typing import TypeAlias
 from pipeline.options import SegmentOptions
 from pipeline.options.demo_data import DemoDataOptions, add_demo_data_flags
 from pipeline.options.network import add_labels_flag
+from pipeline.options.quickstart import QuickstartOptions, add_quickstart_flags
 from pipeline.options.segment import add_segment_flags
 
 AddFlags: TypeAlias = Callable[[argparse.ArgumentParser], None]
@@ -71,6 +72,13 @@ def _demo_data(arguments: argparse.Namespace, _: Sequence[str]) -> int:
     return make_demo_data(options)
 
 
+def _quickstart(arguments: argparse.Namespace, _: Sequence[str]) -> int:
+    options = QuickstartOptions.from_arguments(arguments)
+    from pipeline.quickstart import quickstart
+
+    return quickstart(options)
+
+
 COMMANDS: Mapping[str, Command] = {
     "segment": Command(
         "images in, masks and class areas in Parquet out",
@@ -81,6 +89,11 @@ COMMANDS: Mapping[str, Command] = {
     "models": Command("the models that --model takes by name", lambda _: None, _models),
     "classes": Command(
         "what a model tells apart: ids, names and colours", _add_classes_flags, _classes
+    ),
+    "quickstart": Command(
+        "makes pictures, segments and scores them, and shows the result; needs no network",
+        add_quickstart_flags,
+        _quickstart,
     ),
     "demo-data": Command(
         "makes pictures of which the truth is known", add_demo_data_flags, _demo_data

@@ -1,0 +1,124 @@
+"""``beam-deeplab quickstart``: pictures of which the truth is known, segmented, scored and shown.
+
+Each step is one of the program's own commands: nothing is done in another way than there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import duckdb
+from rich.console import Console
+
+from deeplab.labels import LabelSet
+from deeplab.scenes import SceneSettings
+from pipeline.contact_sheet import SheetRow, write_contact_sheet
+from pipeline.demo_data import make_demo_data
+from pipeline.evaluate import evaluate
+from pipeline.options import NetworkOptions
+from pipeline.options.demo_data import DemoDataOptions
+from pipeline.options.evaluate import EvaluateOptions
+from pipeline.options.quickstart import QuickstartOptions
+from pipeline.options.segment import SegmentOptions
+from pipeline.runs import read_manifest
+from pipeline.segment import segment
+
+ItemT = TypeVar("ItemT")
+
+SHOWN = 12
+"""Pictures on the contact sheet."""
+
+_MOSTLY_ANIMAL = """
+    select parse_filename(image_uri) as picture, round(fraction, 3) as animal
+    from read_parquet($areas) where class_name = 'animal' and fraction > 0.25
+    order by fraction desc, picture limit 5
+"""
+_WORST_FIRST = """
+    select image_uri, mask.bytes, miou
+    from read_parquet($scores) join read_parquet($masks) using (image_uri)
+    order by miou, image_uri
+"""
+
+
+def quickstart(options: QuickstartOptions) -> int:
+    """Composes, segments, scores and shows a small collection.
+
+    Args:
+        options: Our flags.
+
+    Returns:
+        The exit code, 0.
+
+    Raises:
+        UsageError: The folder cannot be used, or the model cannot be had.
+        RunFailedError: A step failed.
+    """
+    output = options.output
+    run, evaluation = output / "run", output / "evaluation"
+    images, truth = output / "images", output / "truth"
+    make_demo_data(
+        DemoDataOptions(options.count, options.seed, images, truth, SceneSettings(), overwrite=True)
+    )
+    segment(
+        SegmentOptions(
+            (str(images),), str(run), NetworkOptions(model=options.model), overwrite=True
+        )
+    )
+    evaluate(
+        EvaluateOptions(
+            input=(),
+            truth=(str(truth),),
+            output=str(evaluation),
+            network=None,
+            segmented=str(run),
+            overwrite=True,
+        )
+    )
+    console = Console()
+    console.print("\nWhich pictures are more than a quarter animal?", highlight=False)
+    areas = str(run / "class_areas" / "*.parquet")
+    print(duckdb.sql(_MOSTLY_ANIMAL, params={"areas": areas}))
+    for file in show(run, evaluation, output):
+        console.print(f"Contact sheet: {file}", soft_wrap=True, highlight=False)
+    return 0
+
+
+def show(run: Path, evaluation: Path, folder: Path) -> tuple[Path, Path]:
+    """Writes the contact sheet of a few scored pictures, from the worst mask to the best.
+
+    Args:
+        run: Output of ``segment``, of local pictures.
+        evaluation: Output of ``evaluate`` over it.
+        folder: Where the sheet goes.
+
+    Returns:
+        The sheet as a picture and as a page.
+    """
+    scored = duckdb.sql(
+        _WORST_FIRST,
+        params={
+            "scores": str(evaluation / "scores.parquet"),
+            "masks": str(run / "masks" / "*.parquet"),
+        },
+    ).fetchall()
+    rows = [
+        SheetRow(Path(uri).name, Path(uri).read_bytes(), mask, score)
+        for uri, mask, score in evenly_spread(scored, SHOWN)
+    ]
+    manifest = read_manifest(str(run))
+    return write_contact_sheet(
+        rows,
+        LabelSet.from_dict(manifest.options["labels"]),
+        folder,
+        title="beam-deeplab quickstart",
+        subtitle=f"{len(rows)} of {len(scored)} pictures, from the worst mask to the best",
+    )
+
+
+def evenly_spread(ordered: Sequence[ItemT], count: int) -> Sequence[ItemT]:
+    """The first, the last and what lies evenly between them, ``count`` in all or fewer."""
+    if len(ordered) <= count:
+        return ordered
+    return [ordered[place * (len(ordered) - 1) // (count - 1)] for place in range(count)]
