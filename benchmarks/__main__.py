@@ -13,6 +13,7 @@ from benchmarks import (
     large,
     masks,
     scale,
+    scales,
     small,
     stages,
     startup,
@@ -20,7 +21,7 @@ from benchmarks import (
 from benchmarks.suite import run_all
 
 _FOR_BARS = (startup, engine, masks, small, efficiency, scale, large)
-_FURTHER = (stages, canvases, gs_reading, gpu)
+_FURTHER = (stages, canvases, scales, gs_reading, gpu)
 
 
 def main() -> None:

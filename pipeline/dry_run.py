@@ -20,7 +20,6 @@ from pipeline.sampling import SAMPLES, Cost, Sample, measure, spread
 from transforms import storage
 from transforms.records import ImageRef
 from transforms.segmenting.handler import DeepLabHandler, Recipe
-from transforms.segmenting.inference import BATCH_PIXELS
 from transforms.sink.inventory import take_inventory
 from transforms.sink.manifest import MANIFEST_FILE, RUN_FILE
 from transforms.sink.resuming import plan_salvage
@@ -124,6 +123,7 @@ def dry_run(
         "output": f"{options.output}: {standing}",
         "model": f"{recipe.model.reference}, {recipe.canvas.height} x {recipe.canvas.width}, "
         f"output stride {recipe.output_stride}",
+        "averaged": _describe_scales(recipe) if recipe.averaged else None,
     }
     loading, sample = _try(recipe, spread(todo, SAMPLES))
     cores = available_cores() if shared_machine else None
@@ -145,7 +145,7 @@ def dry_run(
 def _try(recipe: Recipe, refs: Sequence[ImageRef]) -> tuple[Cost, Sample]:
     """The cost of loading the model, and what the images have shown."""
     handler = DeepLabHandler(recipe)
-    batch_size = max(1, BATCH_PIXELS // (recipe.canvas.height * recipe.canvas.width))
+    batch_size = handler.batch_size(recipe.canvas)
     loading = Cost()
     try:
         with loading.measured(1):
@@ -189,6 +189,11 @@ def _estimated(
         f"with {_number(workers, 'worker')}",
         "masks": decimal(sample.bytes_for(todo)),
     }
+
+
+def _describe_scales(recipe: Recipe) -> str:
+    scales = ", ".join(f"{scale:g}" for scale in recipe.eval_scales)
+    return f"scales {scales}{', with mirror images' if recipe.flip else ''}"
 
 
 def _each(cost: Cost) -> str | None:

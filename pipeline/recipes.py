@@ -75,7 +75,14 @@ def build_recipe(options: NetworkOptions, *, gpu: bool | None = None) -> Recipe:
     except ValueError as error:
         raise UsageError(f"--canvas: {error}") from error
     return Recipe(
-        model, canvas, options.output_stride, engine, options.bucketed, options.max_pixels
+        model,
+        canvas,
+        options.output_stride,
+        engine,
+        options.bucketed,
+        options.max_pixels,
+        options.eval_scales,
+        options.flip,
     )
 
 
@@ -90,6 +97,8 @@ def describe_recipe(recipe: Recipe) -> dict[str, Any]:
         "engine": recipe.engine.name,
         "precision": recipe.engine.precision,
         "max_pixels": recipe.max_pixels,
+        "eval_scales": list(recipe.eval_scales),
+        "flip": recipe.flip,
     }
 
 

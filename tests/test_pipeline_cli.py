@@ -62,6 +62,8 @@ def test_python_m_pipeline_is_the_same_program() -> None:
         (["--qqqq"], "unknown flag --qqqq: see --help"),
         (["--canvas", "513"], "give 'official', 'auto', or height and width"),
         (["--canvas", "official", "513"], "give 'official', 'auto', or height and width"),
+        (["--eval_scales", "0.5", "1", "0.5"], "--eval_scales: 0.5 is given more than once"),
+        (["--eval_scales", "1", "5"], "--eval_scales: 5 is no scale from 0.25 to 4"),
         (["--direct_running_mode=multi_threading"], "silently loses elements"),
         (["--runner=DaskRunner"], "is not offered"),
         (["--runner=DataflowRunner"], "give a gs:// path"),

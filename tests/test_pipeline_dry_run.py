@@ -181,3 +181,21 @@ def test_a_dry_run_measures_estimates_and_leaves_no_trace(
     assert table["output"] == f"{output}: holds a committed run"
     assert table["measured here"] == "on 1 image"
     assert table["estimated"] == "nothing: no sampled image came to a mask"
+
+
+@pytest.mark.slow
+def test_a_dry_run_says_what_is_averaged(
+    mobilenet_checkpoint: Path,
+    voc_photos: list[Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("COLUMNS", "250")
+    flags = ["--input", str(voc_photos[0]), "--output", str(tmp_path / "out")]
+    network = ["--model", str(mobilenet_checkpoint), "--canvas", "257", "257"]
+    scales = ["--eval_scales", "1", "0.5", "--flip"]
+    assert main(["segment", *flags, *network, *scales, "--dry_run"]) == 0
+    table = _cells(capsys.readouterr().out)
+    assert table["averaged"] == "scales 0.5, 1, with mirror images"
+    assert table["estimated"] == "from 1 mask"

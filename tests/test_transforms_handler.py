@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import apache_beam as beam
@@ -17,6 +18,7 @@ from tests.test_transforms_inference import RecordingEngine
 from transforms.geometry import Canvas
 from transforms.records import BatchBarrier, DecodedImage, Failure, ImageRef, LogitsGrid
 from transforms.segmenting.handler import DeepLabHandler, Recipe
+from transforms.segmenting.inference import assemble_batch
 
 RECIPE = Recipe(MODEL, Canvas(17, 33))
 
@@ -86,3 +88,53 @@ def test_a_batch_of_small_canvases_is_bounded_in_pictures(engine: RecordingEngin
         single = beam.FlatMap(lambda whole: whole)
         pictures | single | RunInference(DeepLabHandler(RECIPE))
     assert engine.batches == [64, 64, 22]
+
+
+def _batches_of(recipe: Recipe, pictures: int, batch_pixels: int) -> None:
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        whole = pipeline | beam.Create([[_picture(str(index)) for index in range(pictures)]])
+        single = beam.FlatMap(lambda rows: rows)
+        whole | single | RunInference(DeepLabHandler(recipe, batch_pixels=batch_pixels))
+
+
+def test_a_batch_counts_the_pixels_of_the_largest_scale(engine: RecordingEngine) -> None:
+    recipe = replace(RECIPE, eval_scales=(0.5, 1.0, 2.0))
+    _batches_of(recipe, pictures=8, batch_pixels=4 * 33 * 65)
+    assert engine.batches == [4] * 6
+
+
+def test_smaller_scales_alone_make_no_larger_batches(engine: RecordingEngine) -> None:
+    recipe = replace(RECIPE, eval_scales=(0.5,), flip=True)
+    _batches_of(recipe, pictures=8, batch_pixels=4 * 17 * 33)
+    assert engine.batches == [4] * 4
+
+
+def test_one_plain_scale_is_the_plain_path(engine: RecordingEngine) -> None:
+    infer = DeepLabHandler(replace(RECIPE, eval_scales=(1.0,))).load_model()
+    pictures = [_picture("a"), _picture("b")]
+    plain = engine(assemble_batch(pictures, RECIPE.canvas))
+    for row, logits in zip(infer(pictures), plain, strict=True):
+        assert isinstance(row, LogitsGrid)
+        np.testing.assert_array_equal(row.logits, logits)
+
+
+def test_a_batch_that_is_too_large_at_one_scale_is_halved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sizes: list[tuple[int, int]] = []
+
+    def load(model: object, size: tuple[int, int], *_: object, **__: object) -> RecordingEngine:
+        def fail(values: np.ndarray) -> None:
+            sizes.append((size[0], len(values)))
+            if size[0] == 33 and len(values) > 2:
+                raise MemoryError
+
+        return RecordingEngine(fail)
+
+    monkeypatch.setattr(transforms.segmenting.handler, "load_engine", load)
+    infer = DeepLabHandler(replace(RECIPE, eval_scales=(1.0, 2.0))).load_model()
+    for _ in range(2):
+        rows = infer([_picture(str(index)) for index in range(4)])
+        assert [row.ref.uri for row in rows if isinstance(row, LogitsGrid)] == list("0123")
+    assert infer.batch_limit == 2
+    assert sizes.count((33, 4)) == 1

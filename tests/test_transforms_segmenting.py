@@ -13,6 +13,7 @@ import pytest
 from apache_beam.testing.util import assert_that
 from PIL import Image
 
+from deeplab.engines import ScaleError
 from transforms import Failure, ImageRef, Segmentation, SegmentImages
 from transforms.segmenting.composites import past_failures
 
@@ -42,9 +43,9 @@ def _fails(**expected: str) -> Callable[[list[Failure]], None]:
     return check
 
 
-def _run(model: Path, images: list[Any], segments: Any, fails: Any) -> None:
+def _run(model: Path, images: list[Any], segments: Any, fails: Any, **options: Any) -> None:
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
-        results = pipeline | beam.Create(images) | SegmentImages(model=str(model))
+        results = pipeline | beam.Create(images) | SegmentImages(model=str(model), **options)
         assert_that(results.segmentations, segments, label="segmentations")
         assert_that(results.failures, fails, label="failures")
 
@@ -79,6 +80,28 @@ def test_keyed_bytes(mobilenet_checkpoint: Path, voc_photos: list[Path]) -> None
         _segments(("one", 500, 294)),
         _fails(none="EMPTY", text="UNSUPPORTED_FORMAT"),
     )
+
+
+def test_several_scales_and_mirror_images(
+    mobilenet_checkpoint: Path, voc_photos: list[Path]
+) -> None:
+    _run(
+        mobilenet_checkpoint,
+        [("one", voc_photos[0].read_bytes())],
+        _segments(("one", 500, 294)),
+        _fails(),
+        canvas=(257, 257),
+        eval_scales=(1.0, 0.5),
+        flip=True,
+    )
+
+
+def test_scales_that_cannot_be_had_are_refused_where_the_pipeline_is_built(
+    mobilenet_checkpoint: Path,
+) -> None:
+    images = beam.Pipeline() | beam.Create(["photo.jpg"])
+    with pytest.raises(ScaleError, match=r"0\.1 is no scale"):
+        images | SegmentImages(model=str(mobilenet_checkpoint), eval_scales=(0.1, 1.0))
 
 
 def test_failures_pass_every_step_untouched() -> None:

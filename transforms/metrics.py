@@ -3,9 +3,10 @@
 All are in the namespace ``beam_deeplab``. Counters: ``images``, ``masks``, ``failures``,
 ``failures_<CODE>``, ``bytes_read``, ``bytes_written``. Distributions in microseconds: for each
 image ``read_microseconds`` (how long it was waited for; ``gs://`` reads run ahead),
-``decode_microseconds`` and ``mask_microseconds`` (label map, areas and PNG); for each call of the
-network ``engine_microseconds``, beside ``engine_batch_size``; for each dataset of a shard
-``encode_microseconds`` and ``write_microseconds`` of its Parquet part, also if it has no rows.
+``decode_microseconds`` and ``mask_microseconds`` (label map, areas and PNG); for each batch that
+the network answers, at all scales together, ``engine_microseconds``, beside ``engine_batch_size``;
+for each dataset of a shard ``encode_microseconds`` and ``write_microseconds`` of its Parquet part,
+also if it has no rows.
 
 ``RunInference`` adds its own to the namespace. Of these, ``inference_request_batch_size`` and
 ``num_inferences`` count the failures of earlier steps that pass through a batch, and a batch that

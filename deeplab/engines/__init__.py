@@ -16,6 +16,8 @@ from deeplab.engines.choice import has_gpu as has_gpu
 from deeplab.engines.cores import available_cores as available_cores
 from deeplab.engines.engine import Engine as Engine
 from deeplab.engines.engine import load_engine as load_engine
+from deeplab.engines.scales import ScaleError as ScaleError
+from deeplab.engines.scales import checked_scales as checked_scales
 
 __all__ = [
     "ENGINES",
@@ -23,8 +25,10 @@ __all__ = [
     "Engine",
     "EngineChoice",
     "EngineError",
+    "ScaleError",
     "available_cores",
     "check_engine",
+    "checked_scales",
     "choose_engine",
     "has_gpu",
     "load_engine",

@@ -6,6 +6,7 @@ import argparse
 from dataclasses import dataclass
 
 from deeplab.engines.choice import ENGINES, PRECISIONS
+from deeplab.engines.scales import PLAIN, ScaleError, checked_scales
 from deeplab.zoo import BUNDLED_MODELS, OFFICIAL_MODELS
 from pipeline.options.errors import UsageError
 from transforms.decoding.formats import DEFAULT_MAX_PIXELS
@@ -24,6 +25,8 @@ class NetworkOptions:
         precision: ``f32``, ``bf16`` or ``f16``.
         output_stride: Of the backbone, 8 or 16.
         max_pixels: Pictures that claim more are refused before they are decoded.
+        eval_scales: Factors on the canvas's sides, ascending: the network is asked at each.
+        flip: Whether it is asked about the mirror image too.
     """
 
     model: str
@@ -34,20 +37,26 @@ class NetworkOptions:
     precision: str = "f32"
     output_stride: int = 16
     max_pixels: int = DEFAULT_MAX_PIXELS
+    eval_scales: tuple[float, ...] = PLAIN
+    flip: bool = False
 
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace) -> NetworkOptions:
         """Takes parsed flags.
 
         Raises:
-            UsageError: There is no ``--model``, or ``--canvas`` is neither ``official`` nor
-                ``auto`` nor two sizes.
+            UsageError: There is no ``--model``, ``--canvas`` is neither ``official`` nor
+                ``auto`` nor two sizes, or ``--eval_scales`` are none.
         """
         if arguments.model is None:
             raise UsageError(
                 "--model is missing: give a checkpoint's path, or the name of a model: "
                 f"{', '.join([*OFFICIAL_MODELS, *BUNDLED_MODELS])}"
             )
+        try:
+            eval_scales = checked_scales(arguments.eval_scales)
+        except ScaleError as error:
+            raise UsageError(f"--eval_scales: {error}") from error
         return cls(
             model=arguments.model,
             labels=arguments.labels,
@@ -57,6 +66,8 @@ class NetworkOptions:
             precision=arguments.precision,
             output_stride=arguments.output_stride,
             max_pixels=arguments.max_pixels,
+            eval_scales=eval_scales,
+            flip=arguments.flip,
         )
 
 
@@ -98,6 +109,21 @@ def add_network_flags(parser: argparse.ArgumentParser) -> None:
         choices=(8, 16),
         default=16,
         help="8 is finer and about four times slower (default %(default)s)",
+    )
+    network.add_argument(
+        "--eval_scales",
+        nargs="+",
+        type=float,
+        default=PLAIN,
+        metavar="S",
+        help="ask the network at several scales of each picture, and take the mean of its "
+        "probabilities, as the official evaluation does with 0.5 0.75 1 1.25 1.5 1.75; the cost "
+        "grows with the sum of their squares (default 1)",
+    )
+    network.add_argument(
+        "--flip",
+        action="store_true",
+        help="ask about each picture's mirror image too; twice the cost",
     )
     network.add_argument(
         "--max_pixels",

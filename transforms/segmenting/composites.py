@@ -8,7 +8,7 @@ of a union flows, ``work | Failure``, and each step passes failures through.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
@@ -16,6 +16,7 @@ import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
 
 from deeplab.engines import choose_engine
+from deeplab.engines.scales import PLAIN, checked_scales
 from deeplab.models import ModelSpec, inspect_model
 from transforms.decoding.decode import decode_image
 from transforms.decoding.formats import DEFAULT_MAX_PIXELS
@@ -200,6 +201,9 @@ class SegmentImages(beam.PTransform):
             pipeline is built, not where it runs.
         precision: ``f32``, ``bf16`` or ``f16``.
         max_pixels: Pictures that claim more pixels are refused before they are decoded.
+        eval_scales: Factors on the canvas's sides, from 0.25 to 4: the network is asked at each,
+            and the mean of its probabilities counts.
+        flip: Whether it is asked about each picture's mirror image too.
     """
 
     model: str | ModelSpec
@@ -208,12 +212,15 @@ class SegmentImages(beam.PTransform):
     engine: str = "auto"
     precision: str = "f32"
     max_pixels: int = DEFAULT_MAX_PIXELS
+    eval_scales: Sequence[float] = PLAIN
+    flip: bool = False
 
     def expand(self, images: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
         """Reads, segments, and parts masks from failures.
 
         Raises:
             deeplab.zoo.ModelNotFound: The model cannot be had.
+            deeplab.engines.scales.ScaleError: The scales cannot be had.
         """
         model = inspect_model(self.model) if isinstance(self.model, str) else self.model
         recipe = Recipe(
@@ -223,6 +230,8 @@ class SegmentImages(beam.PTransform):
             engine=choose_engine(self.engine, self.precision),
             bucketed=self.canvas == "auto",
             max_pixels=self.max_pixels,
+            eval_scales=checked_scales(self.eval_scales),
+            flip=self.flip,
         )
         return (
             images

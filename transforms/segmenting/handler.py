@@ -8,7 +8,9 @@ from typing import Any
 
 from apache_beam.ml.inference.base import ModelHandler
 
-from deeplab.engines import EngineChoice, choose_engine, load_engine
+from deeplab.engines import Engine, EngineChoice, choose_engine, load_engine
+from deeplab.engines.multi_scale import MultiScaleEngine
+from deeplab.engines.scales import PLAIN, scaled_canvas
 from deeplab.models import ModelSpec
 from transforms.decoding.formats import DEFAULT_MAX_PIXELS
 from transforms.geometry import Canvas
@@ -30,6 +32,10 @@ class Recipe:
         bucketed: Whether pictures are padded to the smallest bucket that holds them
             (:mod:`transforms.segmenting.buckets`) instead of to the whole canvas.
         max_pixels: Pictures that claim more pixels are refused before they are decoded.
+        eval_scales: Factors on the canvas's sides, ascending
+            (:func:`deeplab.engines.checked_scales`): the network is asked at each, and the mean of
+            its probabilities counts.
+        flip: Whether it is asked about the mirror image too.
     """
 
     model: ModelSpec
@@ -38,6 +44,8 @@ class Recipe:
     engine: EngineChoice = field(default_factory=choose_engine)
     bucketed: bool = False
     max_pixels: int = DEFAULT_MAX_PIXELS
+    eval_scales: tuple[float, ...] = PLAIN
+    flip: bool = False
 
     @property
     def buckets(self) -> tuple[Canvas, ...]:
@@ -46,28 +54,42 @@ class Recipe:
             return canvas_buckets(self.canvas, self.output_stride)
         return (self.canvas,)
 
+    @property
+    def averaged(self) -> bool:
+        """Whether the network is asked more than once about a picture, or at another size."""
+        return self.flip or self.eval_scales != PLAIN
+
+    def network_pixels(self, canvas: Canvas) -> int:
+        """The most pixels that the network sees at once of a picture on a canvas."""
+        size = (canvas.height, canvas.width)
+        scaled = [scaled_canvas(size, scale, self.output_stride) for scale in self.eval_scales]
+        return max(canvas.height * canvas.width, *(height * width for height, width in scaled))
+
 
 Row = DecodedImage | Failure | BatchBarrier
 Answer = LogitsGrid | Failure | BatchBarrier
 
 
-def _batch_weight(row: Row, budget: int, buckets: Sequence[Canvas]) -> int:
+def _batch_weight(row: Row, budget: int, weights: Mapping[Canvas, int]) -> int:
     """What a row takes of a batch: a barrier fills it, and a failure takes no room in it."""
     if isinstance(row, BatchBarrier):
         return budget
     if isinstance(row, Failure):
         return 0
     height, width, _ = row.pixels.shape
-    bucket = bucket_for(height, width, buckets)
-    return _pixels(bucket, budget)
+    return weights[bucket_for(height, width, tuple(weights))]
 
 
-def _pixels(canvas: Canvas, budget: int) -> int:
-    """What a picture on a canvas takes of a batch's budget, at least 1 and at most all of it.
+def _picture_weight(pixels: int, budget: int) -> int:
+    """What a picture takes of a batch's budget, at least 1 and at most all of it.
 
     Small canvases count for more than they are, or a batch would hold many shards in flight.
+
+    Args:
+        pixels: That the network sees of it at once.
+        budget: Pixels in a batch.
     """
-    return min(max(canvas.height * canvas.width, budget // BATCH_PICTURES, 1), budget)
+    return min(max(pixels, budget // BATCH_PICTURES, 1), budget)
 
 
 class DeepLabHandler(ModelHandler[Row, Answer, BatchInference]):
@@ -79,7 +101,7 @@ class DeepLabHandler(ModelHandler[Row, Answer, BatchInference]):
     Args:
         recipe: What to run.
         engine_threads: Cores that each process computes on; None for all that it sees.
-        batch_pixels: Canvas pixels in a batch.
+        batch_pixels: Pixels in a batch that the network sees at once.
     """
 
     def __init__(
@@ -88,15 +110,23 @@ class DeepLabHandler(ModelHandler[Row, Answer, BatchInference]):
         engine_threads: int | None = None,
         batch_pixels: int = BATCH_PIXELS,
     ) -> None:
-        buckets = recipe.buckets
+        weights = {
+            bucket: _picture_weight(recipe.network_pixels(bucket), batch_pixels)
+            for bucket in recipe.buckets
+        }
         super().__init__(
             min_batch_size=batch_pixels,
             max_batch_size=batch_pixels,
-            element_size_fn=lambda row: _batch_weight(row, batch_pixels, buckets),
+            element_size_fn=lambda row: _batch_weight(row, batch_pixels, weights),
         )
         self._recipe = recipe
         self._engine_threads = engine_threads
         self._batch_pixels = batch_pixels
+        self._weights = weights
+
+    def batch_size(self, canvas: Canvas) -> int:
+        """How many pictures on a canvas, one of the recipe's buckets, make a batch."""
+        return self._batch_pixels // self._weights[canvas]
 
     def load_model(self) -> BatchInference:
         """Loads the weights; once a process, its threads share it.
@@ -111,16 +141,24 @@ class DeepLabHandler(ModelHandler[Row, Answer, BatchInference]):
 
     def _load(self, canvas: Canvas) -> MeasuredEngine:
         recipe = self._recipe
-        engine = load_engine(
-            recipe.model,
-            (canvas.height, canvas.width),
-            recipe.output_stride,
-            recipe.engine.name,
-            recipe.engine.precision,
-            threads=self._engine_threads,
-            batch_size=self._batch_pixels // _pixels(canvas, self._batch_pixels),
+
+        def load(size: tuple[int, int]) -> Engine:
+            return load_engine(
+                recipe.model,
+                size,
+                recipe.output_stride,
+                recipe.engine.name,
+                recipe.engine.precision,
+                threads=self._engine_threads,
+                batch_size=self.batch_size(canvas),
+            )
+
+        size = (canvas.height, canvas.width)
+        if not recipe.averaged:
+            return MeasuredEngine(load(size))
+        return MeasuredEngine(
+            MultiScaleEngine(load, size, recipe.output_stride, recipe.eval_scales, flip=recipe.flip)
         )
-        return MeasuredEngine(engine)
 
     def run_inference(
         self,

@@ -30,8 +30,8 @@ _OUT_OF_MEMORY = (
 """How TensorFlow, CUDA and OpenVINO word it, in lower case."""
 
 BATCH_PIXELS = 8 * 513 * 513
-"""Canvas pixels in a batch: 8 pictures at the size of PASCAL VOC, 1 at that of Cityscapes. Its
-activations fit an ordinary worker's memory."""
+"""Pixels in a batch that the network sees at once: 8 pictures at the size of PASCAL VOC, 1 at that
+of Cityscapes. Their activations fit an ordinary worker's memory."""
 
 BATCH_PICTURES = 64
 """Pictures in a batch, however small the canvas."""
