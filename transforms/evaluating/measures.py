@@ -68,7 +68,9 @@ def measure(tally: Tally) -> Measures:
 
 def _ratios(parts: NDArray[np.int64], wholes: NDArray[np.int64]) -> NDArray[np.float64]:
     """Parts over wholes: float64, NaN where the whole is 0."""
-    return np.divide(parts, wholes, out=np.full(len(parts), np.nan), where=wholes > 0)
+    ratios = np.full(len(parts), np.nan)
+    np.divide(parts, wholes, out=ratios, where=wholes > 0)
+    return ratios
 
 
 def _mean(ratios: NDArray[np.float64]) -> float | None:
