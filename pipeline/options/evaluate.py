@@ -71,9 +71,7 @@ class EvaluateOptions:
 
 def _check_pairs(arguments: argparse.Namespace) -> None:
     if not arguments.input:
-        raise UsageError(
-            "--input is missing: name images, or masks of an earlier run by --segmented"
-        )
+        raise UsageError("--input is missing: name images, or an earlier run with --segmented")
     if arguments.truth:
         return
     for pattern in arguments.input:
@@ -93,14 +91,11 @@ def _check_segmented(arguments: argparse.Namespace) -> None:
         argparse.Namespace(**{**vars(arguments), "model": arguments.model or ""})
     )
     taken = NetworkOptions(model="", max_pixels=asked.max_pixels)
-    idle = [
-        each.name
-        for each in fields(asked)
-        if getattr(asked, each.name) != getattr(taken, each.name)
-    ]
+    names = [each.name for each in fields(asked)]
+    idle = [name for name in names if getattr(asked, name) != getattr(taken, name)]
     if idle:
-        flags = ", ".join(f"--{'canvas' if name == 'bucketed' else name}" for name in idle)
-        raise UsageError(f"--segmented takes masks as they are: leave {flags} out")
+        flags = dict.fromkeys("--canvas" if name == "bucketed" else f"--{name}" for name in idle)
+        raise UsageError(f"--segmented takes masks as they are: leave {', '.join(flags)} out")
 
 
 def add_evaluate_flags(parser: argparse.ArgumentParser) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import cv2
 import numpy as np
 
 from transforms.evaluating.boundary_bands import band_width, boundary_band
@@ -16,8 +17,8 @@ from transforms.evaluating.truth import IGNORED
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_BAND_PIXELS: Final = 1 << 18
-"""Pixels that are counted at once, so that what is made of them stays in the CPU's cache."""
+_COUNTED_AT_ONCE: Final = 1 << 23
+"""Pixels whose histogram OpenCV's float32 holds exactly."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -92,36 +93,45 @@ def tally_pixels(truth: NDArray[np.uint8], predicted: NDArray[np.uint8], classes
     """
     if truth.shape != predicted.shape:
         raise ValueError(f"a truth of {truth.shape} for a prediction of {predicted.shape}")
+    visible = predicted
     is_ignored = truth == IGNORED
-    visible = np.where(is_ignored, np.uint8(IGNORED), predicted) if is_ignored.any() else predicted
+    if is_ignored.any():
+        visible = np.where(is_ignored, np.uint8(IGNORED), predicted)
+    is_equal = truth == visible
     distance = band_width(*truth.shape)
     true_band = boundary_band(truth, distance)
     predicted_band = boundary_band(visible, distance)
-    both = true_band & predicted_band & (truth == visible)
+    table = _confusion(truth, visible, is_equal)
+    confusion = table[:classes, :classes].copy()
+    if confusion.sum() + table[IGNORED, IGNORED] != truth.size:
+        raise ValueError(f"a label is none of {classes} classes")
     return Tally(
-        confusion=_confusion(truth, visible, classes),
-        true_band=_class_counts(truth[true_band], classes),
-        predicted_band=_class_counts(visible[predicted_band], classes),
-        common_band=_class_counts(truth[both], classes),
+        confusion=confusion,
+        true_band=_label_counts(truth, true_band)[:classes],
+        predicted_band=_label_counts(visible, predicted_band)[:classes],
+        common_band=_label_counts(truth, true_band & predicted_band & is_equal)[:classes],
         images=1,
     )
 
 
 def _confusion(
-    truth: NDArray[np.uint8], visible: NDArray[np.uint8], classes: int
+    truth: NDArray[np.uint8], visible: NDArray[np.uint8], is_equal: NDArray[np.bool_]
 ) -> NDArray[np.int64]:
-    pairs = np.zeros(1 << 16, np.int64)
-    flat_truth, flat_visible = truth.ravel(), visible.ravel()
-    for start in range(0, truth.size, _BAND_PIXELS):
-        end = start + _BAND_PIXELS
-        both = flat_truth[start:end].astype(np.uint16) << 8 | flat_visible[start:end]
-        pairs += np.bincount(both, minlength=1 << 16)
-    table = pairs.reshape(256, 256)
-    inside = table[:classes, :classes]
-    if inside.sum() + table[IGNORED, IGNORED] != truth.size:
-        raise ValueError(f"a label is none of {classes} classes")
-    return inside.copy()
+    """Pixels by both labels: int64 of shape [256, 256]."""
+    differs = ~is_equal
+    pairs = truth[differs].astype(np.uint16) << 8 | visible[differs]
+    table = np.bincount(pairs, minlength=1 << 16).reshape(256, 256)
+    np.fill_diagonal(table, _label_counts(truth, is_equal))
+    return table
 
 
-def _class_counts(labels: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
-    return np.bincount(labels, minlength=256)[:classes].astype(np.int64)
+def _label_counts(labels: NDArray[np.uint8], where: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Pixels by label in part of a map: int64 of shape [256]."""
+    counts = np.zeros(256, np.int64)
+    rows = max(1, _COUNTED_AT_ONCE // labels.shape[1])
+    for top in range(0, len(labels), rows):
+        band = slice(top, top + rows)
+        mask = where[band].view(np.uint8)
+        histogram = cv2.calcHist([labels[band]], [0], mask, [256], [0, 256])
+        counts += histogram.ravel().astype(np.int64)
+    return counts

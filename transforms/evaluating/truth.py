@@ -153,7 +153,7 @@ def decode_truth(
         TruthError: TRUTH_UNREADABLE if it is no such file, TRUTH_CLASS if a value has no meaning.
     """
     values = _pixel_values(data, max_pixels)
-    present = np.flatnonzero(np.bincount(values.ravel(), minlength=1))
+    present = _values_present(values)
     meanings = np.where(present < len(table), table[np.minimum(present, len(table) - 1)], _UNKNOWN)
     unknown = present[meanings == _UNKNOWN]
     if len(unknown):
@@ -166,6 +166,12 @@ def decode_truth(
     if not np.array_equal(present, meanings):
         labels = cv2.LUT(labels, table.astype(np.uint8))
     return labels
+
+
+def _values_present(values: NDArray[Any]) -> NDArray[np.int64]:
+    if values.dtype == np.uint8:
+        return np.flatnonzero(cv2.calcHist([values], [0], None, [256], [0, 256]))
+    return np.flatnonzero(np.bincount(values.ravel()))
 
 
 def _pixel_values(data: bytes, max_pixels: int) -> NDArray[Any]:
