@@ -23,7 +23,8 @@ def mask_to_boundary(mask: NDArray[np.bool_], distance: int) -> NDArray[np.bool_
     """``mask_to_boundary`` of bowenc0221/boundary-iou-api, its distance given."""
     padded = cv2.copyMakeBorder(mask.astype(np.uint8), 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
     eroded = cv2.erode(padded, np.ones((3, 3), np.uint8), iterations=distance)
-    return mask & (eroded[1:-1, 1:-1] == 0)
+    inside: NDArray[np.bool_] = eroded[1:-1, 1:-1] > 0
+    return mask & ~inside
 
 
 @given(labels=LABEL_MAPS, distance=st.integers(1, 6))

@@ -18,7 +18,8 @@ from tests.test_transforms_boundary_bands import mask_to_boundary
 from transforms.evaluating.boundary_bands import band_width
 from transforms.evaluating.composites import SumTallies
 from transforms.evaluating.measures import measure
-from transforms.evaluating.tally import IGNORED, Tally, tally_pixels
+from transforms.evaluating.tally import Tally, tally_pixels
+from transforms.evaluating.truth import IGNORED
 
 CLASSES = 4
 Labels = NDArray[np.uint8]

@@ -199,8 +199,8 @@ class EvaluateImages(beam.PTransform):
     Takes a PCollection of :class:`transforms.LabelledRef`, or of (image URI, truth URI). Gives two
     collections, ``.scores`` (:class:`transforms.ImageScore`) and ``.failures``
     (:class:`transforms.Failure`): every pair comes out in exactly one. The scores' tallies add up
-    (:class:`transforms.SumTallies`), and :func:`transforms.evaluating.measures.measure` computes
-    IoU and accuracy from a tally.
+    (:class:`transforms.SumTallies`), and :func:`transforms.measure` computes IoU and accuracy from
+    a tally.
 
     Attributes:
         recipe: What makes the masks.
