@@ -69,10 +69,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     except RunFailedError as error:
         print(f"beam-deeplab: {error}", file=sys.stderr)
         return FAILED
-    except KeyboardInterrupt:
-        print(
-            "beam-deeplab: interrupted; the same command with --resume continues", file=sys.stderr
-        )
+    except KeyboardInterrupt as interruption:
+        advice = str(interruption) or "the same command with --resume continues"
+        print(f"beam-deeplab: interrupted; {advice}", file=sys.stderr)
         sys.stdout.flush()
         sys.stderr.flush()
         # Workers that are threads of this process would go on, and keep it alive.

@@ -10,8 +10,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pipeline.options import SegmentOptions
+from pipeline.options import EvaluateOptions, SegmentOptions
 from pipeline.options.demo_data import DemoDataOptions, add_demo_data_flags
+from pipeline.options.evaluate import add_evaluate_flags
 from pipeline.options.network import add_labels_flag
 from pipeline.options.quickstart import QuickstartOptions, add_quickstart_flags
 from pipeline.options.segment import add_segment_flags
@@ -43,6 +44,13 @@ def _segment(arguments: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     from pipeline.segment import segment
 
     return segment(options, beam_flags)
+
+
+def _evaluate(arguments: argparse.Namespace, beam_flags: Sequence[str]) -> int:
+    options = EvaluateOptions.from_arguments(arguments)
+    from pipeline.evaluate import evaluate
+
+    return evaluate(options, beam_flags)
 
 
 def _models(_: argparse.Namespace, __: Sequence[str]) -> int:
@@ -84,6 +92,12 @@ COMMANDS: Mapping[str, Command] = {
         "images in, masks and class areas in Parquet out",
         add_segment_flags,
         _segment,
+        takes_beam_flags=True,
+    ),
+    "evaluate": Command(
+        "images and ground truth in, mIoU and its relatives out",
+        add_evaluate_flags,
+        _evaluate,
         takes_beam_flags=True,
     ),
     "models": Command("the models that --model takes by name", lambda _: None, _models),

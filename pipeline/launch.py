@@ -21,12 +21,18 @@ def set_verbosity(*, verbose: bool) -> None:
         logging.getLogger(ours).setLevel(logging.WARNING)
 
 
-def run_to_end(pipeline: beam.Pipeline, *, verbose: bool) -> None:
+def run_to_end(
+    pipeline: beam.Pipeline,
+    *,
+    verbose: bool,
+    advice: str = "nothing finished is lost: --resume continues",
+) -> None:
     """Runs a pipeline and waits for it.
 
     Args:
         pipeline: The whole job.
         verbose: Whether a failure keeps its traceback.
+        advice: What to do after a failure, for its message.
 
     Raises:
         RunFailedError: It failed; the message is what its worker raised, in one line.
@@ -40,10 +46,7 @@ def run_to_end(pipeline: beam.Pipeline, *, verbose: bool) -> None:
             raise KeyboardInterrupt from error
         if verbose:
             raise
-        raise RunFailedError(
-            f"{_root_message(error)} (nothing finished is lost: --resume continues; "
-            "--verbose shows more)"
-        ) from error
+        raise RunFailedError(f"{_root_message(error)} ({advice}; --verbose shows more)") from error
 
 
 def _root_message(error: BaseException) -> str:

@@ -85,10 +85,17 @@ class Watcher:
     Args:
         output: The output folder.
         clock: Seconds from any point on.
+        results: The dataset beside ``failures`` in which each finished image has a row.
     """
 
-    def __init__(self, output: str, clock: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self,
+        output: str,
+        clock: Callable[[], float] = time.monotonic,
+        results: str = MASKS,
+    ) -> None:
         self._clock = clock
+        self._datasets = (results, FAILURES)
         self._output = output
         self._plan = storage.join(output, FOLDER, PLAN_FILE)
         # What a killed run has left is not the plan of the one that resumes it.
@@ -109,7 +116,7 @@ class Watcher:
         self._work = self._work or self._read_work()
         if self._work is None:
             return None
-        masks, failures = (self._rows.count(dataset, is_stopped) for dataset in (MASKS, FAILURES))
+        masks, failures = (self._rows.count(dataset, is_stopped) for dataset in self._datasets)
         progress = progress_of(self._work, masks, failures)
         now = self._clock()
         self._rate.add(now, progress.done)
@@ -231,7 +238,13 @@ def _is_drawn_on() -> bool:
 
 @contextlib.contextmanager
 def watch(
-    output: str, *, quiet: bool, seconds: float | None = None, line_seconds: float = LINE_SECONDS
+    output: str,
+    *,
+    quiet: bool,
+    results: str = MASKS,
+    end: Callable[[], RunProgress] | None = None,
+    seconds: float | None = None,
+    line_seconds: float = LINE_SECONDS,
 ) -> Iterator[None]:
     """Shows on standard error how far a run is, for as long as the context lasts.
 
@@ -241,6 +254,8 @@ def watch(
     Args:
         output: The output folder.
         quiet: Show nothing.
+        results: The dataset beside ``failures`` in which each finished image has a row.
+        end: Says how far a run is that has succeeded, if its output does not; None if it does.
         seconds: Between two looks at the output; None for what suits its storage.
         line_seconds: Between two lines.
     """
@@ -249,7 +264,7 @@ def watch(
         return
     if seconds is None:
         seconds = _LOOK_SECONDS.get(storage.scheme(output), _LOOK_SECONDS_REMOTE)
-    follower = _Follower(output, seconds, line_seconds)
+    follower = _Follower(output, results, end, seconds=seconds, line_seconds=line_seconds)
     follower.begin()
     succeeded = False
     try:
@@ -262,8 +277,18 @@ def watch(
 class _Follower:
     """The thread that looks and shows."""
 
-    def __init__(self, output: str, seconds: float, line_seconds: float) -> None:
+    def __init__(
+        self,
+        output: str,
+        results: str,
+        end: Callable[[], RunProgress] | None,
+        *,
+        seconds: float,
+        line_seconds: float,
+    ) -> None:
         self._output = output
+        self._results = results
+        self._end = end
         self._seconds = seconds
         self._line_seconds = line_seconds
         self._ready = threading.Event()
@@ -285,7 +310,7 @@ class _Follower:
 
     def _run(self) -> None:
         try:
-            watcher = Watcher(self._output)
+            watcher = Watcher(self._output, results=self._results)
             self._ready.set()
             with _bar() if _is_drawn_on() else _lines(self._line_seconds) as show:
                 self._follow(watcher, show)
@@ -301,7 +326,10 @@ class _Follower:
             began = time.monotonic()
             if not self._failed.is_set():
                 try:
-                    progress = watcher.look(self._failed.is_set)
+                    if is_last and self._end is not None:
+                        progress = self._end()
+                    else:
+                        progress = watcher.look(self._failed.is_set)
                 except Exception:
                     _LOGGER.debug("No progress from %s", self._output, exc_info=True)
             show(progress, ended=is_last)

@@ -64,6 +64,38 @@ def test_a_run_in_object_storage_equals_a_local_one(
     assert (counts["skipped"], counts["planned"], counts["total_masks"]) == (3, 1, 4)
 
 
+def test_an_evaluation_in_object_storage_equals_a_local_one(
+    bucket: Gcs, shared: Path, mobilenet_checkpoint: Path, tmp_path: Path
+) -> None:
+    truths = shared / "voc" / "SegmentationClassAug"
+    names = [Path(uri).stem for uri in ("2008_002176", "2008_002932", "2008_004203")]
+    for name in names:
+        bucket.put(f"truth/{name}.png", (truths / f"{name}.png").read_bytes())
+    common = ["--quiet", "--canvas", "129", "129"]
+    remote = ["--input", bucket.uri("photos/*.jpg"), "--truth", bucket.uri("truth/*")]
+    output = ["--output", bucket.uri("report"), "--model", bucket.uri("model")]
+    assert main(["evaluate", *remote, *output, *common]) == 0
+
+    photos = [str(shared / "voc" / "JPEGImages" / f"{name}.jpg") for name in names]
+    local = ["--input", *photos, "--truth", *(str(truths / f"{name}.png") for name in names)]
+    output = ["--output", str(tmp_path / "out"), "--model", str(mobilenet_checkpoint)]
+    assert main(["evaluate", *local, *output, *common]) == 0
+    found, expected = (
+        json.loads(content)
+        for content in (
+            bucket.get("report/metrics.json") or b"",
+            (tmp_path / "out" / "metrics.json").read_bytes(),
+        )
+    )
+    assert found["images"] == 3
+    for name in ("miou", "iou", "boundary_iou_by_class", "pixels", "pixel_accuracy"):
+        assert found[name] == expected[name]
+    assert bucket.get("report/confusion.png") == (tmp_path / "out" / "confusion.png").read_bytes()
+    (row, *_) = pq.read_table(io.BytesIO(bucket.get("report/scores.parquet") or b"")).to_pylist()
+    assert row["image_uri"].startswith(bucket.uri("photos/"))
+    assert row["truth_version"].isdigit()
+
+
 def test_a_dataflow_template_is_the_whole_job_with_its_hints(bucket: Gcs) -> None:
     """Submitted as far as that goes without Dataflow: the job that it would run is in storage."""
     template = bucket.uri("template.json")

@@ -11,8 +11,11 @@ from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
 from deeplab.architecture import DeepLabConfig
 from deeplab.labels import VOC
 from deeplab.models import ModelSpec
-from pipeline.job import build_job
+from pipeline.job import build_evaluation, build_job
 from tests.test_transforms_committing import RUN
+from transforms.evaluating.pair_sources import Role, Source
+from transforms.evaluating.scoring import TruthRule
+from transforms.evaluating.truth import TruthFormat
 from transforms.geometry import Canvas
 from transforms.segmenting.handler import Recipe
 
@@ -24,6 +27,10 @@ def stages(tmp_path: Path) -> list[list[str]]:
     """The names of the transforms of each fused stage."""
     pipeline = beam.Pipeline()
     build_job(pipeline, ["*.jpg"], str(tmp_path), Recipe(MODEL, Canvas(513, 513)), RUN)
+    return _fused(pipeline)
+
+
+def _fused(pipeline: beam.Pipeline) -> list[list[str]]:
     _, fused = FnApiRunner().create_stages(pipeline.to_runner_api())
     return [[transform.unique_name for transform in stage.transforms] for stage in fused]
 
@@ -57,3 +64,32 @@ def test_nothing_with_pixels_is_written_to_a_shuffle(stages: list[list[str]]) ->
 
 def test_the_commit_is_the_last_stage(stages: list[list[str]]) -> None:
     assert any("Commit" in name for name in stages[-1])
+
+
+@pytest.mark.parametrize("recipe", [None, Recipe(MODEL, Canvas(513, 513))], ids=["masks", "images"])
+def test_an_evaluation_scores_in_the_stage_that_reads(
+    recipe: Recipe | None, tmp_path: Path
+) -> None:
+    pipeline = beam.Pipeline()
+    sources = [Source(Role.IMAGES, "*.jpg"), Source(Role.TRUTHS, "*.png")]
+    rule = TruthRule(VOC, TruthFormat.IDS)
+    build_evaluation(pipeline, sources, str(tmp_path), rule, RUN, recipe=recipe)
+    stages = _fused(pipeline)
+    (work,) = [names for names in stages if "ScoreShards/Read" in names]
+    decoded = [
+        "ScoreShards/SegmentEncoded/Decode",
+        "ScoreShards/SegmentEncoded/Infer/BeamML_RunInference",
+        "ScoreShards/SegmentEncoded/Mask",
+    ]
+    steps = [
+        "ScoreShards/Read",
+        *(decoded if recipe else []),
+        "ScoreShards/Score",
+        "ScoreShards/Write",
+        "Tallies",
+    ]
+    assert [name for name in work if name in steps] == steps
+    assert work[0].startswith("ScoreShards/Reshuffle")
+    # Of pixels only sums leave the stage.
+    assert any("Sum" in name and "Precombine" in name for name in work)
+    assert any("CommitEvaluation/Commit" in name for name in stages[-1])

@@ -9,11 +9,20 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from transforms.evaluating.composites import EvaluateImages as EvaluateImages
+    from transforms.evaluating.composites import SumTallies as SumTallies
+    from transforms.evaluating.measures import Measures as Measures
+    from transforms.evaluating.measures import measure as measure
+    from transforms.evaluating.scoring import ImageScore as ImageScore
+    from transforms.evaluating.scoring import TruthRule as TruthRule
+    from transforms.evaluating.tally import Tally as Tally
+    from transforms.evaluating.truth import TruthFormat as TruthFormat
     from transforms.geometry import Canvas as Canvas
     from transforms.records import ClassArea as ClassArea
     from transforms.records import Failure as Failure
     from transforms.records import FailureCode as FailureCode
     from transforms.records import ImageRef as ImageRef
+    from transforms.records import LabelledRef as LabelledRef
     from transforms.records import Segmentation as Segmentation
     from transforms.segmenting.composites import SegmentImages as SegmentImages
     from transforms.segmenting.composites import SegmentShards as SegmentShards
@@ -28,11 +37,16 @@ if TYPE_CHECKING:
     from transforms.sources.planning import PlanRun as PlanRun
 
 _MODULES = {
+    "evaluating.composites": ("EvaluateImages", "SumTallies"),
+    "evaluating.measures": ("Measures", "measure"),
+    "evaluating.scoring": ("ImageScore", "TruthRule"),
+    "evaluating.tally": ("Tally",),
+    "evaluating.truth": ("TruthFormat",),
     "sink.committing": ("CommitError", "CommitRun"),
     "geometry": ("Canvas",),
     "segmenting.handler": ("DeepLabHandler", "Recipe"),
     "sink.manifest": ("Manifest", "RunRecord"),
-    "records": ("ClassArea", "Failure", "FailureCode", "ImageRef", "Segmentation"),
+    "records": ("ClassArea", "Failure", "FailureCode", "ImageRef", "LabelledRef", "Segmentation"),
     "segmenting.composites": ("SegmentImages", "SegmentShards"),
     "sink.writing": ("BrokenShardError", "WriteShards"),
     "sources.planning": ("PlanRun",),

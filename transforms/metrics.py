@@ -1,12 +1,12 @@
 """Beam metrics of a run: what was done, and how long each stage took.
 
-All are in the namespace ``beam_deeplab``. Counters: ``images``, ``masks``, ``failures``,
-``failures_<CODE>``, ``bytes_read``, ``bytes_written``. Distributions in microseconds: for each
-image ``read_microseconds`` (how long it was waited for; ``gs://`` reads run ahead),
-``decode_microseconds`` and ``mask_microseconds`` (label map, areas and PNG); for each batch that
-the network answers, at all scales together, ``engine_microseconds``, beside ``engine_batch_size``;
-for each dataset of a shard ``encode_microseconds`` and ``write_microseconds`` of its Parquet part,
-also if it has no rows.
+All are in the namespace ``beam_deeplab``. Counters: ``images``, ``masks`` or ``scores``,
+``failures``, ``failures_<CODE>``, ``bytes_read``, ``bytes_written``. Distributions in
+microseconds: for each image ``read_microseconds`` (how long it was waited for; ``gs://`` reads run
+ahead), ``decode_microseconds``, ``mask_microseconds`` (label map, areas and PNG) and, where there
+is a truth, ``score_microseconds``; for each batch that the network answers, at all scales together,
+``engine_microseconds``, beside ``engine_batch_size``; for each dataset of a shard
+``encode_microseconds`` and ``write_microseconds`` of its Parquet part, also if it has no rows.
 
 ``RunInference`` adds its own to the namespace. Of these, ``inference_request_batch_size`` and
 ``num_inferences`` count the failures of earlier steps that pass through a batch, and a batch that
@@ -28,7 +28,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from apache_beam.metrics import Metrics, MetricsFilter
 
-from transforms.records import Failure, Segmentation
+from transforms.records import Failure
 
 if TYPE_CHECKING:
     import numpy as np
@@ -108,14 +108,19 @@ def timed_each(stage: str, items: Iterable[ItemT]) -> Iterator[ItemT]:
         yield item
 
 
-def count_outcome(row: Segmentation | Failure) -> None:
-    """Counts how one image ended."""
+def count_outcome(row: object, result: str = "masks") -> None:
+    """Counts how one image ended.
+
+    Args:
+        row: A :class:`transforms.Failure`, or what else came of it.
+        result: The counter of the latter.
+    """
     count("images")
     if isinstance(row, Failure):
         count("failures")
         count(f"failures_{row.code}")
     else:
-        count("masks")
+        count(result)
 
 
 class MeasuredEngine:

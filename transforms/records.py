@@ -6,7 +6,7 @@ Every image that enters a step leaves it as exactly one record: the next stage's
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class FailureCode(StrEnum):
-    """Why an image has no mask; the vocabulary of the column ``code`` of ``failures/``."""
+    """Why an image has no mask, or no score; the vocabulary of the column ``code`` of failures."""
 
     NOT_FOUND = "NOT_FOUND"
     PERMISSION_DENIED = "PERMISSION_DENIED"
@@ -29,15 +29,23 @@ class FailureCode(StrEnum):
     INFERENCE_ERROR = "INFERENCE_ERROR"
     NON_FINITE = "NON_FINITE"
     CRASHED = "CRASHED"
+    MISSING_TRUTH = "MISSING_TRUTH"
+    MISSING_IMAGE = "MISSING_IMAGE"
+    AMBIGUOUS = "AMBIGUOUS"
+    TRUTH_UNREADABLE = "TRUTH_UNREADABLE"
+    TRUTH_SIZE = "TRUTH_SIZE"
+    TRUTH_CLASS = "TRUTH_CLASS"
 
 
 class Stage(StrEnum):
-    """The step that an image failed in; the vocabulary of the column ``stage`` of ``failures/``."""
+    """The step that an image failed in; the vocabulary of the column ``stage`` of failures."""
 
+    PAIR = "pair"
     READ = "read"
     DECODE = "decode"
     INFER = "infer"
     MASK = "mask"
+    SCORE = "score"
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -52,6 +60,19 @@ class ImageRef:
 
     uri: str
     version: str = ""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LabelledRef(ImageRef):
+    """An image whose truth is known; it flows wherever an :class:`ImageRef` does.
+
+    Attributes:
+        truth: The ground truth of the image: a PNG of class ids.
+        truth_data: The truth's content, once it is read.
+    """
+
+    truth: ImageRef = ImageRef("")
+    truth_data: bytes = field(default=b"", repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -65,6 +65,27 @@ def decode_whole(data: bytes, header: Header) -> NDArray[np.uint8]:
 
 
 def _decode_png(data: bytes, header: Header) -> NDArray[np.uint8]:
+    image = load_png(data, header)
+    _scale_png_transparency(image, bit_depth=data[24])
+    return rgb_over_white(image)
+
+
+def load_png(data: bytes, header: Header) -> ImageFile.ImageFile:
+    """Let Pillow decode a PNG, its checksums checked.
+
+    Args:
+        data: The file's content.
+        header: What it claims, its size already checked.
+
+    Returns:
+        The picture in Pillow's mode of it: the samples as they are stored, except that grey ones
+        of 2 or 4 bits are spread over 0 to 255.
+
+    Raises:
+        DecodingError: CORRUPT if the file is damaged, cut off, or of another size than its header
+            claims.
+        Exception: Whatever else the codec raises for a damaged file.
+    """
     # Only what the pixels need is handed on: no text or profile that unpacks to gigabytes, and of
     # an animation the still picture that every reader shows.
     kept: list[bytes | memoryview] = [PNG_SIGNATURE]
@@ -79,9 +100,7 @@ def _decode_png(data: bytes, header: Header) -> NDArray[np.uint8]:
         kept.append(view[begin - 8 : end + 4])
     if kind != b"IEND":
         raise corrupt(ImageFormat.PNG, "the file is cut off")
-    image = load_picture(PngImageFile(BytesIO(b"".join(kept))), header)
-    _scale_png_transparency(image, bit_depth=data[24])
-    return rgb_over_white(image)
+    return load_picture(PngImageFile(BytesIO(b"".join(kept))), header)
 
 
 def _scale_png_transparency(image: Image.Image, bit_depth: int) -> None:

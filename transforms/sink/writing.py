@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 import apache_beam as beam
 import pyarrow as pa
@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 
 from transforms import storage
 from transforms.metrics import count, count_outcome, timed, timed_each
-from transforms.records import BatchBarrier, Failure, Part, ShardSlot
+from transforms.records import BatchBarrier, Failure, ImageRef, Part, ShardSlot
 from transforms.sink import attempts
 from transforms.sink.parts import Row, encode_parts
 from transforms.sink.schemas import MASKS
@@ -72,7 +72,19 @@ def _remove_masks_of(output: str, shard: str, failed: set[str]) -> None:
         storage.delete(uri)
 
 
-class ShardAssembly:
+class _Placed(Protocol):
+    """A row that may have a place in a shard."""
+
+    @property
+    def ref(self) -> ImageRef: ...
+    @property
+    def slot(self) -> ShardSlot | None: ...
+
+
+RowT = TypeVar("RowT", bound=_Placed)
+
+
+class ShardAssembly(Generic[RowT]):
     """Gathers rows until their shard is whole.
 
     Batches span shards, so rows of several shards arrive interleaved; but all rows of a shard
@@ -80,9 +92,9 @@ class ShardAssembly:
     """
 
     def __init__(self) -> None:
-        self._open: dict[str, dict[int, Row]] = {}
+        self._open: dict[str, dict[int, RowT]] = {}
 
-    def add(self, row: Row) -> tuple[str, list[Row]] | None:
+    def add(self, row: RowT) -> tuple[str, list[RowT]] | None:
         """Takes a row; gives the shard's id and its rows in order if that was the last.
 
         Raises:
@@ -110,7 +122,7 @@ class ShardAssembly:
             raise BrokenShardError(f"shard {shard}: {len(rows)} of {length} rows in its bundle")
 
 
-def _slot_of(row: Row) -> ShardSlot:
+def _slot_of(row: _Placed) -> ShardSlot:
     slot = row.slot
     if slot is None or not 0 <= slot.index < slot.length:
         raise BrokenShardError(f"{row.ref.uri}: no place in a shard: {slot}")
@@ -123,7 +135,7 @@ class _WriteShardsFn(beam.DoFn):
         self._run = run
 
     def start_bundle(self) -> None:
-        self._assembly = ShardAssembly()
+        self._assembly = ShardAssembly[Row]()
 
     def process(self, row: Row | BatchBarrier) -> Iterator[Part]:
         if isinstance(row, BatchBarrier):

@@ -1,4 +1,4 @@
-"""Lists of images: ``.txt``, ``.csv`` and ``.parquet`` -> URIs."""
+"""Lists of images: ``.txt``, ``.csv`` and ``.parquet`` -> URIs, alone or with those of truths."""
 
 from __future__ import annotations
 
@@ -12,6 +12,10 @@ from transforms import storage
 SUFFIXES = (".txt", ".csv", ".parquet")
 
 COLUMN = "image_uri"
+TRUTH_COLUMN = "truth_uri"
+
+
+Row = tuple[str, ...]
 
 
 class ImageListError(ValueError):
@@ -40,12 +44,39 @@ def read_uris(uri: str) -> Iterator[str]:
         ImageListError: It is not such a list.
         OSError: It cannot be read.
     """
+    return (image for (image,) in _read_rows(uri, (COLUMN,)))
+
+
+def is_pair_list(uri: str) -> bool:
+    """Whether a URI or pattern names lists that can have two columns, by its suffix."""
+    return is_image_list(uri) and not uri.lower().endswith(".txt")
+
+
+def read_uri_pairs(uri: str) -> Iterator[tuple[str, str]]:
+    """The images that a list names and the truth of each, in its order.
+
+    As :func:`read_uris`, but for a ``.csv`` or ``.parquet`` with a second column ``truth_uri``.
+
+    Args:
+        uri: The list, local or in storage.
+
+    Yields:
+        URIs and absolute paths, of the image and of its truth.
+
+    Raises:
+        ImageListError: It is not such a list.
+        OSError: It cannot be read.
+    """
+    return ((image, truth) for image, truth in _read_rows(uri, (COLUMN, TRUTH_COLUMN)))
+
+
+def _read_rows(uri: str, columns: Row) -> Iterator[Row]:
     folder = uri.rpartition("/")[0]
     suffix = uri[uri.rfind(".") :].lower()
-    rows = {".txt": _text_rows, ".csv": _csv_rows, ".parquet": _parquet_rows}[suffix]
+    read = {".txt": _text_rows, ".csv": _csv_rows, ".parquet": _parquet_rows}[suffix]
     try:
-        for row in rows(uri):
-            yield row if storage.scheme(row) else _absolute(folder, row)
+        for row in read(uri, columns):
+            yield tuple(each if storage.scheme(each) else _absolute(folder, each) for each in row)
     except UnicodeDecodeError as error:
         raise ImageListError(f"{uri}: is not UTF-8 text; save it as UTF-8") from error
 
@@ -57,40 +88,44 @@ def _absolute(folder: str, row: str) -> str:
     return joined if storage.scheme(joined) else os.path.normpath(joined)
 
 
-def _text_rows(uri: str) -> Iterator[str]:
+def _text_rows(uri: str, columns: Row) -> Iterator[Row]:
+    if len(columns) > 1:
+        raise ImageListError(f"{uri}: a .txt has no columns; give a .csv with {list(columns)}")
     for line in _text(uri, newline=None):
         row = line.strip()
         if row and not row.startswith("#"):
-            yield row
+            yield (row,)
 
 
-def _csv_rows(uri: str) -> Iterator[str]:
+def _csv_rows(uri: str, columns: Row) -> Iterator[Row]:
     table = csv.DictReader(_text(uri, newline=""))
     try:
-        _require_column(uri, table.fieldnames or ())
+        _require_columns(uri, table.fieldnames or (), columns)
         for record in table:
-            row = (record[COLUMN] or "").strip()
-            if not row:
-                raise ImageListError(f"{uri}: line {table.line_num} has no {COLUMN}")
+            row = tuple((record[column] or "").strip() for column in columns)
+            if not all(row):
+                column = columns[row.index("")]
+                raise ImageListError(f"{uri}: line {table.line_num} has no {column}")
             yield row
     except csv.Error as error:
         raise ImageListError(f"{uri}: line {table.line_num}: {error}") from error
 
 
-def _parquet_rows(uri: str) -> Iterator[str]:
+def _parquet_rows(uri: str, columns: Row) -> Iterator[Row]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     try:
         with storage.open_seekable(uri) as file:
             parquet = pq.ParquetFile(file)
-            _require_column(uri, parquet.schema_arrow.names)
+            _require_columns(uri, parquet.schema_arrow.names, columns)
             number = 0
-            for batch in parquet.iter_batches(columns=[COLUMN]):
-                for row in batch.column(0).to_pylist():
+            for batch in parquet.iter_batches(columns=list(columns)):
+                for row in zip(*(batch.column(name).to_pylist() for name in columns), strict=True):
                     number += 1
-                    if not isinstance(row, str) or not row:
-                        raise ImageListError(f"{uri}: row {number} has no {COLUMN}")
+                    for column, value in zip(columns, row, strict=True):
+                        if not isinstance(value, str) or not value:
+                            raise ImageListError(f"{uri}: row {number} has no {column}")
                     yield row
     except pa.ArrowException as error:
         text = str(error).splitlines()[0]
@@ -102,7 +137,8 @@ def _text(uri: str, *, newline: str | None) -> io.TextIOWrapper:
     return io.TextIOWrapper(io.BytesIO(storage.read(uri)), encoding="utf-8-sig", newline=newline)
 
 
-def _require_column(uri: str, columns: Sequence[str]) -> None:
-    if COLUMN not in columns:
-        found = ", ".join(map(repr, columns)) or "none"
-        raise ImageListError(f"{uri}: needs a column {COLUMN!r}; its columns are {found}")
+def _require_columns(uri: str, found: Sequence[str], columns: Row) -> None:
+    for column in columns:
+        if column not in found:
+            names = ", ".join(map(repr, found)) or "none"
+            raise ImageListError(f"{uri}: needs a column {column!r}; its columns are {names}")

@@ -1,0 +1,60 @@
+"""What a finished evaluation tells its user."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+_CLASSES_SHOWN = 24
+
+
+def print_evaluation(metrics: Mapping[str, Any], output: str) -> None:
+    """Prints counts, failures by code, the measures, classes by IoU, and where it all is.
+
+    Args:
+        metrics: What ``metrics.json`` holds.
+        output: Where that is.
+    """
+    console = Console()
+    table = Table(title="Evaluated", title_justify="left", show_header=False)
+    table.add_row("images", f"{metrics['images']:,}")
+    table.add_row("failures", f"{metrics['failures']:,}")
+    for code, number in metrics["failures_by_code"].items():
+        table.add_row(f"  {code}", f"{number:,}")
+    table.add_section()
+    for name, words in (
+        ("miou", "mIoU"),
+        ("boundary_iou", "boundary IoU"),
+        ("pixel_accuracy", "pixel accuracy"),
+        ("frequency_weighted_iou", "frequency-weighted IoU"),
+    ):
+        table.add_row(words, _measure(metrics[name]))
+    table.add_section()
+    for name, iou in _shown(metrics["iou"]):
+        table.add_row(name, iou)
+    table.add_section()
+    table.add_row("truth", metrics["options"]["truth_format"])
+    table.add_row("time", f"{metrics['seconds']:.1f} s")
+    console.print(table)
+    console.print(f"Report: {output}", soft_wrap=True, highlight=False)
+
+
+def _shown(iou: Mapping[str, float | None]) -> list[tuple[str, str]]:
+    """Classes by IoU, the best first; of many only the best and the worst."""
+    ranked = sorted(
+        ((name, value) for name, value in iou.items() if value is not None),
+        key=lambda item: -item[1],
+    )
+    rows = [(name, _measure(value)) for name, value in ranked]
+    if len(rows) > _CLASSES_SHOWN:
+        half = _CLASSES_SHOWN // 2
+        between = (f"… {len(rows) - 2 * half} more", "")
+        rows = [*rows[:half], between, *rows[-half:]]
+    return rows
+
+
+def _measure(value: float | None) -> str:
+    return "nothing to measure" if value is None else f"{value:.4f}"

@@ -1,0 +1,144 @@
+"""The flags of ``beam-deeplab evaluate``."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass, field, fields
+
+from pipeline.options.errors import UsageError
+from pipeline.options.job import JobOptions, add_job_flags
+from pipeline.options.network import NetworkOptions, add_network_flags
+from transforms.decoding.formats import DEFAULT_MAX_PIXELS
+from transforms.sources.image_lists import is_pair_list
+from transforms.sources.listing import absolute_pattern
+
+TRUTH_FORMATS = ("auto", "ids", "cityscapes", "ade20k")
+
+
+@dataclass(frozen=True)
+class EvaluateOptions:
+    """What ``beam-deeplab evaluate`` was asked to do.
+
+    Attributes:
+        input: Globs, paths, folders and manifests of images; local ones absolute. Empty if masks
+            of an earlier run are scored.
+        truth: The same for truths; empty if ``input`` names lists of pairs.
+        output: Folder of the report; absolute if local.
+        network: What shall compute the masks; None if an earlier run has.
+        segmented: Output of that run; None if there is none.
+        truth_format: ``auto``, ``ids``, ``cityscapes`` or ``ade20k``.
+        max_pixels: Truth files that claim more are refused before they are decoded.
+        job: How the job shall run.
+        overwrite: Remove the evaluation in the output first.
+    """
+
+    input: tuple[str, ...]
+    truth: tuple[str, ...]
+    output: str
+    network: NetworkOptions | None
+    segmented: str | None = None
+    truth_format: str = "auto"
+    max_pixels: int = DEFAULT_MAX_PIXELS
+    job: JobOptions = field(default_factory=JobOptions)
+    overwrite: bool = False
+
+    @classmethod
+    def from_arguments(cls, arguments: argparse.Namespace) -> EvaluateOptions:
+        """Takes parsed flags.
+
+        Raises:
+            UsageError: Flags are missing or contradict each other, or as
+                :meth:`NetworkOptions.from_arguments`.
+        """
+        network = None
+        if arguments.segmented is None:
+            _check_pairs(arguments)
+            network = NetworkOptions.from_arguments(arguments)
+        else:
+            _check_segmented(arguments)
+        return cls(
+            input=tuple(map(absolute_pattern, arguments.input or ())),
+            truth=tuple(map(absolute_pattern, arguments.truth or ())),
+            output=absolute_pattern(arguments.output),
+            network=network,
+            segmented=arguments.segmented and absolute_pattern(arguments.segmented),
+            truth_format=arguments.truth_format,
+            max_pixels=arguments.max_pixels,
+            job=JobOptions.from_arguments(arguments),
+            overwrite=arguments.overwrite,
+        )
+
+
+def _check_pairs(arguments: argparse.Namespace) -> None:
+    if not arguments.input:
+        raise UsageError("--input is missing: name images, or an earlier run with --segmented")
+    if arguments.truth:
+        return
+    for pattern in arguments.input:
+        if not is_pair_list(pattern):
+            raise UsageError(
+                f"--truth is missing, and {pattern} is no .csv or .parquet with the columns "
+                "image_uri and truth_uri"
+            )
+
+
+def _check_segmented(arguments: argparse.Namespace) -> None:
+    if arguments.input:
+        raise UsageError("--segmented takes its images from that run: leave --input out")
+    if not arguments.truth:
+        raise UsageError("--truth is missing: name the truth of the images of --segmented")
+    asked = NetworkOptions.from_arguments(
+        argparse.Namespace(**{**vars(arguments), "model": arguments.model or ""})
+    )
+    taken = NetworkOptions(model="", max_pixels=asked.max_pixels)
+    names = [each.name for each in fields(asked)]
+    idle = [name for name in names if getattr(asked, name) != getattr(taken, name)]
+    if idle:
+        flags = dict.fromkeys("--canvas" if name == "bucketed" else f"--{name}" for name in idle)
+        raise UsageError(f"--segmented takes masks as they are: leave {', '.join(flags)} out")
+
+
+def add_evaluate_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of ``evaluate`` to its parser, in groups."""
+    data = parser.add_argument_group("what goes in and comes out")
+    data.add_argument(
+        "--input",
+        action="extend",
+        nargs="+",
+        metavar="PATTERN",
+        help="images, as `segment` takes them; or, without --truth, a .csv or .parquet with the "
+        "columns image_uri and truth_uri; repeatable",
+    )
+    data.add_argument(
+        "--truth",
+        action="extend",
+        nargs="+",
+        metavar="PATTERN",
+        help="ground truth: globs, paths or folders of PNGs, indexed or grey, whose pixels are "
+        "class ids. An image and a truth are a pair if their names without the suffix are equal, "
+        "folders aside; what Cityscapes appends (_leftImg8bit, _gtFine_labelIds, ...) does not "
+        "count",
+    )
+    data.add_argument(
+        "--segmented",
+        metavar="FOLDER",
+        help="score the masks of a finished `segment`, without inference and without --model",
+    )
+    data.add_argument(
+        "--output", required=True, metavar="FOLDER", help="folder or gs:// prefix for the report"
+    )
+    data.add_argument(
+        "--truth_format",
+        choices=TRUTH_FORMATS,
+        default="auto",
+        help="what the pixels of the truth stand for. ids: the model's class ids, and 255 for "
+        "ignored; cityscapes: the official ids of labelIds; ade20k: 1 to 150, and 0 for ignored; "
+        "auto (default): what the model's classes, and for Cityscapes the file names, suggest",
+    )
+    add_network_flags(parser)
+    run = add_job_flags(parser)
+    run.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="remove the evaluation in --output (its own files only) and start anew",
+    )

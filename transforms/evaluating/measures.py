@@ -1,0 +1,82 @@
+"""What is computed from a tally: the measures of semantic segmentation."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from transforms.evaluating.tally import Tally
+
+
+@dataclass(frozen=True, slots=True)
+class Measures:
+    """The measures of one picture or of many, in [0, 1]; None where there is nothing to measure.
+
+    With the confusion matrix M, M[t, p] pixels of the true class t that were predicted as p, and
+    the pixels that the truth ignores left out:
+
+    Attributes:
+        iou: For each class M[c, c] / (sum of row c + sum of column c - M[c, c]); None for a class
+            that occurs neither in the truth nor in the prediction.
+        miou: The mean of ``iou`` over the classes that have one. So a class that occurs only in the
+            prediction counts as 0, as in TensorFlow's ``mean_iou``, by which the official figures
+            were computed.
+        pixel_accuracy: The trace of M over its sum.
+        mean_accuracy: M[c, c] / sum of row c, its mean over the classes that occur in the truth.
+        frequency_weighted_iou: The sum over classes of ``iou`` times the class's share of the true
+            pixels.
+        boundary_iou: For each class its IoU where only pixels near its contour belong to it, those
+            of the truth near the true contour, those of the prediction near the predicted one
+            (:mod:`transforms.evaluating.boundary_bands`); None as for ``iou``.
+        mean_boundary_iou: The mean of ``boundary_iou`` over the classes that have one.
+    """
+
+    iou: tuple[float | None, ...]
+    miou: float | None
+    pixel_accuracy: float | None
+    mean_accuracy: float | None
+    frequency_weighted_iou: float | None
+    boundary_iou: tuple[float | None, ...]
+    mean_boundary_iou: float | None
+
+
+def measure(tally: Tally) -> Measures:
+    """Compute all measures from the counts of any number of pictures."""
+    hits = tally.confusion.diagonal()
+    true, predicted = tally.confusion.sum(axis=1), tally.confusion.sum(axis=0)
+    pixels = int(true.sum())
+    iou = _ratios(hits, true + predicted - hits)
+    boundary_iou = _ratios(
+        tally.common_band, tally.true_band + tally.predicted_band - tally.common_band
+    )
+    occurs = true > 0
+    return Measures(
+        iou=_optional(iou),
+        miou=_mean(iou),
+        pixel_accuracy=float(hits.sum() / pixels) if pixels else None,
+        mean_accuracy=_mean(_ratios(hits, true)),
+        frequency_weighted_iou=float(iou[occurs] @ true[occurs] / pixels) if pixels else None,
+        boundary_iou=_optional(boundary_iou),
+        mean_boundary_iou=_mean(boundary_iou),
+    )
+
+
+def _ratios(parts: NDArray[np.int64], wholes: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Parts over wholes: float64, NaN where the whole is 0."""
+    ratios = np.full(len(parts), np.nan)
+    np.divide(parts, wholes, out=ratios, where=wholes > 0)
+    return ratios
+
+
+def _mean(ratios: NDArray[np.float64]) -> float | None:
+    known = ratios[~np.isnan(ratios)]
+    return float(known.mean()) if len(known) else None
+
+
+def _optional(ratios: NDArray[np.float64]) -> tuple[float | None, ...]:
+    return tuple(None if np.isnan(ratio) else float(ratio) for ratio in ratios)

@@ -1,0 +1,137 @@
+"""What is counted over pixels: the confusion matrix and the bands of the boundary IoU.
+
+All are integers that add up, so that any grouping of any number of pictures gives the same sums.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import cv2
+import numpy as np
+
+from transforms.evaluating.boundary_bands import band_width, boundary_band
+from transforms.evaluating.truth import IGNORED
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_COUNTED_AT_ONCE: Final = 1 << 23
+"""Pixels whose histogram OpenCV's float32 holds exactly."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tally:
+    """Pixel counts over any number of pictures.
+
+    Attributes:
+        confusion: int64 of shape [classes, classes]: pixels by true class (rows) and predicted
+            class (columns); ignored pixels are in none.
+        true_band: int64 of shape [classes]: pixels of each true class in its band.
+        predicted_band: int64 of shape [classes]: the same for the predicted classes.
+        common_band: int64 of shape [classes]: pixels of a class in both, in the bands of both.
+        images: How many pictures were counted.
+    """
+
+    confusion: NDArray[np.int64]
+    true_band: NDArray[np.int64]
+    predicted_band: NDArray[np.int64]
+    common_band: NDArray[np.int64]
+    images: int = 0
+
+    @classmethod
+    def empty(cls, classes: int) -> Tally:
+        """The tally of no picture."""
+        none = np.zeros(classes, np.int64)
+        return cls(np.zeros((classes, classes), np.int64), none, none, none)
+
+    @property
+    def classes(self) -> int:
+        """How many classes are told apart."""
+        return len(self.confusion)
+
+    def __add__(self, other: Tally) -> Tally:
+        """The tally of the pictures of both; exact, and the same in any order."""
+        return Tally(
+            self.confusion + other.confusion,
+            self.true_band + other.true_band,
+            self.predicted_band + other.predicted_band,
+            self.common_band + other.common_band,
+            self.images + other.images,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        """Whether all counts are equal."""
+        return (
+            isinstance(other, Tally)
+            and self.images == other.images
+            and np.array_equal(self.confusion, other.confusion)
+            and np.array_equal(self.true_band, other.true_band)
+            and np.array_equal(self.predicted_band, other.predicted_band)
+            and np.array_equal(self.common_band, other.common_band)
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # arrays do not hash
+
+
+def tally_pixels(truth: NDArray[np.uint8], predicted: NDArray[np.uint8], classes: int) -> Tally:
+    """Count one picture.
+
+    Args:
+        truth: uint8 of shape [height, width]: class ids, and 255 for pixels that are ignored.
+        predicted: uint8 of the same shape: class ids.
+        classes: How many there are, 1 to 255.
+
+    Returns:
+        The counts. For the bands, pixels that the truth ignores are taken out of both maps first:
+        there neither has a class, and a contour runs around them in both. So what is predicted
+        there counts nowhere, and a prediction equal to the truth elsewhere is perfect.
+
+    Raises:
+        ValueError: The shapes differ, or a value is out of range.
+    """
+    if truth.shape != predicted.shape:
+        raise ValueError(f"a truth of {truth.shape} for a prediction of {predicted.shape}")
+    visible = predicted
+    is_ignored = truth == IGNORED
+    if is_ignored.any():
+        visible = np.where(is_ignored, np.uint8(IGNORED), predicted)
+    is_equal = truth == visible
+    distance = band_width(*truth.shape)
+    true_band = boundary_band(truth, distance)
+    predicted_band = boundary_band(visible, distance)
+    table = _confusion(truth, visible, is_equal)
+    confusion = table[:classes, :classes].copy()
+    if confusion.sum() + table[IGNORED, IGNORED] != truth.size:
+        raise ValueError(f"a label is none of {classes} classes")
+    return Tally(
+        confusion=confusion,
+        true_band=_label_counts(truth, true_band)[:classes],
+        predicted_band=_label_counts(visible, predicted_band)[:classes],
+        common_band=_label_counts(truth, true_band & predicted_band & is_equal)[:classes],
+        images=1,
+    )
+
+
+def _confusion(
+    truth: NDArray[np.uint8], visible: NDArray[np.uint8], is_equal: NDArray[np.bool_]
+) -> NDArray[np.int64]:
+    """Pixels by both labels: int64 of shape [256, 256]."""
+    differs = ~is_equal
+    pairs = truth[differs].astype(np.uint16) << 8 | visible[differs]
+    table = np.bincount(pairs, minlength=1 << 16).reshape(256, 256)
+    np.fill_diagonal(table, _label_counts(truth, is_equal))
+    return table
+
+
+def _label_counts(labels: NDArray[np.uint8], where: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """Pixels by label in part of a map: int64 of shape [256]."""
+    counts = np.zeros(256, np.int64)
+    rows = max(1, _COUNTED_AT_ONCE // labels.shape[1])
+    for top in range(0, len(labels), rows):
+        band = slice(top, top + rows)
+        mask = where[band].view(np.uint8)
+        histogram = cv2.calcHist([labels[band]], [0], mask, [256], [0, 256])
+        counts += histogram.ravel().astype(np.int64)
+    return counts
