@@ -13,6 +13,7 @@ from typing import TypeAlias
 from pipeline.options import SegmentOptions
 from pipeline.options.network import add_labels_flag
 from pipeline.options.segment import add_segment_flags
+from pipeline.options.train import TrainOptions, add_train_flags
 
 AddFlags: TypeAlias = Callable[[argparse.ArgumentParser], None]
 Run: TypeAlias = Callable[[argparse.Namespace, Sequence[str]], int]
@@ -43,6 +44,13 @@ def _segment(arguments: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     return segment(options, beam_flags)
 
 
+def _train(arguments: argparse.Namespace, _: Sequence[str]) -> int:
+    options = TrainOptions.from_arguments(arguments)
+    from pipeline.train import train
+
+    return train(options)
+
+
 def _models(_: argparse.Namespace, __: Sequence[str]) -> int:
     from pipeline.catalogue import print_models
 
@@ -69,6 +77,9 @@ COMMANDS: Mapping[str, Command] = {
         add_segment_flags,
         _segment,
         takes_beam_flags=True,
+    ),
+    "train": Command(
+        "pictures and truth in, a network that --model takes out", add_train_flags, _train
     ),
     "models": Command("the official models that --model takes by name", lambda _: None, _models),
     "classes": Command(

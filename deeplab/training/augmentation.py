@@ -123,9 +123,7 @@ def color_matrix(view: View) -> NDArray[np.float64] | None:
     return np.hstack([linear, np.full((3, 1), shift)])
 
 
-def _scaled(
-    sample: Sample, scale: float
-) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+def _scaled(sample: Sample, scale: float) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     height, width = sample.truth.shape
     size = max(1, round(width * scale)), max(1, round(height * scale))
     if size == (width, height):

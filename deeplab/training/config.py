@@ -134,7 +134,9 @@ class InputConfig:
         _check(0 < low <= high, "[input] scale is [smallest, largest], both above 0")
         for name in ("brightness", "contrast", "saturation", "hue"):
             _check(0 <= getattr(self, name) <= 1, f"[input] {name} is a share, 0 to 1")
-        _check(0 <= self.validation_fraction < 1, "[input] validation_fraction is from 0 to below 1")
+        _check(
+            0 <= self.validation_fraction < 1, "[input] validation_fraction is from 0 to below 1"
+        )
         _check(self.cache_megabytes >= 0, "[input] cache_megabytes is 0 or more")
 
 
@@ -193,9 +195,7 @@ class OptimizerConfig:
         for name in ("momentum", "batch_norm_momentum", "ema"):
             value = getattr(self, name)
             _check(value is None or 0 <= value < 1, f"[optimizer] {name} is from 0 to below 1")
-        _check(
-            self.clip_norm is None or self.clip_norm > 0, "[optimizer] clip_norm is above 0"
-        )
+        _check(self.clip_norm is None or self.clip_norm > 0, "[optimizer] clip_norm is above 0")
         if isinstance(self.class_weights, tuple):
             _check(
                 all(weight >= 0 for weight in self.class_weights) and sum(self.class_weights) > 0,

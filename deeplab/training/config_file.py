@@ -89,9 +89,7 @@ def _is_of(value: Any, kind: Any, origin: Any, arguments: tuple[Any, ...]) -> bo
     if origin is Literal:
         return value in arguments
     if origin is tuple:
-        return isinstance(value, list) and (
-            arguments[1:] == (...,) or len(value) == len(arguments)
-        )
+        return isinstance(value, list) and (arguments[1:] == (...,) or len(value) == len(arguments))
     if kind is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
     if kind is types.NoneType:
@@ -127,7 +125,9 @@ def _suggest(key: str, known: list[str]) -> str:
 def _describe(kind: Any) -> str:
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union):
-        kinds = [_describe(alternative) for alternative in arguments if alternative is not types.NoneType]
+        kinds = [
+            _describe(alternative) for alternative in arguments if alternative is not types.NoneType
+        ]
         return " or ".join(kinds)
     if origin is Literal:
         return " or ".join(map(repr, arguments))

@@ -132,12 +132,14 @@ class LoadedSamples:
     Attributes:
         samples: The pairs, in memory if they fit.
         class_pixels: int64 of shape [classes]: pixels of each class in the truth, as reduced.
-        problems: What is wrong with pairs, by path.
+        problems: What is wrong with pairs, in their order.
+        cached_bytes: Memory that the decoded pairs take; 0 if they are not kept.
     """
 
     samples: Samples
     class_pixels: NDArray[np.int64]
     problems: tuple[Problem, ...]
+    cached_bytes: int
 
 
 def load_samples(
@@ -172,8 +174,9 @@ def load_samples(
             kept.append(outcome)
         else:
             kept = None
-    samples: Samples = kept if kept is not None else FileSamples(pairs, reader)
-    return LoadedSamples(samples, class_pixels, tuple(problems))
+    if kept is None:
+        return LoadedSamples(FileSamples(pairs, reader), class_pixels, tuple(problems), 0)
+    return LoadedSamples(kept, class_pixels, tuple(problems), kept_bytes)
 
 
 def _read_all(pairs: Iterable[Pair], reader: SampleReader) -> Iterator[Sample | Problem]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,13 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
+from deeplab.labels import LabelSet
+from deeplab.training.config import TrainingConfig
+from deeplab.training.config_file import flat_config
+
 STATE_FILE = "state.safetensors"
 _METADATA_KEY = "training"
+_WITHOUT_INFLUENCE = ("input.cache_megabytes",)
 
 
 class StateError(ValueError):
@@ -119,3 +125,31 @@ def check_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
                 f"{key} was {before.get(key)!r} and is now {now.get(key)!r}: a resumed training "
                 "keeps its configuration and data; use --overwrite or another --output"
             )
+
+
+def identify(
+    config: TrainingConfig, labels: LabelSet, training: Sequence[str], validation: Sequence[str]
+) -> dict[str, Any]:
+    """What must not change between the runs of one training.
+
+    Args:
+        config: What was asked for.
+        labels: The classes.
+        training: Names of the pairs to learn from, in their order.
+        validation: Names of those to be scored with.
+
+    Returns:
+        Values of JSON by dotted key.
+    """
+    keys = flat_config(config)
+    return {
+        **{key: value for key, value in keys.items() if key not in _WITHOUT_INFLUENCE},
+        "classes": list(labels.names),
+        "training data": _describe_names(training),
+        "validation data": _describe_names(validation),
+    }
+
+
+def _describe_names(names: Sequence[str]) -> str:
+    digest = hashlib.sha256("\n".join(names).encode()).hexdigest()
+    return f"{len(names)} pairs, {digest[:12]}"

@@ -140,9 +140,7 @@ class TrainingStep:
         values = [variable.value for variable in self._trained.values()]
         with tf.GradientTape() as tape:
             logits = self._twin(images, training=True)
-            loss = segmentation_loss(
-                logits, truth, self._class_weights, self._settings.loss_stride
-            )
+            loss = segmentation_loss(logits, truth, self._class_weights, self._settings.loss_stride)
         gradients = tape.gradient(loss, values)
         if self._settings.name == "sgd" and self._settings.weight_decay:
             gradients = [

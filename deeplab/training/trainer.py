@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -18,7 +17,6 @@ from deeplab.architecture import DeepLabConfig
 from deeplab.checkpoints import save_network
 from deeplab.labels import LabelSet
 from deeplab.training.config import TrainingConfig
-from deeplab.training.config_file import flat_config
 from deeplab.training.input_pipeline import steps_an_epoch, training_batches, validation_batches
 from deeplab.training.logs import TrainingLogs
 from deeplab.training.samples import Samples
@@ -40,7 +38,6 @@ LOGS_FOLDER = "logs"
 HISTORY_FILE = "history.csv"
 
 _MOST_WEIGHT = 10.0
-_WITHOUT_INFLUENCE = ("input.cache_megabytes",)
 
 
 class TrainingError(RuntimeError):
@@ -56,21 +53,22 @@ class TrainingData:
         validation: Those to be scored with; may be empty.
         labels: The classes.
         class_pixels: Pixels of each class in the training truth.
-        digest: Of the pairs, so that a resumed training meets the same ones.
+        identity: What a resumed training must have in common with this one
+            (:func:`deeplab.training.state.identify`).
     """
 
     training: Samples
     validation: Samples
     labels: LabelSet
     class_pixels: Sequence[int]
-    digest: str
+    identity: Mapping[str, Any]
 
 
 class Watcher(Protocol):
     """Is told how far a training is."""
 
-    def began(self, steps: int, done: int, history: tuple[EpochRecord, ...]) -> None:
-        """Before the first step: all steps, those that an earlier run did, and its epochs."""
+    def began(self, steps: int, done: int, history: tuple[EpochRecord, ...], epochs: int) -> None:
+        """Before the first step: all steps, and those that an earlier run did in its epochs."""
 
     def stepped(self, loss: float, pictures: int) -> None:
         """After each step."""
@@ -80,7 +78,9 @@ class Watcher(Protocol):
 
 
 class _Unwatched:
-    def began(self, steps: int, done: int, history: tuple[EpochRecord, ...]) -> None: ...
+    def began(
+        self, steps: int, done: int, history: tuple[EpochRecord, ...], epochs: int
+    ) -> None: ...
     def stepped(self, loss: float, pictures: int) -> None: ...
     def validated(self, record: EpochRecord) -> None: ...
 
@@ -125,14 +125,13 @@ def train(
     step = TrainingStep(
         network, config, class_weights(config, data.class_pixels), steps * settings.epochs
     )
-    identity = identify(config, data)
     history: tuple[EpochRecord, ...] = ()
     state = read_state(output / CHECKPOINT_FOLDER)
     if state is not None:
-        check_same(state.identity, identity)
+        check_same(state.identity, data.identity)
         step.restore(state.tensors)
         history = state.history
-    watcher.began(steps * settings.epochs, steps * len(history), history)
+    watcher.began(steps * settings.epochs, steps * len(history), history, settings.epochs)
     logs = TrainingLogs(output / LOGS_FOLDER, output / HISTORY_FILE, data.labels)
     while len(history) < settings.epochs and not is_over(config, history):
         record = _epoch(config, data, step, len(history), watcher)
@@ -140,19 +139,11 @@ def train(
         if best_epoch(history) is record:
             with step.averaged():
                 _save_model(network, described, config, data.labels, output / MODEL_FOLDER)
-        write_state(
-            output / CHECKPOINT_FOLDER, TrainingState(step.state(), identity, history)
-        )
+        state = TrainingState(step.state(), data.identity, history)
+        write_state(output / CHECKPOINT_FOLDER, state)
         logs.write(history)
         watcher.validated(record)
     return history
-
-
-def identify(config: TrainingConfig, data: TrainingData) -> dict[str, Any]:
-    """What must not change between the runs of one training."""
-    keys = flat_config(config)
-    kept = {key: value for key, value in keys.items() if key not in _WITHOUT_INFLUENCE}
-    return {**kept, "data": data.digest, "labels": data.labels.to_dict()}
 
 
 def is_over(config: TrainingConfig, history: tuple[EpochRecord, ...]) -> bool:
@@ -177,11 +168,6 @@ def class_weights(config: TrainingConfig, class_pixels: Sequence[int]) -> list[f
     pixels = np.asarray(class_pixels, np.float64)
     median = np.median(pixels[pixels > 0])
     return [min(median / count, _MOST_WEIGHT) if count else 1.0 for count in pixels]
-
-
-def data_digest(stems: Sequence[str]) -> str:
-    """Of the names of pairs, in their order."""
-    return hashlib.sha256("\n".join(stems).encode()).hexdigest()[:16]
 
 
 def _epoch(
