@@ -101,7 +101,12 @@ class InputConfig:
     """How pictures become what the network sees (``[input]``).
 
     Attributes:
-        canvas: (height, width) of crops; sides are multiples of the output stride plus one.
+        canvas: (height, width) of what the network sees in validation, and later; sides are
+            multiples of the output stride plus one.
+        crop: (height, width) of what it sees in training; None for the canvas. A quarter of the
+            canvas costs a quarter of the time.
+        crop_epochs: How many epochs are trained on crops, before the rest is on the canvas; None
+            for all.
         fit: Whether pictures larger than the canvas are first reduced to fit it, as ``segment``
             does, instead of being cropped from their full size.
         scale: Bounds of the random factor on a picture's size, drawn uniformly from their
@@ -118,6 +123,8 @@ class InputConfig:
     """
 
     canvas: tuple[int, int] = (513, 513)
+    crop: tuple[int, int] | None = None
+    crop_epochs: int | None = None
     fit: bool = True
     scale: tuple[float, float] = (0.5, 2.0)
     flip: bool = True
@@ -129,7 +136,12 @@ class InputConfig:
     cache_megabytes: int = 4096
 
     def __post_init__(self) -> None:
-        _check(min(self.canvas) >= 1, "[input] canvas has sides of at least 1 pixel")
+        for side, limit in zip(self.crop or (), self.canvas, strict=False):
+            _check(side <= limit, "[input] crop is not larger than the canvas")
+        _check(
+            self.crop_epochs is None or (self.crop is not None and self.crop_epochs >= 1),
+            "[input] crop_epochs is 1 or more, and needs a crop",
+        )
         low, high = self.scale
         _check(0 < low <= high, "[input] scale is [smallest, largest], both above 0")
         for name in ("brightness", "contrast", "saturation", "hue"):
@@ -138,6 +150,12 @@ class InputConfig:
             0 <= self.validation_fraction < 1, "[input] validation_fraction is from 0 to below 1"
         )
         _check(self.cache_megabytes >= 0, "[input] cache_megabytes is 0 or more")
+
+    def crop_of(self, epoch: int) -> tuple[int, int]:
+        """(height, width) of what the network sees in an epoch, counted from 0."""
+        if self.crop is None or (self.crop_epochs is not None and epoch >= self.crop_epochs):
+            return self.canvas
+        return self.crop
 
 
 @dataclass(frozen=True, slots=True)
@@ -233,10 +251,11 @@ class TrainingConfig:
 
     def __post_init__(self) -> None:
         stride = self.model.output_stride
-        for side in self.input.canvas:
-            lower = (side - 1) // stride * stride + 1
-            _check(
-                side == lower,
-                f"[input] canvas: sides are multiples of the output stride {stride} plus one: "
-                f"use {lower} or {lower + stride}, not {side}",
-            )
+        for name in ("canvas", "crop"):
+            for side in getattr(self.input, name) or ():
+                lower = max(0, side - 1) // stride * stride + 1
+                _check(
+                    side == lower,
+                    f"[input] {name}: sides are multiples of the output stride {stride} plus "
+                    f"one: use {lower} or {lower + stride}, not {side}",
+                )

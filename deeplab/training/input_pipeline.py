@@ -42,7 +42,7 @@ def training_batches(
     def view_of(picture: int) -> View:
         return draw_view(config.input, settings.seed, epoch, picture)
 
-    return _batches(samples, order, view_of, config.input.canvas, ignore_label, size)
+    return _batches(samples, order, view_of, config.input.crop_of(epoch), ignore_label, size)
 
 
 def validation_batches(

@@ -64,11 +64,15 @@ class TrainingStep:
             for name, variable in self._network_variables.items()
             if name.rpartition("/")[2] not in fixed
         }
-        self._twin = training_twin(
-            network,
-            batch_norm_momentum=settings.batch_norm_momentum,
-            batch_norm_frozen=frozen,
-        )
+        self._twins = {
+            size: training_twin(
+                network,
+                size,
+                batch_norm_momentum=settings.batch_norm_momentum,
+                batch_norm_frozen=frozen,
+            )
+            for size in {config.input.canvas, config.input.crop or config.input.canvas}
+        }
         self._optimizer = _optimizer(config, steps)
         if settings.name == "adamw":
             self._optimizer.exclude_from_weight_decay(
@@ -139,7 +143,7 @@ class TrainingStep:
     def _step(self, images: Tensor, truth: Tensor) -> Tensor:
         values = [variable.value for variable in self._trained.values()]
         with tf.GradientTape() as tape:
-            logits = self._twin(images, training=True)
+            logits = self._twin(images)(images, training=True)
             loss = segmentation_loss(logits, truth, self._class_weights, self._settings.loss_stride)
         gradients = tape.gradient(loss, values)
         if self._settings.name == "sgd" and self._settings.weight_decay:
@@ -161,8 +165,11 @@ class TrainingStep:
             value = self._network_variables[name].value
             average.assign(average + (value - average) * (1 - kept))
 
+    def _twin(self, images: Tensor) -> keras.Model:
+        return self._twins[tuple(images.shape[1:3])]
+
     def _confusion(self, images: Tensor, truth: Tensor) -> Tensor:
-        return confusion(self._twin(images, training=False), truth)
+        return confusion(self._twin(images)(images, training=False), truth)
 
 
 def _decays(name: str) -> bool:

@@ -16,12 +16,17 @@ from deeplab.architecture.layers import AlignedResize, Tensor
 
 
 def training_twin(
-    network: keras.Model, *, batch_norm_momentum: float, batch_norm_frozen: bool
+    network: keras.Model,
+    input_size: tuple[int, int],
+    *,
+    batch_norm_momentum: float,
+    batch_norm_frozen: bool,
 ) -> keras.Model:
     """Builds the twin of a network, which shares all of its variables.
 
     Args:
-        network: What :func:`deeplab.architecture.build_network` built for a fixed input size.
+        network: What :func:`deeplab.architecture.build_network` built.
+        input_size: (height, width) of the twin's input; odd, as the network's was.
         batch_norm_momentum: Of the moving statistics, which the twin updates when it is called
             with ``training=True``.
         batch_norm_frozen: Normalise by the stored statistics in training too.
@@ -41,7 +46,8 @@ def training_twin(
         del mask
         return layer(*inputs, **options)
 
-    return keras.models.clone_model(network, clone_function=replace, call_function=call)
+    images = keras.Input((*input_size, 3), dtype="float32")
+    return keras.models.clone_model(network, images, replace, call)
 
 
 def resize_aligned(x: Tensor, height: int, width: int) -> Tensor:
