@@ -116,9 +116,7 @@ class _Facts:
 def _read_facts(weights: WeightFiles, digest: str) -> _Facts:
     if weights.format is Format.OWN:
         checkpoint = open_checkpoint(weights.path)
-        return _Facts(
-            checkpoint.config_at(_INSPECTED_STRIDE), checkpoint.labels, checkpoint.canvas
-        )
+        return _Facts(checkpoint.config_at(_INSPECTED_STRIDE), checkpoint.labels, checkpoint.canvas)
 
     def restore(kept: bytes) -> DeepLabConfig:
         return DeepLabConfig.from_json(kept.decode())

@@ -153,9 +153,7 @@ def open_own(path: Path, digest: str) -> OwnWeights:
 
 
 def _read_canvas(sides: Any) -> tuple[int, int]:
-    if not (
-        isinstance(sides, list) and len(sides) == 2 and all(isinstance(s, int) for s in sides)
-    ):
+    if not (isinstance(sides, list) and len(sides) == 2 and all(isinstance(s, int) for s in sides)):
         raise ValueError(f"the canvas is two whole numbers, not {sides!r}")
     return sides[0], sides[1]
 

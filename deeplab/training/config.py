@@ -30,7 +30,8 @@ class ModelConfig:
     """Which network is trained, and what it starts from (``[model]``).
 
     Attributes:
-        labels: Name of a label set (:data:`deeplab.labels.LABEL_SETS`) or path of a JSON file.
+        labels: Name of a label set (:data:`deeplab.labels.LABEL_SETS`) or path of a JSON file,
+            from the working folder if it is relative.
         start: ``scratch``; the name or path of a DeepLab checkpoint, whose network is taken as it
             is; the path of an official ImageNet classifier's checkpoint; or
             ``keras_applications``, the ImageNet weights that Keras downloads.
@@ -39,7 +40,7 @@ class ModelConfig:
             network that no DeepLab checkpoint describes.
         depth_multiplier: Factor on MobileNet-v2's channels.
         channel_divisor: What those are rounded to multiples of; 8 is ImageNet's classifiers' rule.
-        aspp: The pyramid; a table without ``rates`` has only the 1x1 and the pooled branch.
+        aspp: The pyramid, or None; without ``rates`` it has only the 1x1 and the pooled branch.
         decoder: The decoder, or None.
     """
 
@@ -69,7 +70,7 @@ class ModelConfig:
                 depth_multiplier=self.depth_multiplier,
                 channel_divisor=self.channel_divisor,
                 aspp=self.aspp,
-                decoder=self.decoder and self.decoder.of(self.backbone),
+                decoder=None if self.decoder is None else self.decoder.of(self.backbone),
             )
         except ValueError as error:
             raise ConfigError(f"[model]: {error}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import difflib
 import tomllib
@@ -68,14 +69,13 @@ def _convert(value: Any, kind: Any, name: str) -> Any:
         return _convert_table(value, kind, name)
     origin, arguments = typing.get_origin(kind), typing.get_args(kind)
     if origin in (types.UnionType, typing.Union):
-        for alternative in arguments:
-            try:
+        alternatives = [a for a in arguments if a is not types.NoneType]
+        for alternative in alternatives:
+            # A single one says best by itself what is wrong.
+            if len(alternatives) == 1:
                 return _convert(value, alternative, name)
-            except ConfigError:
-                if len(arguments) == 2 and alternative is not types.NoneType:
-                    # The one that says most: X of X | None.
-                    if arguments[1] is types.NoneType:
-                        raise
+            with contextlib.suppress(ConfigError):
+                return _convert(value, alternative, name)
         raise ConfigError(f"{name} cannot be {value!r}; it is {_describe(kind)}")
     if _is_of(value, kind, origin, arguments):
         if origin is tuple:
@@ -87,13 +87,11 @@ def _convert(value: Any, kind: Any, name: str) -> Any:
 
 def _is_of(value: Any, kind: Any, origin: Any, arguments: tuple[Any, ...]) -> bool:
     if origin is Literal:
-        return value in arguments
+        return not isinstance(value, bool) and value in arguments
     if origin is tuple:
         return isinstance(value, list) and (arguments[1:] == (...,) or len(value) == len(arguments))
     if kind is float:
         return isinstance(value, (int, float)) and not isinstance(value, bool)
-    if kind is types.NoneType:
-        return False
     return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
 
 

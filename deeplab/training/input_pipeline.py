@@ -42,7 +42,8 @@ def training_batches(
     def view_of(picture: int) -> View:
         return draw_view(config.input, settings.seed, epoch, picture)
 
-    return _batches(samples, order, view_of, config.input.crop_of(epoch), ignore_label, size)
+    views = _views(samples, order, view_of, config.input.crop_of(epoch), ignore_label)
+    return views.batch(size).prefetch(_AHEAD)
 
 
 def validation_batches(
@@ -50,16 +51,16 @@ def validation_batches(
 ) -> tf.data.Dataset:
     """Every picture once, unchanged but for its padding; the last batch may be smaller."""
     order = np.arange(len(samples))
-    return _batches(samples, order, lambda _: View(), canvas, ignore_label, batch_size)
+    views = _views(samples, order, lambda _: View(), canvas, ignore_label)
+    return views.batch(batch_size).prefetch(_AHEAD)
 
 
-def _batches(
+def _views(
     samples: Samples,
     order: NDArray[np.int64],
     view_of: Callable[[int], View],
     canvas: tuple[int, int],
     ignore_label: int,
-    size: int,
 ) -> tf.data.Dataset:
     def make(picture: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         index = int(picture)
@@ -69,9 +70,5 @@ def _batches(
         image, truth = tf.numpy_function(make, [picture], [tf.float32, tf.uint8])
         return tf.ensure_shape(image, (*canvas, 3)), tf.ensure_shape(truth, canvas)
 
-    return (
-        tf.data.Dataset.from_tensor_slices(order)
-        .map(load, num_parallel_calls=_AHEAD, deterministic=True)
-        .batch(size)
-        .prefetch(_AHEAD)
-    )
+    pictures = tf.data.Dataset.from_tensor_slices(order)
+    return pictures.map(load, num_parallel_calls=_AHEAD, deterministic=True)

@@ -40,8 +40,12 @@ class TrainingLogs:
         self._names = labels.names
 
     def write(self, history: tuple[EpochRecord, ...]) -> None:
-        """Writes the last epoch of a history."""
+        """Writes the last epoch of a history to both."""
         self._write_scalars(history[-1])
+        self.write_table(history)
+
+    def write_table(self, history: tuple[EpochRecord, ...]) -> None:
+        """Writes all epochs to the table, one of which a killed run may have left out."""
         pending = self._table.with_name(f".{self._table.name}")
         with pending.open("w", encoding="utf-8", newline="") as file:
             rows = csv.writer(file)

@@ -121,8 +121,19 @@ class FileSamples:
         return len(self.pairs)
 
     def __getitem__(self, index: int) -> Sample:
-        """Decodes one of them."""
-        return self.reader.read(self.pairs[index])
+        """Decodes one of them.
+
+        Raises:
+            PictureError: It was changed since it was looked at.
+            TruthError: Likewise.
+        """
+        pair = self.pairs[index]
+        try:
+            return self.reader.read(pair)
+        except PictureError as error:
+            raise PictureError(f"{pair.image}: {error}") from error
+        except TruthError as error:
+            raise TruthError(f"{pair.truth}: {error}") from error
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +157,7 @@ def load_samples(
     pairs: Sequence[Pair],
     reader: SampleReader,
     cache_bytes: int,
-    seen: Callable[[int], None] = lambda count: None,
+    seen: Callable[[int], None] = lambda _: None,
 ) -> LoadedSamples:
     """Decodes every pair, so that whatever is wrong is known before the first step.
 

@@ -17,7 +17,9 @@ def class_iou(confusion: NDArray[np.int64]) -> NDArray[np.float64]:
     """
     hits = np.diag(confusion).astype(np.float64)
     union = confusion.sum(0) + confusion.sum(1) - hits
-    return np.divide(hits, union, out=np.full(len(hits), np.nan), where=union > 0)
+    scores = np.full(len(hits), np.nan)
+    np.divide(hits, union, out=scores, where=union > 0)
+    return scores
 
 
 def mean_iou(confusion: NDArray[np.int64]) -> float:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,7 +14,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from deeplab.architecture import DeepLabConfig
 from deeplab.checkpoints import save_network
 from deeplab.labels import LabelSet
 from deeplab.training.config import TrainingConfig
@@ -116,6 +116,9 @@ def train(
     """
     watcher = watcher or _Unwatched()
     settings = config.optimizer
+    state = read_state(output / CHECKPOINT_FOLDER)
+    if state is not None:
+        check_same(state.identity, data.identity)
     keras.utils.set_random_seed(settings.seed)
     tf.config.experimental.enable_op_determinism()
     network, described = start_network(
@@ -125,20 +128,23 @@ def train(
     step = TrainingStep(
         network, config, class_weights(config, data.class_pixels), steps * settings.epochs
     )
+    logs = TrainingLogs(output / LOGS_FOLDER, output / HISTORY_FILE, data.labels)
     history: tuple[EpochRecord, ...] = ()
-    state = read_state(output / CHECKPOINT_FOLDER)
     if state is not None:
-        check_same(state.identity, data.identity)
         step.restore(state.tensors)
         history = state.history
+        logs.write_table(history)
     watcher.began(steps * settings.epochs, steps * len(history), history, settings.epochs)
-    logs = TrainingLogs(output / LOGS_FOLDER, output / HISTORY_FILE, data.labels)
     while len(history) < settings.epochs and not is_over(config, history):
-        record = _epoch(config, data, step, len(history), watcher)
+        try:
+            record = _epoch(config, data, step, len(history), watcher)
+        except tf.errors.OpError as error:
+            raise TrainingError(_reason(error)) from error
         history = (*history, record)
         if best_epoch(history) is record:
             with step.averaged():
-                _save_model(network, described, config, data.labels, output / MODEL_FOLDER)
+                folder = output / MODEL_FOLDER
+                save_network(network, described, folder, data.labels, config.input.canvas)
         state = TrainingState(step.state(), data.identity, history)
         write_state(output / CHECKPOINT_FOLDER, state)
         logs.write(history)
@@ -230,11 +236,7 @@ def _validate(
     return mean_iou(counts), pixel_accuracy(counts), iou
 
 
-def _save_model(
-    network: keras.Model,
-    described: DeepLabConfig,
-    config: TrainingConfig,
-    labels: LabelSet,
-    folder: Path,
-) -> None:
-    save_network(network, described, folder, labels, config.input.canvas)
+def _reason(error: tf.errors.OpError) -> str:
+    """The line that says what happened, without TensorFlow's node and Python's traceback."""
+    line = str(error.message).partition("\n")[0]
+    return re.sub(r"^(\{\{.*?\}\} ?)?(\w+Error: )?", "", line)
