@@ -89,25 +89,34 @@ def inspect_model(reference: str) -> ModelSpec:
     official = find_model(reference)
     weights = find_weights(locate(reference))
     digest = weights.digest()
-    config, class_names = _read_facts(weights, digest)
-    if class_names is not None:
-        labels = LabelSet.from_dict(class_names, name=reference.rstrip("/").rpartition("/")[2])
-    else:
-        labels = official.labels if official else for_class_count(config.num_classes)
+    facts = _read_facts(weights, digest)
+    config = facts.config
+    labels = facts.labels or (official.labels if official else for_class_count(config.num_classes))
+    canvas = facts.canvas or (
+        official.canvas if official else _CANVAS_BY_LABELS.get(labels.name, _CANVAS)
+    )
     return ModelSpec(
         reference=_absolute(reference) if official is None else official.name,
         digest=digest,
         config=config,
         labels=labels,
-        canvas=official.canvas if official else _CANVAS_BY_LABELS.get(labels.name, _CANVAS),
+        canvas=canvas,
     )
 
 
-def _read_facts(weights: WeightFiles, digest: str) -> tuple[DeepLabConfig, tuple[str, ...] | None]:
-    """The network of some weights, and its class names where they are written beside them."""
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What is known from weights: always the network; classes and canvas from our own only."""
+
+    config: DeepLabConfig
+    labels: LabelSet | None = None
+    canvas: tuple[int, int] | None = None
+
+
+def _read_facts(weights: WeightFiles, digest: str) -> _Facts:
     if weights.format is Format.OWN:
         checkpoint = open_checkpoint(weights.path)
-        return checkpoint.config_at(_INSPECTED_STRIDE), checkpoint.labels
+        return _Facts(checkpoint.config_at(_INSPECTED_STRIDE), checkpoint.labels, checkpoint.canvas)
 
     def restore(kept: bytes) -> DeepLabConfig:
         return DeepLabConfig.from_json(kept.decode())
@@ -122,7 +131,7 @@ def _read_facts(weights: WeightFiles, digest: str) -> tuple[DeepLabConfig, tuple
         name=digest[:12],
         key={"weights": digest, "code": code_digest("deeplab.architecture", "deeplab.checkpoints")},
     )
-    return entry.load_or_make(restore, make), None
+    return _Facts(entry.load_or_make(restore, make))
 
 
 def _absolute(reference: str) -> str:

@@ -16,6 +16,7 @@ from pipeline.options.evaluate import add_evaluate_flags
 from pipeline.options.network import add_labels_flag
 from pipeline.options.quickstart import QuickstartOptions, add_quickstart_flags
 from pipeline.options.segment import add_segment_flags
+from pipeline.options.train import TrainOptions, add_train_flags
 
 AddFlags: TypeAlias = Callable[[argparse.ArgumentParser], None]
 Run: TypeAlias = Callable[[argparse.Namespace, Sequence[str]], int]
@@ -51,6 +52,13 @@ def _evaluate(arguments: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     from pipeline.evaluate import evaluate
 
     return evaluate(options, beam_flags)
+
+
+def _train(arguments: argparse.Namespace, _: Sequence[str]) -> int:
+    options = TrainOptions.from_arguments(arguments)
+    from pipeline.train import train
+
+    return train(options)
 
 
 def _models(_: argparse.Namespace, __: Sequence[str]) -> int:
@@ -99,6 +107,9 @@ COMMANDS: Mapping[str, Command] = {
         add_evaluate_flags,
         _evaluate,
         takes_beam_flags=True,
+    ),
+    "train": Command(
+        "pictures and truth in, a network that --model takes out", add_train_flags, _train
     ),
     "models": Command("the models that --model takes by name", lambda _: None, _models),
     "classes": Command(

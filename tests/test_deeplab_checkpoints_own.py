@@ -17,6 +17,7 @@ from deeplab.checkpoints import (
     open_checkpoint,
     save_network,
 )
+from deeplab.labels import VOC, LabelSet
 from tests.networks import random_images, set_random_weights
 
 CONFIG = DeepLabConfig(
@@ -26,7 +27,8 @@ CONFIG = DeepLabConfig(
     channel_divisor=4,
     aspp=AsppConfig(rates=(2, 5), channels=8),
 )
-LABELS = ("background", "Käfer")
+LABELS = LabelSet("insects", ("background", "Käfer"), ((0, 0, 0), (9, 80, 200)), 254)
+CANVAS = (129, 161)
 
 
 @pytest.fixture(scope="module")
@@ -38,14 +40,14 @@ def network() -> Any:
 
 @pytest.fixture
 def folder(network: Any, tmp_path: Path) -> Path:
-    save_network(network, CONFIG, tmp_path / "model", LABELS)
+    save_network(network, CONFIG, tmp_path / "model", LABELS, CANVAS)
     return tmp_path / "model"
 
 
 def test_what_is_saved_is_loaded(network: Any, folder: Path) -> None:
     checkpoint = open_checkpoint(folder)
     assert checkpoint.config == CONFIG
-    assert checkpoint.labels == LABELS
+    assert (checkpoint.labels, checkpoint.canvas) == (LABELS, CANVAS)
     assert set(checkpoint.shapes) == set(official_variables(network))
     images = random_images(2, 33, 33)
     for path in (folder, folder / "weights.safetensors", folder / "model.json"):
@@ -62,7 +64,7 @@ def test_the_digest_is_that_of_the_weights_file(network: Any, folder: Path) -> N
     digest = hashlib.sha256(weights).hexdigest()
     assert json.loads((folder / "model.json").read_text("utf-8"))["digest"] == digest
     assert digest_of(folder) == open_checkpoint(folder).digest == digest
-    assert save_network(network, CONFIG, folder, LABELS) == digest
+    assert save_network(network, CONFIG, folder, LABELS, CANVAS) == digest
     assert sorted(file.name for file in folder.iterdir()) == ["model.json", "weights.safetensors"]
 
 
@@ -76,7 +78,12 @@ def test_changed_weights_are_refused(folder: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value"), [("labels", ["background", "ant"]), ("config", {"backbone": "xception_65"})]
+    ("key", "value"),
+    [
+        ("labels", ["background", "ant"]),
+        ("config", {"backbone": "xception_65"}),
+        ("canvas", [129, 129]),
+    ],
 )
 def test_a_changed_description_is_refused(folder: Path, key: str, value: object) -> None:
     file = folder / "model.json"
@@ -104,16 +111,28 @@ def test_a_broken_weights_file_is_refused(folder: Path) -> None:
         open_checkpoint(folder)
 
 
-def test_a_configuration_that_this_version_does_not_know(folder: Path) -> None:
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("config", {"backbone": "vision_transformer"}, "not a network's configuration"),
+        ("labels", {"name": "a", "classes": 3}, "classes must be a list"),
+        ("canvas", [129, "wide"], "canvas is two whole numbers"),
+    ],
+)
+def test_a_description_that_this_version_does_not_know(
+    folder: Path, key: str, value: object, message: str
+) -> None:
     weights = folder / "weights.safetensors"
-    content = {"config": {"backbone": "vision_transformer"}, "labels": ["a"]}
+    content = json.loads((folder / "model.json").read_text("utf-8"))
+    del content["digest"]
+    content[key] = value
     save_file(load_file(weights), weights, {"deeplab": json.dumps(content)})
     description = {**content, "digest": hashlib.sha256(weights.read_bytes()).hexdigest()}
     (folder / "model.json").write_text(json.dumps(description), "utf-8")
-    with pytest.raises(CheckpointError, match="not a network's configuration"):
+    with pytest.raises(CheckpointError, match=message):
         open_checkpoint(folder)
 
 
 def test_every_class_needs_a_label(network: Any, tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="3 labels for 2 classes"):
-        save_network(network, CONFIG, tmp_path, ["a", "b", "c"])
+    with pytest.raises(ValueError, match="21 labels for 2 classes"):
+        save_network(network, CONFIG, tmp_path, VOC, CANVAS)

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from deeplab.checkpoints import CheckpointError, load_network, save_network
-from deeplab.labels import CITYSCAPES, VOC
+from deeplab.labels import CITYSCAPES, VOC, LabelSet
 from deeplab.models import ModelSpec, inspect_model
 from deeplab.zoo import ModelNotFound
 from tests.networks import random_images
@@ -53,13 +53,14 @@ def test_the_official_checkpoint_is_a_voc_model(mobilenet_checkpoint: Path) -> N
     assert (model.labels, model.canvas) == (VOC, (513, 513))
 
 
-def test_own_weights_bring_their_labels(tmp_path: Path, checkpoint: Path) -> None:
-    names = ["sky", "field", "water", "wood", "road"]
+def test_own_weights_bring_their_labels_and_canvas(tmp_path: Path, checkpoint: Path) -> None:
+    names = ("sky", "field", "water", "wood", "road")
+    labels = LabelSet("land_cover", names, tuple((i, i, i) for i in range(5)))
     network = load_network(checkpoint)
-    digest = save_network(network, SMALL_CONFIG, tmp_path / "land_cover", names)
-    model = inspect_model(str(tmp_path / "land_cover"))
+    digest = save_network(network, SMALL_CONFIG, tmp_path / "m", labels, (257, 385))
+    model = inspect_model(str(tmp_path / "m"))
     assert model.digest == digest
-    assert (model.labels.name, model.labels.names) == ("land_cover", tuple(names))
+    assert (model.labels, model.canvas) == (labels, (257, 385))
     assert model.config == SMALL_CONFIG
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from deeplab.architecture import DeepLabConfig
 from deeplab.checkpoints.files import Format, find_weights
 from deeplab.checkpoints.structure import infer_config
+from deeplab.labels import LabelSet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -33,7 +34,8 @@ class Checkpoint:
         digest: SHA-256, in hex, over the content of the files that hold the weights.
         config: The network, where it is written beside the weights (ours), at the output stride
             that it was saved with; else None.
-        labels: Its class names, where they are written beside the weights; else None.
+        labels: Its classes, where they are written beside the weights; else None.
+        canvas: (height, width) of the input that it is meant for, likewise.
         read: Reads one variable as float32.
     """
 
@@ -42,7 +44,8 @@ class Checkpoint:
     digest: str
     read: Callable[[str], NDArray[np.float32]]
     config: DeepLabConfig | None = None
-    labels: tuple[str, ...] | None = None
+    labels: LabelSet | None = None
+    canvas: tuple[int, int] | None = None
 
     def config_at(self, output_stride: int) -> DeepLabConfig:
         """The network for these weights, at an output stride: as written, else as inferred.
@@ -71,7 +74,8 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
     found = find_weights(path)
     digest = found.digest()
     config: DeepLabConfig | None = None
-    labels: tuple[str, ...] | None = None
+    labels: LabelSet | None = None
+    canvas: tuple[int, int] | None = None
     if found.format is Format.TF1:
         from deeplab.checkpoints.tf1 import open_tf1
 
@@ -83,7 +87,9 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
     else:
         from deeplab.checkpoints.own import open_own
 
-        shapes, read, config, labels = open_own(found.path, digest)
+        own = open_own(found.path, digest)
+        shapes, read = own.shapes, own.read
+        config, labels, canvas = own.config, own.labels, own.canvas
     return Checkpoint(
         path=found.path,
         shapes={name: shape for name, shape in shapes.items() if _belongs_to_network(name)},
@@ -91,6 +97,7 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
         read=read,
         config=config,
         labels=labels,
+        canvas=canvas,
     )
 
 

@@ -1,14 +1,15 @@
 """Our own weights: safetensors, because reading one cannot run code and needs no TensorFlow.
 
-A folder holds ``weights.safetensors`` (variables by official name; the configuration and the
-labels in its metadata) and ``model.json`` (the same for people and launchers, and the SHA-256 of
-the weights' file, which therefore covers everything).
+A folder holds ``weights.safetensors`` (variables by official name; the configuration, the label
+set and the canvas in its metadata) and ``model.json`` (the same for people and launchers, and the
+SHA-256 of the weights' file, which therefore covers everything).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,15 +25,40 @@ from deeplab.checkpoints.files import (
     CheckpointError,
     sha256_of,
 )
+from deeplab.labels import LabelError, LabelSet
 
 if TYPE_CHECKING:
     import keras
 
 _METADATA_KEY = "deeplab"
+_DESCRIBED = ("config", "labels", "canvas")
+
+
+@dataclass(frozen=True, slots=True)
+class OwnWeights:
+    """Weights that :func:`save_network` wrote.
+
+    Attributes:
+        shapes: Shape of each variable, by name.
+        read: Reads one variable.
+        config: The network, at the output stride that it was saved with.
+        labels: Its classes.
+        canvas: (height, width) of the input that it is meant for.
+    """
+
+    shapes: Mapping[str, tuple[int, ...]]
+    read: Callable[[str], NDArray[np.float32]]
+    config: DeepLabConfig
+    labels: LabelSet
+    canvas: tuple[int, int]
 
 
 def save_network(
-    network: keras.Model, config: DeepLabConfig, folder: str | Path, labels: Sequence[str]
+    network: keras.Model,
+    config: DeepLabConfig,
+    folder: str | Path,
+    labels: LabelSet,
+    canvas: tuple[int, int],
 ) -> str:
     """Writes a network's weights in our own format.
 
@@ -40,7 +66,9 @@ def save_network(
         network: What :func:`deeplab.architecture.build_network` built.
         config: What it was built from.
         folder: Where the two files go; made if it is not there, replaced if they are.
-        labels: The class names, in the order of the logits.
+        labels: The classes, in the order of the logits.
+        canvas: (height, width) of the input that it is meant for; multiples of the output stride
+            plus one.
 
     Returns:
         The digest of the weights.
@@ -58,7 +86,11 @@ def save_network(
         name: np.ascontiguousarray(variable.numpy(), np.float32)
         for name, variable in official_variables(network).items()
     }
-    description = {"config": json.loads(config.to_json()), "labels": list(labels)}
+    description = {
+        "config": json.loads(config.to_json()),
+        "labels": labels.to_dict(),
+        "canvas": list(canvas),
+    }
     # One metadata key, since safetensors writes several in no fixed order.
     metadata = {_METADATA_KEY: json.dumps(description, sort_keys=True)}
     pending = folder / f".{WEIGHTS_NAME}"
@@ -71,14 +103,7 @@ def save_network(
     return digest
 
 
-def open_own(
-    path: Path, digest: str
-) -> tuple[
-    Mapping[str, tuple[int, ...]],
-    Callable[[str], NDArray[np.float32]],
-    DeepLabConfig,
-    tuple[str, ...],
-]:
+def open_own(path: Path, digest: str) -> OwnWeights:
     """Opens weights that :func:`save_network` wrote.
 
     Args:
@@ -86,8 +111,7 @@ def open_own(
         digest: Of its content.
 
     Returns:
-        The shapes by variable name, a function that reads one variable, the network's
-        configuration and its labels.
+        The weights and what is written beside them.
 
     Raises:
         CheckpointError: The description is damaged, or not of these weights.
@@ -106,7 +130,7 @@ def open_own(
             shapes = {name: tuple(weights.get_slice(name).get_shape()) for name in names}
     except (SafetensorError, ValueError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from error
-    if embedded != {key: description[key] for key in ("config", "labels")}:
+    if embedded != {key: description[key] for key in _DESCRIBED}:
         raise CheckpointError(
             f"{DESCRIPTION_NAME} beside {path} describes another network than the weights do; "
             "fetch or save both again"
@@ -117,10 +141,21 @@ def open_own(
             return np.asarray(weights.get_tensor(name), np.float32)
 
     try:
-        config = DeepLabConfig.from_json(json.dumps(description["config"]))
-    except ValueError as error:
+        return OwnWeights(
+            shapes,
+            read,
+            config=DeepLabConfig.from_json(json.dumps(description["config"])),
+            labels=LabelSet.from_dict(description["labels"]),
+            canvas=_read_canvas(description["canvas"]),
+        )
+    except (ValueError, LabelError) as error:
         raise CheckpointError(f"{DESCRIPTION_NAME} beside {path}: {error}") from error
-    return shapes, read, config, tuple(map(str, description["labels"]))
+
+
+def _read_canvas(sides: Any) -> tuple[int, int]:
+    if not (isinstance(sides, list) and len(sides) == 2 and all(isinstance(s, int) for s in sides)):
+        raise ValueError(f"the canvas is two whole numbers, not {sides!r}")
+    return sides[0], sides[1]
 
 
 def _read_description(path: Path) -> dict[str, Any]:
@@ -128,6 +163,7 @@ def _read_description(path: Path) -> dict[str, Any]:
         description: Any = json.loads(path.read_text("utf-8"))
     except ValueError as error:
         raise CheckpointError(f"{path} is not JSON: {error}") from error
-    if not isinstance(description, dict) or {"config", "labels", "digest"} - description.keys():
-        raise CheckpointError(f"{path} lacks config, labels or digest")
+    wanted = {*_DESCRIBED, "digest"}
+    if not isinstance(description, dict) or wanted - description.keys():
+        raise CheckpointError(f"{path} lacks config, labels, canvas or digest")
     return description

@@ -140,13 +140,15 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small network of random weights and four classes."""
     from deeplab.architecture import DeepLabConfig, build_network
     from deeplab.checkpoints import save_network
+    from deeplab.labels import LabelSet
     from tests.networks import set_random_weights
 
     config = DeepLabConfig("mobilenet_v2", num_classes=4, depth_multiplier=0.35, channel_divisor=8)
     network = build_network(config)
     set_random_weights(network)
     folder = tmp_path_factory.mktemp("model")
-    save_network(network, config, folder, ["background", "ant", "bee", "cat"])
+    labels = LabelSet.from_dict(["background", "ant", "bee", "cat"], name="animals")
+    save_network(network, config, folder, labels, (513, 513))
     return folder
 
 

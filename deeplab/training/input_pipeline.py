@@ -1,0 +1,74 @@
+"""Batches for training and validation, as ``tf.data`` datasets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from deeplab.training.augmentation import View, draw_view, look, shuffled_order
+from deeplab.training.config import TrainingConfig
+from deeplab.training.samples import Samples
+
+_AHEAD = 2
+
+
+def steps_an_epoch(pictures: int, batch_size: int) -> int:
+    """Full batches that the pictures make; one, if they are fewer than a batch."""
+    return max(1, pictures // batch_size)
+
+
+def training_batches(
+    samples: Samples, config: TrainingConfig, ignore_label: int, epoch: int
+) -> tf.data.Dataset:
+    """One epoch in its own order; what does not fill a batch is left out.
+
+    Args:
+        samples: The pictures with their truth.
+        config: Canvas, augmentation, batch size and seed.
+        ignore_label: The truth of padding.
+        epoch: Its number, from 0.
+
+    Returns:
+        Batches of float32 [n, height, width, 3] in [-1, 1] and uint8 ids [n, height, width].
+    """
+    settings = config.optimizer
+    size = min(settings.batch_size, len(samples))
+    order = shuffled_order(len(samples), settings.seed, epoch)
+    order = order[: size * steps_an_epoch(len(samples), settings.batch_size)]
+
+    def view_of(picture: int) -> View:
+        return draw_view(config.input, settings.seed, epoch, picture)
+
+    views = _views(samples, order, view_of, config.input.crop_of(epoch), ignore_label)
+    return views.batch(size).prefetch(_AHEAD)
+
+
+def validation_batches(
+    samples: Samples, canvas: tuple[int, int], ignore_label: int, batch_size: int
+) -> tf.data.Dataset:
+    """Every picture once, unchanged but for its padding; the last batch may be smaller."""
+    order = np.arange(len(samples))
+    views = _views(samples, order, lambda _: View(), canvas, ignore_label)
+    return views.batch(batch_size).prefetch(_AHEAD)
+
+
+def _views(
+    samples: Samples,
+    order: NDArray[np.int64],
+    view_of: Callable[[int], View],
+    canvas: tuple[int, int],
+    ignore_label: int,
+) -> tf.data.Dataset:
+    def make(picture: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
+        index = int(picture)
+        return look(samples[index], view_of(index), canvas, ignore_label)
+
+    def load(picture: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        image, truth = tf.numpy_function(make, [picture], [tf.float32, tf.uint8])
+        return tf.ensure_shape(image, (*canvas, 3)), tf.ensure_shape(truth, canvas)
+
+    pictures = tf.data.Dataset.from_tensor_slices(order)
+    return pictures.map(load, num_parallel_calls=_AHEAD, deterministic=True)

@@ -1,0 +1,211 @@
+"""Decoded pairs: checked once, kept in memory where they fit, else decoded anew when asked for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from deeplab.training.pairs import Pair, Problem
+from deeplab.training.truth import TruthError, read_truth, reduce_truth, wrong_ids
+
+_IDS_NAMED = 5
+
+
+class PictureError(ValueError):
+    """A picture that cannot be decoded; the message says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """An upright picture.
+
+    Attributes:
+        pixels: uint8 RGB of shape [rows, columns, 3], reduced if that was asked for.
+        height: Of the upright original, in pixels.
+        width: Likewise.
+    """
+
+    pixels: NDArray[np.uint8]
+    height: int
+    width: int
+
+
+ReadPicture: TypeAlias = Callable[[Path, tuple[int, int] | None], Picture]
+"""Decodes a file, reduced to fit a (height, width) unless that is None; raises PictureError."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A picture and its truth, of one size.
+
+    Attributes:
+        image: uint8 RGB of shape [h, w, 3].
+        truth: uint8 class ids of shape [h, w].
+    """
+
+    image: NDArray[np.uint8]
+    truth: NDArray[np.uint8]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of both."""
+        return self.image.nbytes + self.truth.nbytes
+
+
+class Samples(Protocol):
+    """Pairs by number."""
+
+    def __len__(self) -> int:
+        """How many there are."""
+
+    def __getitem__(self, index: int) -> Sample:
+        """One of them, decoded."""
+
+
+@dataclass(frozen=True, slots=True)
+class SampleReader:
+    """Reads pairs.
+
+    Attributes:
+        read_picture: Decodes pictures.
+        canvas: (height, width) that larger pairs are reduced to fit, as ``segment`` does; None
+            to keep them as they are.
+        classes: Number of classes.
+        ignore_label: The id of pixels without a class.
+    """
+
+    read_picture: ReadPicture
+    canvas: tuple[int, int] | None
+    classes: int
+    ignore_label: int
+
+    def read(self, pair: Pair) -> Sample:
+        """Reads one pair.
+
+        Raises:
+            PictureError: The picture cannot be decoded.
+            TruthError: The mask cannot, is of another size, or holds wrong ids.
+        """
+        picture = self.read_picture(pair.image, self.canvas)
+        truth = read_truth(pair.truth)
+        if truth.shape != (picture.height, picture.width):
+            raise TruthError(
+                f"is {truth.shape[1]} x {truth.shape[0]} pixels, its picture "
+                f"{picture.width} x {picture.height}"
+            )
+        wrong = wrong_ids(truth, self.classes, self.ignore_label)
+        if wrong:
+            named = ", ".join(map(str, wrong[:_IDS_NAMED])) + (", …" * (len(wrong) > _IDS_NAMED))
+            raise TruthError(
+                f"holds {named}; ids are 0 to {self.classes - 1}, or {self.ignore_label} to ignore"
+            )
+        return Sample(picture.pixels, reduce_truth(truth, *picture.pixels.shape[:2]))
+
+
+@dataclass(frozen=True, slots=True)
+class FileSamples:
+    """Pairs that are decoded whenever they are asked for."""
+
+    pairs: Sequence[Pair]
+    reader: SampleReader
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.pairs)
+
+    def __getitem__(self, index: int) -> Sample:
+        """Decodes one of them.
+
+        Raises:
+            PictureError: It was changed since it was looked at.
+            TruthError: Likewise.
+        """
+        pair = self.pairs[index]
+        try:
+            return self.reader.read(pair)
+        except PictureError as error:
+            raise PictureError(f"{pair.image}: {error}") from error
+        except TruthError as error:
+            raise TruthError(f"{pair.truth}: {error}") from error
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSamples:
+    """What came of looking at every pair.
+
+    Attributes:
+        samples: The pairs, in memory if they fit.
+        class_pixels: int64 of shape [classes]: pixels of each class in the truth, as reduced.
+        problems: What is wrong with pairs, in their order.
+        cached_bytes: Memory that the decoded pairs take; 0 if they are not kept.
+    """
+
+    samples: Samples
+    class_pixels: NDArray[np.int64]
+    problems: tuple[Problem, ...]
+    cached_bytes: int
+
+
+def load_samples(
+    pairs: Sequence[Pair],
+    reader: SampleReader,
+    cache_bytes: int,
+    seen: Callable[[int], None] = lambda _: None,
+) -> LoadedSamples:
+    """Decodes every pair, so that whatever is wrong is known before the first step.
+
+    Args:
+        pairs: The pairs.
+        reader: How they are read.
+        cache_bytes: Most memory for decoded pairs; beyond it none are kept.
+        seen: Is told how many pairs were looked at since it was called last.
+
+    Returns:
+        The samples, and the problems.
+    """
+    kept: list[Sample] | None = []
+    kept_bytes = 0
+    class_pixels = np.zeros(reader.classes, np.int64)
+    problems: list[Problem] = []
+    for outcome in _read_all(pairs, reader):
+        seen(1)
+        if isinstance(outcome, Problem):
+            problems.append(outcome)
+            continue
+        class_pixels += np.bincount(outcome.truth.ravel(), minlength=256)[: reader.classes]
+        kept_bytes += outcome.nbytes
+        if kept is not None and kept_bytes <= cache_bytes:
+            kept.append(outcome)
+        else:
+            kept = None
+    if kept is None:
+        return LoadedSamples(FileSamples(pairs, reader), class_pixels, tuple(problems), 0)
+    return LoadedSamples(kept, class_pixels, tuple(problems), kept_bytes)
+
+
+def _read_all(pairs: Iterable[Pair], reader: SampleReader) -> Iterator[Sample | Problem]:
+    def read(pair: Pair) -> Sample | Problem:
+        try:
+            return reader.read(pair)
+        except PictureError as error:
+            return Problem(pair.image, str(error))
+        except TruthError as error:
+            return Problem(pair.truth, str(error))
+
+    threads = os.cpu_count() or 1
+    with ThreadPoolExecutor(threads) as pool:
+        # A few at a time, since what is decoded and not yet taken stays in memory.
+        window = []
+        for pair in pairs:
+            window.append(pool.submit(read, pair))
+            if len(window) > 4 * threads:
+                yield window.pop(0).result()
+        for future in window:
+            yield future.result()

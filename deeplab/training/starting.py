@@ -1,0 +1,115 @@
+"""The network that a training starts with: new, or from weights of a checkpoint."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import keras
+
+from deeplab.architecture import DeepLabConfig, build_network, official_variables
+from deeplab.checkpoints import Checkpoint, CheckpointError, open_checkpoint
+from deeplab.training.config import KERAS_APPLICATIONS, SCRATCH, ModelConfig
+from deeplab.training.keras_backbone import assign_keras_backbone
+from deeplab.zoo import locate
+
+LAST_LAYER = "logits/semantic/"
+_NAMES_SHOWN = 4
+
+
+def start_network(
+    config: ModelConfig, num_classes: int, canvas: tuple[int, int], seed: int
+) -> tuple[keras.Model, DeepLabConfig]:
+    """Builds the network and gives it its first weights.
+
+    Args:
+        config: What to start from.
+        num_classes: Classes to tell apart.
+        canvas: (height, width) of the input.
+        seed: Of new weights.
+
+    Returns:
+        The network, and what it is made of.
+
+    Raises:
+        CheckpointError: The weights cannot be had, or do not fit.
+        deeplab.zoo.ZooError: There is no such model.
+        ConfigError: There is no such network.
+    """
+    keras.utils.set_random_seed(seed)
+    if config.start == SCRATCH:
+        described = config.network(num_classes)
+        return build_network(described, canvas), described
+    if config.start == KERAS_APPLICATIONS:
+        described = config.network(num_classes)
+        network = build_network(described, canvas)
+        assign_keras_backbone(network, described)
+        return network, described
+    checkpoint = open_checkpoint(locate(config.start))
+    if _is_segmenter(checkpoint):
+        found = checkpoint.config_at(config.output_stride)
+        described = dataclasses.replace(found, num_classes=num_classes)
+        network = build_network(described, canvas)
+        assign_segmenter(network, checkpoint, remake_last=found.num_classes != num_classes)
+    else:
+        described = config.network(num_classes)
+        network = build_network(described, canvas)
+        assign_backbone(network, checkpoint)
+    return network, described
+
+
+def assign_segmenter(network: keras.Model, checkpoint: Checkpoint, *, remake_last: bool) -> None:
+    """Assigns every variable from a DeepLab checkpoint, the last layer's only if asked.
+
+    Args:
+        network: Of the checkpoint's configuration, but perhaps for the number of classes.
+        checkpoint: The weights.
+        remake_last: Leave the last layer as it is made.
+
+    Raises:
+        CheckpointError: A variable is missing, or of another shape; nothing is assigned.
+    """
+    _assign(network, checkpoint, skipped=(LAST_LAYER,) if remake_last else ())
+
+
+def assign_backbone(network: keras.Model, checkpoint: Checkpoint) -> None:
+    """Assigns the backbone's variables from an official ImageNet classifier.
+
+    Raises:
+        CheckpointError: A variable is missing, or of another shape; nothing is assigned.
+    """
+    scopes = {name.partition("/")[0] for name in checkpoint.shapes}
+    heads = {
+        f"{name.partition('/')[0]}/"
+        for name in official_variables(network)
+        if name.partition("/")[0] not in scopes
+    }
+    if "MobilenetV2" not in scopes and not any(s.startswith("xception_") for s in scopes):
+        raise CheckpointError(
+            f"{checkpoint.path} is neither a DeepLab network nor a backbone that is known here"
+        )
+    _assign(network, checkpoint, skipped=tuple(heads))
+
+
+def _is_segmenter(checkpoint: Checkpoint) -> bool:
+    return checkpoint.config is not None or f"{LAST_LAYER}weights" in checkpoint.shapes
+
+
+def _assign(network: keras.Model, checkpoint: Checkpoint, skipped: tuple[str, ...]) -> None:
+    wanted = {
+        name: variable
+        for name, variable in official_variables(network).items()
+        if not name.startswith(skipped or ("\0",))
+    }
+    unfit = [
+        name
+        for name, variable in wanted.items()
+        if checkpoint.shapes.get(name) != tuple(variable.shape)
+    ]
+    if unfit or not wanted:
+        shown = ", ".join(unfit[:_NAMES_SHOWN]) + (" …" if len(unfit) > _NAMES_SHOWN else "")
+        raise CheckpointError(
+            f"{checkpoint.path} does not fit the network that [model] describes: "
+            f"{len(unfit)} of {len(wanted)} variables are missing or of another shape: {shown}"
+        )
+    for name, variable in wanted.items():
+        variable.assign(checkpoint.read(name))

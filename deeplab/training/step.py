@@ -1,0 +1,188 @@
+"""One step of training: gradients, the optimizer, the moving average of weights."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from deeplab.architecture import official_variables
+from deeplab.architecture.layers import Tensor
+from deeplab.training.config import TrainingConfig
+from deeplab.training.loss import confusion, segmentation_loss
+from deeplab.training.schedule import poly_rate
+from deeplab.training.twin import training_twin
+
+_NORMALISED = ("gamma", "beta")
+_STATISTICS = ("moving_mean", "moving_variance")
+_DECAYED = "weights"
+"""Last part of the names of the kernels that decay; depthwise ones do not (official
+``mobilenet_v2.training_scope``, ``regularize_depthwise=False``)."""
+
+
+class PolyRate(keras.optimizers.schedules.LearningRateSchedule):
+    """:func:`poly_rate` as Keras's optimizers take it."""
+
+    def __init__(self, steps: int, config: TrainingConfig) -> None:
+        self._steps = steps
+        self._config = config.optimizer
+
+    def __call__(self, step: Tensor) -> Tensor:
+        """The rate at a step."""
+        return poly_rate(step, self._steps, self._config)
+
+
+class TrainingStep:
+    """Changes a network's weights by one batch.
+
+    Args:
+        network: Of a fixed input size.
+        config: The optimizer.
+        class_weights: One a class.
+        steps: How many steps the training has.
+    """
+
+    def __init__(
+        self,
+        network: keras.Model,
+        config: TrainingConfig,
+        class_weights: Sequence[float],
+        steps: int,
+    ) -> None:
+        settings = config.optimizer
+        self._settings = settings
+        self._class_weights = tuple(class_weights)
+        frozen = settings.batch_norm == "frozen"
+        self._network_variables = official_variables(network)
+        fixed = _STATISTICS + (_NORMALISED if frozen else ())
+        self._trained = {
+            name: variable
+            for name, variable in self._network_variables.items()
+            if name.rpartition("/")[2] not in fixed
+        }
+        self._twins = {
+            size: training_twin(
+                network,
+                size,
+                batch_norm_momentum=settings.batch_norm_momentum,
+                batch_norm_frozen=frozen,
+            )
+            for size in {config.input.canvas, config.input.crop or config.input.canvas}
+        }
+        self._optimizer = _optimizer(config, steps)
+        if settings.name == "adamw":
+            self._optimizer.exclude_from_weight_decay(
+                var_list=[v for n, v in self._trained.items() if not _decays(n)]
+            )
+        self._optimizer.build(list(self._trained.values()))
+        self._averages = (
+            {
+                name: tf.Variable(variable.value, trainable=False)
+                for name, variable in self._network_variables.items()
+            }
+            if settings.ema is not None
+            else {}
+        )
+        self._run = tf.function(self._step)
+        self._count = tf.function(self._confusion)
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the next step."""
+        return float(self._optimizer.learning_rate)
+
+    def __call__(self, images: Tensor, truth: Tensor) -> float:
+        """Trains on one batch; returns its loss."""
+        return float(self._run(images, truth))
+
+    def confusion(self, images: Tensor, truth: Tensor) -> NDArray[np.int64]:
+        """Confusion matrix of a batch in inference; see :func:`deeplab.training.loss.confusion`."""
+        counts: NDArray[np.int64] = self._count(images, truth).numpy()
+        return counts
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """Within it the network has the moving averages for weights, if there are such."""
+        weights = {name: self._network_variables[name].numpy() for name in self._averages}
+        for name, average in self._averages.items():
+            self._network_variables[name].assign(average)
+        try:
+            yield
+        finally:
+            for name, value in weights.items():
+                self._network_variables[name].assign(value)
+
+    def state(self) -> dict[str, NDArray[np.generic]]:
+        """Everything that the next step depends on, by name."""
+        return {name: np.asarray(variable.numpy()) for name, variable in self._state().items()}
+
+    def restore(self, state: Mapping[str, NDArray[np.generic]]) -> None:
+        """Takes back a :meth:`state`.
+
+        Raises:
+            KeyError: It is of another network or optimizer.
+        """
+        variables = self._state()
+        if variables.keys() != state.keys():
+            raise KeyError(*sorted(variables.keys() ^ state.keys())[:1])
+        for name, variable in variables.items():
+            variable.assign(state[name])
+
+    def _state(self) -> dict[str, keras.Variable | tf.Variable]:
+        optimizer = self._optimizer.variables
+        return {
+            **{f"network/{name}": v for name, v in self._network_variables.items()},
+            **{f"optimizer/{index}/{v.path}": v for index, v in enumerate(optimizer)},
+            **{f"average/{name}": v for name, v in self._averages.items()},
+        }
+
+    def _step(self, images: Tensor, truth: Tensor) -> Tensor:
+        values = [variable.value for variable in self._trained.values()]
+        with tf.GradientTape() as tape:
+            logits = self._twin(images)(images, training=True)
+            loss = segmentation_loss(logits, truth, self._class_weights, self._settings.loss_stride)
+        gradients = tape.gradient(loss, values)
+        if self._settings.name == "sgd" and self._settings.weight_decay:
+            gradients = [
+                gradient + self._settings.weight_decay * value if _decays(name) else gradient
+                for name, gradient, value in zip(self._trained, gradients, values, strict=True)
+            ]
+        self._optimizer.apply(gradients)
+        self._update_averages()
+        return loss
+
+    def _update_averages(self) -> None:
+        if self._settings.ema is None:
+            return
+        step = tf.cast(self._optimizer.iterations.value, tf.float32)
+        # The first weights should not linger (as tf.train.ExponentialMovingAverage does it).
+        kept = tf.minimum(self._settings.ema, (1 + step) / (10 + step))
+        for name, average in self._averages.items():
+            value = self._network_variables[name].value
+            average.assign(average + (value - average) * (1 - kept))
+
+    def _twin(self, images: Tensor) -> keras.Model:
+        return self._twins[tuple(images.shape[1:3])]
+
+    def _confusion(self, images: Tensor, truth: Tensor) -> Tensor:
+        return confusion(self._twin(images)(images, training=False), truth)
+
+
+def _decays(name: str) -> bool:
+    return name.rpartition("/")[2] == _DECAYED
+
+
+def _optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer:
+    settings = config.optimizer
+    rate = PolyRate(steps, config)
+    if settings.name == "adamw":
+        return keras.optimizers.AdamW(
+            rate, weight_decay=settings.weight_decay, global_clipnorm=settings.clip_norm
+        )
+    return keras.optimizers.SGD(
+        rate, momentum=settings.momentum, global_clipnorm=settings.clip_norm
+    )

@@ -1,0 +1,107 @@
+"""The flags of ``beam-deeplab train``."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipeline.options.errors import UsageError
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What ``beam-deeplab train`` was asked to do.
+
+    Attributes:
+        data: A folder with pictures and truth, or the two folders.
+        validation: The same of the pictures to be scored with; empty to hold some of ``data`` out.
+        config: The TOML file.
+        output: Folder of the results.
+        resume: Go on where the training in the output ended.
+        overwrite: Remove the training in the output first.
+        quiet: No progress and no summary.
+    """
+
+    data: tuple[Path, ...]
+    config: Path
+    output: Path
+    validation: tuple[Path, ...] = ()
+    resume: bool = False
+    overwrite: bool = False
+    quiet: bool = False
+
+    @classmethod
+    def from_arguments(cls, arguments: argparse.Namespace) -> TrainOptions:
+        """Takes parsed flags.
+
+        Raises:
+            UsageError: More than two folders.
+        """
+        return cls(
+            data=_folders("--data", arguments.data),
+            config=_local(arguments.config),
+            output=_local(arguments.output),
+            validation=_folders("--validation", arguments.validation),
+            resume=arguments.resume,
+            overwrite=arguments.overwrite,
+            quiet=arguments.quiet,
+        )
+
+
+def add_train_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of ``train`` to its parser, in groups."""
+    data = parser.add_argument_group("what goes in and comes out")
+    data.add_argument(
+        "--data",
+        nargs="+",
+        required=True,
+        metavar="FOLDER",
+        help="a folder with images/ and truth/, or with JPEGImages/ and SegmentationClass/ as "
+        "PASCAL VOC has them; or the folder of pictures and the folder of masks. A mask has its "
+        "picture's name, and is an indexed or grey PNG whose pixels are class ids",
+    )
+    data.add_argument(
+        "--validation",
+        nargs="+",
+        default=[],
+        metavar="FOLDER",
+        help="the same, of pictures to score the network with after every epoch (default: a share "
+        "of --data is held out)",
+    )
+    data.add_argument(
+        "--config",
+        required=True,
+        metavar="FILE",
+        help="TOML: the network, what it starts from, and how it is trained",
+    )
+    data.add_argument(
+        "--output",
+        required=True,
+        metavar="FOLDER",
+        help="folder for model/, which --model of the other commands takes, and for the "
+        "training's state, logs and history",
+    )
+    run = parser.add_argument_group("the run")
+    again = run.add_mutually_exclusive_group()
+    again.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on behind the last epoch that is finished in --output",
+    )
+    again.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="remove the training in --output (its own files only) and start anew",
+    )
+    run.add_argument("--quiet", action="store_true", help="no progress and no summary")
+
+
+def _folders(flag: str, words: list[str]) -> tuple[Path, ...]:
+    if len(words) > 2:
+        raise UsageError(f"{flag} takes one folder or two (pictures, masks), not {len(words)}")
+    return tuple(_local(word) for word in words)
+
+
+def _local(path: str) -> Path:
+    return Path(path).expanduser().absolute()
