@@ -12,7 +12,7 @@ from deeplab.checkpoints.files import Format, WeightFiles
 from deeplab.derived_cache import DerivedEntry, code_digest
 from deeplab.labels import LabelSet, for_class_count
 from deeplab.quiet_tensorflow import import_tensorflow_quietly
-from deeplab.zoo import find_model, locate
+from deeplab.zoo import BUNDLED_MODELS, find_model, locate
 
 if TYPE_CHECKING:
     import keras
@@ -96,7 +96,7 @@ def inspect_model(reference: str) -> ModelSpec:
         official.canvas if official else _CANVAS_BY_LABELS.get(labels.name, _CANVAS)
     )
     return ModelSpec(
-        reference=_absolute(reference) if official is None else official.name,
+        reference=official.name if official else _as_workers_find_it(reference),
         digest=digest,
         config=config,
         labels=labels,
@@ -134,5 +134,7 @@ def _read_facts(weights: WeightFiles, digest: str) -> _Facts:
     return _Facts(entry.load_or_make(restore, make))
 
 
-def _absolute(reference: str) -> str:
-    return reference if "://" in reference else str(Path(reference).expanduser().absolute())
+def _as_workers_find_it(reference: str) -> str:
+    if "://" in reference or reference in BUNDLED_MODELS:
+        return reference
+    return str(Path(reference).expanduser().absolute())

@@ -96,6 +96,11 @@ def _quickstart(arguments: argparse.Namespace, _: Sequence[str]) -> int:
 
 
 COMMANDS: Mapping[str, Command] = {
+    "quickstart": Command(
+        "makes pictures, segments and scores them, and shows the result; needs no network",
+        add_quickstart_flags,
+        _quickstart,
+    ),
     "segment": Command(
         "images in, masks and class areas in Parquet out",
         add_segment_flags,
@@ -114,11 +119,6 @@ COMMANDS: Mapping[str, Command] = {
     "models": Command("the models that --model takes by name", lambda _: None, _models),
     "classes": Command(
         "what a model tells apart: ids, names and colours", _add_classes_flags, _classes
-    ),
-    "quickstart": Command(
-        "makes pictures, segments and scores them, and shows the result; needs no network",
-        add_quickstart_flags,
-        _quickstart,
     ),
     "demo-data": Command(
         "makes pictures of which the truth is known", add_demo_data_flags, _demo_data

@@ -37,7 +37,7 @@ _MOSTLY_ANIMAL = """
 """
 _WORST_FIRST = """
     select image_uri, mask.bytes, miou
-    from read_parquet($scores) join read_parquet($masks) using (image_uri)
+    from read_parquet($scores) as scores join read_parquet($masks) as masks using (image_uri)
     order by miou, image_uri
 """
 
