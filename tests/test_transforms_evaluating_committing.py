@@ -121,3 +121,14 @@ def test_an_image_in_two_rows_is_noticed(tmp_path: Path) -> None:
     table = table.set_column(0, table.field(0), [["4.jpg"]])
     pq.write_table(table, part)
     _refused(tmp_path, (plan, shards, tally), "images in more than one row: 4.jpg")
+
+
+def test_an_evaluation_in_which_everything_failed_has_a_report_too(tmp_path: Path) -> None:
+    named = [NamedImage(ImageRef("a.jpg")), NamedTruth(ImageRef("b.png"))]
+    plan = plan_pairs(named, RUN.run_id)
+    write_score_parts(str(tmp_path / FOLDER), plan.failures_shard, plan.failures, ())
+    metrics = commit_evaluation(str(tmp_path), RUN, plan.summary, [], Tally.empty(2))
+    assert metrics["miou"] is metrics["pixel_accuracy"] is metrics["boundary_iou"] is None
+    assert metrics["iou"] == {"ground": None, "house": None}
+    assert (metrics["images"], metrics["failures"]) == (0, 2)
+    assert pq.read_table(tmp_path / "scores.parquet").num_rows == 0

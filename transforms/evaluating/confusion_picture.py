@@ -23,7 +23,8 @@ def draw_confusion(tally: Tally, labels: LabelSet) -> bytes:
     """Draw the confusion matrix as a heat map.
 
     Each row is a class of the truth and shows how its pixels were predicted, in per cent of the
-    row. Classes that occur neither in the truth nor in the prediction are left out.
+    row. Classes that occur neither in the truth nor in the prediction are left out, unless none
+    does.
 
     Args:
         tally: The counts.
@@ -37,6 +38,8 @@ def draw_confusion(tally: Tally, labels: LabelSet) -> bytes:
 
     true, predicted = tally.confusion.sum(axis=1), tally.confusion.sum(axis=0)
     occurring = np.flatnonzero(true + predicted)
+    if not len(occurring):
+        occurring = np.arange(tally.classes)
     counts = tally.confusion[np.ix_(occurring, occurring)]
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
