@@ -5,8 +5,11 @@ from __future__ import annotations
 import itertools
 import multiprocessing
 import re
+import signal
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -119,8 +122,27 @@ def _written(
         return
     # Not forked: the caller may have threads, of TensorFlow or Beam, that do not survive it.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _use_one_thread) as pool:
+    pool = ProcessPoolExecutor(workers, context, _use_one_thread)
+    try:
+        with _interrupts_ignored():
+            pool.submit(int)  # all processes start at the first task
         yield from pool.map(_write_one, range(total), *same, chunksize=_CHUNK)
+    finally:
+        # Also where an interrupt comes between two of the tasks that are being handed in.
+        pool.shutdown(cancel_futures=True)
+
+
+@contextmanager
+def _interrupts_ignored() -> Iterator[None]:
+    """For processes that begin here: Ctrl-C reaches them too, but is for their parent to answer."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, handler)
 
 
 def _use_one_thread() -> None:
