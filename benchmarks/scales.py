@@ -56,7 +56,8 @@ class Variant:
     @property
     def name(self) -> str:
         """For tables and folders."""
-        scales = "-".join(f"{scale:g}" for scale in self.scales)
+        # No dots: what follows the last one would count as a suffix.
+        scales = "-".join(f"{scale:g}".replace(".", "_") for scale in self.scales)
         return f"{self.output_stride}-{scales}{'-flip' if self.flip else ''}"
 
     @property
