@@ -48,6 +48,23 @@ def test_help_groups_our_flags_and_names_beam_s(capsys: pytest.CaptureFixture[st
         assert words in text
 
 
+def test_help_of_evaluate_names_its_own_flags_and_the_network_s(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["evaluate", "--help"])
+    assert ended.value.code == 0
+    text = capsys.readouterr().out
+    for words in (
+        "--truth PATTERN",
+        "--segmented FOLDER",
+        "--truth_format {auto,ids,cityscapes,ade20k}",
+        "--output_stride {8,16}",
+        "Every flag of Apache Beam is accepted too",
+    ):
+        assert words in text
+
+
 def test_python_m_pipeline_is_the_same_program() -> None:
     command = [sys.executable, "-m", "pipeline", "segment", "--help"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

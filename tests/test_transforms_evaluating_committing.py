@@ -14,7 +14,7 @@ from deeplab.labels import LabelSet
 from tests.test_transforms_committing import RUN as SEGMENT_RUN
 from transforms.evaluating.committing import REPORT_FILES, commit_evaluation
 from transforms.evaluating.composites import _scored_shard
-from transforms.evaluating.pair_sources import NamedImage, NamedTruth
+from transforms.evaluating.pair_sources import Named, NamedImage, NamedTruth
 from transforms.evaluating.planning import PairSummary, plan_pairs
 from transforms.evaluating.score_parts import FOLDER, ScoredShard, write_score_parts
 from transforms.evaluating.scoring import ImageScore
@@ -124,7 +124,7 @@ def test_an_image_in_two_rows_is_noticed(tmp_path: Path) -> None:
 
 
 def test_an_evaluation_in_which_everything_failed_has_a_report_too(tmp_path: Path) -> None:
-    named = [NamedImage(ImageRef("a.jpg")), NamedTruth(ImageRef("b.png"))]
+    named: list[Named] = [NamedImage(ImageRef("a.jpg")), NamedTruth(ImageRef("b.png"))]
     plan = plan_pairs(named, RUN.run_id)
     write_score_parts(str(tmp_path / FOLDER), plan.failures_shard, plan.failures, ())
     metrics = commit_evaluation(str(tmp_path), RUN, plan.summary, [], Tally.empty(2))
