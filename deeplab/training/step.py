@@ -133,10 +133,10 @@ class TrainingStep:
             variable.assign(state[name])
 
     def _state(self) -> dict[str, keras.Variable | tf.Variable]:
-        optimizer = self._optimizer.variables
         return {
             **{f"network/{name}": v for name, v in self._network_variables.items()},
-            **{f"optimizer/{index}/{v.path}": v for index, v in enumerate(optimizer)},
+            # Keras numbers the paths of these anew for every optimizer of a process.
+            **{f"optimizer/{i}": v for i, v in enumerate(self._optimizer.variables)},
             **{f"average/{name}": v for name, v in self._averages.items()},
         }
 
