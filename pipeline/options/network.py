@@ -108,7 +108,7 @@ def add_network_flags(parser: argparse.ArgumentParser) -> None:
         type=int,
         choices=(8, 16),
         default=16,
-        help="8 is finer and about four times slower (default %(default)s)",
+        help="8 is finer and about three times slower (default %(default)s)",
     )
     network.add_argument(
         "--eval_scales",
