@@ -40,7 +40,10 @@ def test_a_state_is_read_as_it_was_written(tmp_path: Path) -> None:
     assert (state.identity, state.history) == (identity, history)
     for name, tensor in tensors.items():
         np.testing.assert_array_equal(state.tensors[name], tensor)
-        assert state.tensors[name].dtype == tensor.dtype
+        assert (state.tensors[name].dtype, state.tensors[name].shape) == (
+            tensor.dtype,
+            tensor.shape,
+        )
     assert [file.name for file in (tmp_path / "c").iterdir()] == ["state.safetensors"]
     assert read_state(tmp_path) is None
 

@@ -7,6 +7,7 @@ import pytest
 
 from deeplab.architecture import official_variables
 from deeplab.training.config import InputConfig, ModelConfig, OptimizerConfig, TrainingConfig
+from deeplab.training.state import StateError
 
 KERNEL, DEPTHWISE, GAMMA = "stem/weights", "body/depthwise_weights", "stem/BatchNorm/gamma"
 
@@ -62,7 +63,7 @@ def test_a_step_with_another_s_state_goes_on_as_that_one(name: str) -> None:
     for key, value in _values(network).items():
         np.testing.assert_array_equal(value, _values(other_network)[key])
     assert step.learning_rate == other.learning_rate == pytest.approx(0.01 * 0.7)
-    with pytest.raises(KeyError):
+    with pytest.raises(StateError, match="another network or optimizer"):
         other.restore({"network/a": np.zeros(1)})
 
 

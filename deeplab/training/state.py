@@ -88,7 +88,8 @@ def write_state(folder: Path, state: TrainingState) -> None:
         "identity": dict(state.identity),
         "history": [asdict(record) for record in state.history],
     }
-    arrays = {name: np.ascontiguousarray(tensor) for name, tensor in state.tensors.items()}
+    # np.ascontiguousarray would give a scalar an axis.
+    arrays = {name: np.asarray(tensor, order="C") for name, tensor in state.tensors.items()}
     pending = folder / f".{STATE_FILE}"
     save_file(arrays, pending, {_METADATA_KEY: json.dumps(description, sort_keys=True)})
     pending.replace(folder / STATE_FILE)

@@ -15,6 +15,7 @@ from deeplab.architecture.layers import Tensor
 from deeplab.training.config import TrainingConfig
 from deeplab.training.loss import confusion, segmentation_loss
 from deeplab.training.schedule import poly_rate
+from deeplab.training.state import StateError
 from deeplab.training.twin import training_twin
 
 _NORMALISED = ("gamma", "beta")
@@ -124,11 +125,15 @@ class TrainingStep:
         """Takes back a :meth:`state`.
 
         Raises:
-            KeyError: It is of another network or optimizer.
+            StateError: It is of another network or optimizer.
         """
         variables = self._state()
-        if variables.keys() != state.keys():
-            raise KeyError(*sorted(variables.keys() ^ state.keys())[:1])
+        shapes = {name: tuple(variable.shape) for name, variable in variables.items()}
+        if shapes != {name: tensor.shape for name, tensor in state.items()}:
+            raise StateError(
+                "the training's state is of another network or optimizer than this version "
+                "builds for its configuration: start anew with --overwrite"
+            )
         for name, variable in variables.items():
             variable.assign(state[name])
 
