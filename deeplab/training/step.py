@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from deeplab.architecture import official_variables
 from deeplab.architecture.layers import Tensor
 from deeplab.training.config import TrainingConfig
+from deeplab.training.flat_variables import FlatVariables
 from deeplab.training.loss import confusion, segmentation_loss
 from deeplab.training.schedule import poly_rate
 from deeplab.training.state import StateError
@@ -74,19 +75,23 @@ class TrainingStep:
             )
             for size in {config.input.canvas, config.input.crop or config.input.canvas}
         }
+        decayed = {name: v for name, v in self._trained.items() if _decays(name)}
+        spared = {name: v for name, v in self._trained.items() if not _decays(name)}
+        still = {n: v for n, v in self._network_variables.items() if n not in self._trained}
+        self._decayed = FlatVariables(decayed, "decayed")
+        self._spared = FlatVariables(spared, "spared")
+        self._still = FlatVariables(still, "still")
         self._optimizer = _optimizer(config, steps)
         if settings.name == "adamw":
-            self._optimizer.exclude_from_weight_decay(
-                var_list=[v for n, v in self._trained.items() if not _decays(n)]
-            )
-        self._optimizer.build(list(self._trained.values()))
+            self._optimizer.exclude_from_weight_decay(var_list=[self._spared.vector])
+        self._optimizer.build([self._decayed.vector, self._spared.vector])
         self._averages = (
-            {
-                name: tf.Variable(variable.value, trainable=False)
-                for name, variable in self._network_variables.items()
-            }
+            [
+                (flat, tf.Variable(flat.vector.value, trainable=False))
+                for flat in (self._decayed, self._spared, self._still)
+            ]
             if settings.ema is not None
-            else {}
+            else []
         )
         self._run = tf.function(self._step)
         self._count = tf.function(self._confusion)
@@ -108,14 +113,14 @@ class TrainingStep:
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
         """Within it the network has the moving averages for weights, if there are such."""
-        weights = {name: self._network_variables[name].numpy() for name in self._averages}
-        for name, average in self._averages.items():
-            self._network_variables[name].assign(average)
+        weights = [flat.current() for flat, _ in self._averages]
+        for flat, average in self._averages:
+            flat.spread(average)
         try:
             yield
         finally:
-            for name, value in weights.items():
-                self._network_variables[name].assign(value)
+            for (flat, _), values in zip(self._averages, weights, strict=True):
+                flat.spread(values)
 
     def state(self) -> dict[str, NDArray[np.generic]]:
         """Everything that the next step depends on, by name."""
@@ -136,27 +141,31 @@ class TrainingStep:
             )
         for name, variable in variables.items():
             variable.assign(state[name])
+        self._decayed.refresh()
+        self._spared.refresh()
 
     def _state(self) -> dict[str, keras.Variable | tf.Variable]:
         return {
             **{f"network/{name}": v for name, v in self._network_variables.items()},
             # Keras numbers the paths of these anew for every optimizer of a process.
             **{f"optimizer/{i}": v for i, v in enumerate(self._optimizer.variables)},
-            **{f"average/{name}": v for name, v in self._averages.items()},
+            **{f"average/{flat.vector.name}": average for flat, average in self._averages},
         }
 
     def _step(self, images: Tensor, truth: Tensor) -> Tensor:
-        values = [variable.value for variable in self._trained.values()]
+        flats = (self._decayed, self._spared)
+        values = [[self._trained[name].value for name in flat.names] for flat in flats]
         with tf.GradientTape() as tape:
             logits = self._twin(images)(images, training=True)
             loss = segmentation_loss(logits, truth, self._class_weights, self._settings.loss_stride)
-        gradients = tape.gradient(loss, values)
+        gradients = [
+            flat.flatten(own) for flat, own in zip(flats, tape.gradient(loss, values), strict=True)
+        ]
         if self._settings.name == "sgd" and self._settings.weight_decay:
-            gradients = [
-                gradient + self._settings.weight_decay * value if _decays(name) else gradient
-                for name, gradient, value in zip(self._trained, gradients, values, strict=True)
-            ]
+            gradients[0] += self._settings.weight_decay * self._decayed.vector.value
         self._optimizer.apply(gradients)
+        for flat in flats:
+            flat.spread(flat.vector.value)
         self._update_averages()
         return loss
 
@@ -166,9 +175,8 @@ class TrainingStep:
         step = tf.cast(self._optimizer.iterations.value, tf.float32)
         # The first weights should not linger (as tf.train.ExponentialMovingAverage does it).
         kept = tf.minimum(self._settings.ema, (1 + step) / (10 + step))
-        for name, average in self._averages.items():
-            value = self._network_variables[name].value
-            average.assign(average + (value - average) * (1 - kept))
+        for flat, average in self._averages:
+            average.assign(average + (flat.current() - average) * (1 - kept))
 
     def _twin(self, images: Tensor) -> keras.Model:
         return self._twins[tuple(images.shape[1:3])]
