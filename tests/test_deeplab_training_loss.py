@@ -19,7 +19,8 @@ def resize_aligned(logits: NDArray[np.float64], height: int, width: int) -> NDAr
         return matrix
 
     rows, columns = weights(height, logits.shape[1]), weights(width, logits.shape[2])
-    return np.einsum("yh,xw,nhwc->nyxc", rows, columns, logits)
+    resized: NDArray[np.float64] = np.einsum("yh,xw,nhwc->nyxc", rows, columns, logits)
+    return resized
 
 
 def direct_loss(

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from deeplab.labels import VOC, LabelSet
 from deeplab.training.config import ConfigError, InputConfig, ModelConfig, TrainingConfig
@@ -28,9 +30,9 @@ def record(epoch: int, miou: float | None) -> EpochRecord:
 
 
 def test_a_state_is_read_as_it_was_written(tmp_path: Path) -> None:
-    tensors = {
+    tensors: dict[str, NDArray[Any]] = {
         "network/a/weights": np.random.default_rng(0).normal(size=(3, 2)).astype(np.float32),
-        "optimizer/0/iteration": np.int64(7),
+        "optimizer/0": np.array(7, np.int64),
     }
     identity = identify(CONFIG, VOC, ["a", "b"], ["c"])
     history = (record(1, 0.5), record(2, None))

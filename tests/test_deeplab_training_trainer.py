@@ -117,9 +117,8 @@ def test_a_training_tells_and_leaves_what_it_did(tmp_path: Path) -> None:
     config = _config(batch_size=2)
     history = train(config, _data(config), tmp_path, watcher)
     assert watcher.calls == [(2, 0, 0, 1), 2, 2, 1]
-    assert (history[0].steps, history[0].miou, history[0].learning_rate) == (
-        2, None, pytest.approx(0.007 * 0.5**0.9),
-    )  # fmt: skip
+    assert (history[0].steps, history[0].miou) == (2, None)
+    assert history[0].learning_rate == pytest.approx(0.007 * 0.5**0.9)
     model, state = open_checkpoint(tmp_path / "model"), read_state(tmp_path / "checkpoint")
     assert (model.labels, model.canvas) == (LABELS, (49, 65))
     assert state is not None

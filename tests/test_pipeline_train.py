@@ -179,8 +179,8 @@ def _command(data: Path, config: Path, output: Path, *flags: str) -> list[str]:
     return [sys.executable, "-m", "pipeline", "train", *given]
 
 
-def _train(*arguments: object, flags: tuple[str, ...] = ()) -> str:
-    command = _command(*map(Path, map(str, arguments)), *flags)
+def _train(data: Path, config: Path, output: Path, *flags: str) -> str:
+    command = _command(data, config, output, *flags)
     return subprocess.run(command, capture_output=True, text=True, check=True).stderr
 
 
@@ -202,7 +202,7 @@ def test_a_training_that_was_killed_gives_the_same_weights(
             break
     assert killed.wait() == -signal.SIGKILL
     killed.stderr.close()
-    said = _train(data, config, tmp_path / "killed", flags=("--resume",))
+    said = _train(data, config, tmp_path / "killed", "--resume")
     assert said.splitlines()[0].startswith("resumed behind epoch ")
     for file in ("model/weights.safetensors", "checkpoint/state.safetensors"):
         whole, resumed = (load_file(tmp_path / name / file) for name in ("whole", "killed"))
@@ -243,10 +243,11 @@ scale = [1, 1]
 flip = false
 [optimizer]
 name = "adamw"
-learning_rate = 5e-4
+learning_rate = 2e-4
+warmup_steps = 8
 batch_norm = "frozen"
-epochs = 14
-batch_size = 8
+epochs = 16
+batch_size = 2
 """
 
 
@@ -269,7 +270,7 @@ def test_eight_photos_are_learnt_from_the_official_checkpoint(
     config = tmp_path / "overfit.toml"
     config.write_text(OVERFIT.format(start=mobilenet_checkpoint), "utf-8")
     data = tmp_path / "data"
-    _train(data, config, tmp_path / "out", flags=("--validation", str(data)))
+    _train(data, config, tmp_path / "out", "--validation", str(data))
     model = inspect_model(str(tmp_path / "out" / "model"))
     assert (model.labels, model.canvas) == (VOC, (257, 257))
     network = model.load_network(16)
@@ -281,8 +282,8 @@ def test_eight_photos_are_learnt_from_the_official_checkpoint(
         canvas[0, :height, :width] = pixels / 127.5 - 1
         logits = np.asarray(network(tf.constant(canvas)), np.float64)
         predicted = resize_aligned(logits, *model.canvas).argmax(axis=-1)[0, :height, :width]
-        mask = np.asarray(Image.open(masks / f"{photo.stem}.png"))
-        truth = reduce_truth(mask, height, width)
+        ids = np.asarray(Image.open(masks / f"{photo.stem}.png"))
+        truth = reduce_truth(ids, height, width)
         right += int(((predicted == truth) & (truth != 255)).sum())
         labelled += int((truth != 255).sum())
     assert right / labelled > 0.95

@@ -237,6 +237,7 @@ def _validate(
 
 
 def _reason(error: tf.errors.OpError) -> str:
-    """The line that says what happened, without TensorFlow's node and Python's traceback."""
-    line = str(error.message).partition("\n")[0]
-    return re.sub(r"^(\{\{.*?\}\} ?)?(\w+Error: )?", "", line)
+    """What Python raised inside of TensorFlow, or else what TensorFlow says first."""
+    message = str(error.message)
+    raised = re.findall(r"^[\w.]*Error: (.*)$", message, re.MULTILINE)
+    return raised[-1] if raised else message.partition("\n")[0]
