@@ -56,7 +56,6 @@ class TrainingProgress:
         self._quiet = quiet
         self._bars = _bars(quiet=quiet)
         self._task = TaskID(0)
-        self._steps = 0
         self._epochs = 0
         self._loss: float | None = None
         self._rate: float | None = None

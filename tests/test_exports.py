@@ -17,7 +17,7 @@ PACKAGES = (
     "deeplab.zoo",
     "deeplab.checkpoints",
     "deeplab.engines",
-    "deeplab.scenes",
+    "deeplab.training",
 )
 
 
@@ -58,6 +58,7 @@ def test_transforms_lists_what_it_exports() -> None:
         "import pipeline.cli",
         "import transforms.records, transforms.masks.label_maps, transforms.sources.sharding",
         "import deeplab.zoo, deeplab.labels, deeplab.checkpoints",
+        "import deeplab.training, pipeline.train",
     ],
 )
 def test_light_modules_load_neither_beam_nor_tensorflow(statement: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.gcs_emulator import Gcs
+from tests.unprivileged import as_nobody, open_folder
 from transforms import storage
 from transforms.records import EncodedImage, ImageRef
 from transforms.sources.listing import absolute_pattern, list_images
@@ -166,19 +166,11 @@ def test_names_that_are_not_utf8_can_flow(tmp_path: Path) -> None:
 
 
 def test_a_folder_that_cannot_be_listed_is_not_passed_over() -> None:
-    with tempfile.TemporaryDirectory() as parent:
-        Path(parent).chmod(0o755)
-        closed = Path(parent) / "closed"
+    with open_folder() as parent:
+        closed = parent / "closed"
         closed.mkdir(mode=0o000)
-        is_root = os.geteuid() == 0
-        if is_root:
-            os.seteuid(65534)
-        try:
-            with pytest.raises(PermissionError) as caught:
-                list(list_images(f"{parent}/**/*.jpg"))
-        finally:
-            if is_root:
-                os.seteuid(0)
+        with as_nobody(), pytest.raises(PermissionError) as caught:
+            list(list_images(f"{parent}/**/*.jpg"))
         assert storage.describe(caught.value).startswith(f"{closed}: cannot be listed")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import os
 import shutil
@@ -10,7 +9,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -18,6 +16,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from tests.unprivileged import as_nobody, open_folder
 from transforms import storage
 from transforms.storage import local as local_storage
 
@@ -177,24 +176,9 @@ def test_a_file_system_without_hard_links_still_has_one_creator(
     assert storage.read(path) == OLD
 
 
-@contextlib.contextmanager
-def as_nobody() -> Iterator[Path]:
-    """A folder, and file permissions that count even where root runs the tests."""
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        if os.geteuid():
-            yield Path(folder)
-            return
-        os.seteuid(65534)
-        try:
-            yield Path(folder)
-        finally:
-            os.seteuid(0)
-
-
 def test_permissions_are_told() -> None:
-    with as_nobody() as folder:
-        if os.access(folder, os.W_OK, effective_ids=True):
+    with open_folder() as folder, as_nobody():
+        if os.geteuid():
             folder.chmod(0o555)
         for operation in (
             lambda: storage.write_atomically(f"{folder}/part", OLD),

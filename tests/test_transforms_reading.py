@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import tempfile
 import threading
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -15,6 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.gcs_emulator import Fault, Gcs
+from tests.unprivileged import as_nobody, open_folder
 from transforms import storage
 from transforms.records import EncodedImage, Failure, FailureCode, ImageRef, ShardSlot, Stage
 from transforms.sources.reading import WINDOW, read_image, read_images
@@ -218,18 +218,11 @@ def test_what_is_no_file_is_told(tmp_path: Path) -> None:
 
 
 def test_a_file_that_may_not_be_read_is_told() -> None:
-    with tempfile.TemporaryDirectory() as folder:
-        Path(folder).chmod(0o755)
-        ref = on_disk(Path(folder) / "photo.jpg")
+    with open_folder() as folder:
+        ref = on_disk(folder / "photo.jpg")
         Path(ref.uri).chmod(0)
-        is_root = os.geteuid() == 0
-        if is_root:
-            os.seteuid(65534)
-        try:
+        with as_nobody():
             assert code_of(read_image(ref)) is FailureCode.PERMISSION_DENIED
-        finally:
-            if is_root:
-                os.seteuid(0)
 
 
 def test_an_unknown_scheme_is_a_read_error() -> None:

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pipeline.training_progress import TrainingProgress, checking, describe_epoch
+from tests.test_deeplab_training_state import record
+
+
+@pytest.mark.parametrize(
+    ("miou", "words"),
+    [
+        (0.87654, "epoch 3 of 9, loss 0.5000, mIoU 0.8765, 20.0 images/s"),
+        (None, "epoch 3 of 9, loss 0.5000, 20.0 images/s"),
+    ],
+)
+def test_an_epoch_is_one_line(miou: float | None, words: str) -> None:
+    assert describe_epoch(record(3, miou), 9) == words
+
+
+def _show(*, quiet: bool) -> None:
+    with checking(2, quiet=quiet) as seen:
+        seen(2)
+    with TrainingProgress(quiet=quiet) as progress:
+        progress.began(20, 10, (record(1, 0.5),), 2)
+        for _ in range(10):
+            progress.stepped(0.4, 4)
+        progress.validated(replace(record(2, 0.6), loss=0.25))
+
+
+def test_without_a_terminal_there_is_a_line_an_epoch(capsys: pytest.CaptureFixture[str]) -> None:
+    _show(quiet=False)
+    captured = capsys.readouterr()
+    assert captured.err.splitlines() == [
+        "resumed behind epoch 1 of 2",
+        "epoch 2 of 2, loss 0.2500, mIoU 0.6000, 20.0 images/s",
+    ]
+    assert captured.out == ""
+
+
+def test_quiet_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
+    _show(quiet=True)
+    assert capsys.readouterr() == ("", "")
+
+
+def test_on_a_terminal_there_is_a_bar(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("TTY_COMPATIBLE", "1")
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+    _show(quiet=False)
+    shown = capsys.readouterr().err
+    for words in ("checking the data", "2/2", "loss 0.4000", "images/s", "20/20", "mIoU 0.6000"):
+        assert words in shown
