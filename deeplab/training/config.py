@@ -105,7 +105,7 @@ class InputConfig:
         canvas: (height, width) of what the network sees in validation, and later; sides are
             multiples of the output stride plus one.
         crop: (height, width) of what it sees in training; None for the canvas. A quarter of the
-            canvas costs a quarter of the time.
+            canvas takes little more than a quarter of the time.
         crop_epochs: How many epochs are trained on crops, before the rest is on the canvas; None
             for all.
         fit: Whether pictures larger than the canvas are first reduced to fit it, as ``segment``
