@@ -69,7 +69,7 @@ def train(options: TrainOptions) -> int:
         _check_resumable(options.output, identity)
     training, validation = _load(pairs, config, labels, quiet=options.quiet)
     _start_output(options)
-    # Gradients take twice as long without; TensorFlow turns it on by itself on some CPUs only.
+    # Steps took twice as long without; TensorFlow turns it on by itself on some CPUs only.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     import_tensorflow_quietly()
     from deeplab.training.trainer import MODEL_FOLDER, TrainingData, TrainingError

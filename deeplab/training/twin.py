@@ -1,8 +1,8 @@
 """A network as it is trained: the same variables behind layers whose gradients are fast on CPUs.
 
 Keras computes batch normalisation from single operations, and the architecture's resizing gathers
-rows and columns, whose gradients scatter. TensorFlow has one fused kernel for each: a training
-step takes a third less time with them.
+rows and columns, whose gradients scatter. TensorFlow has one fused kernel for each: with them a
+training step of a small network took 0.7 of the time.
 """
 
 from __future__ import annotations
