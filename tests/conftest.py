@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,3 +53,14 @@ def voc_photos(shared: Path) -> list[Path]:
 def mobilenet_checkpoint(shared: Path) -> Path:
     """The folder of the official MobileNet-v2 VOC checkpoint and its frozen graphs."""
     return shared / "checkpoints" / "deeplabv3_mnv2_pascal_trainval"
+
+
+@pytest.fixture(autouse=True)
+def determinism_ends() -> Iterator[None]:
+    """Training makes TensorFlow deterministic for the rest of its process: here, for its test."""
+    yield
+    if "tensorflow" in sys.modules:
+        from tensorflow.python.framework import config
+
+        if config.is_op_determinism_enabled():
+            config.disable_op_determinism()
