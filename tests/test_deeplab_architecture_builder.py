@@ -159,5 +159,5 @@ def test_batches_do_not_mix() -> None:
     images = random_images(3, 49, 33)
     together = np.asarray(network(images))
     alone = np.concatenate([np.asarray(network(images[i : i + 1])) for i in range(3)])
-    # Sums may be taken in another order; pictures that mixed would differ by more than a thousandth.
+    # Sums may be taken in another order; pictures that mixed would differ by far more.
     assert relative_error(together, alone) < 1e-5
