@@ -39,7 +39,7 @@ def test_workers_find_it_by_its_name(name: str) -> None:
 def test_the_scenes_model_tells_the_scenes_classes() -> None:
     model = inspect_model("emoji_scenes")
     assert model.labels == SCENES
-    assert model.canvas == (129, 129)
+    assert model.canvas == (257, 257)
 
 
 def test_names_do_not_collide_and_typing_errors_are_met() -> None:

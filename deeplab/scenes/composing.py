@@ -22,10 +22,10 @@ if TYPE_CHECKING:
 
 _ASPECTS = (4 / 3, 3 / 4, 1.0, 16 / 9, 3 / 2)
 _EMPTY_SHARE = 0.03
-_MOST_SPRITES = 7
+_MOST_SPRITES = 5
 # Of the scene's short side. The power is below 1 so that small ones, many as they are at one area
 # of a large one, do not dominate.
-_SMALLEST_SPRITE, _LARGEST_SPRITE = 0.15, 0.70
+_SMALLEST_SPRITE, _LARGEST_SPRITE = 0.22, 0.75
 _SIZE_POWER = 0.65
 _NOISE_SIDE = 512
 
