@@ -8,6 +8,7 @@ than Unicode 14.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -97,14 +98,10 @@ def all_glyphs() -> Iterator[Glyph]:
 
 def _of_class(class_name: str, groups: list[str], *, toned: bool) -> Iterator[Glyph]:
     held_out = _held_out(groups)
-    drawn = 0
-    for group in groups:
-        first = group.split("+")[0]
-        for text in group.split("+"):
-            if toned:
-                text = _in_skin_tone(text, _SKIN_TONES[drawn % len(_SKIN_TONES)])  # noqa: PLW2901
-            drawn += 1
-            yield Glyph(text, class_name, first, group in held_out)
+    drawings = [(text, group) for group in groups for text in group.split("+")]
+    for (text, group), tone in zip(drawings, itertools.cycle(_SKIN_TONES), strict=False):
+        glyph = _in_skin_tone(text, tone) if toned else text
+        yield Glyph(glyph, class_name, group.split("+")[0], group in held_out)
 
 
 def _held_out(groups: list[str]) -> frozenset[str]:
