@@ -17,6 +17,7 @@ PACKAGES = (
     "deeplab.zoo",
     "deeplab.checkpoints",
     "deeplab.engines",
+    "deeplab.scenes",
     "deeplab.training",
 )
 
