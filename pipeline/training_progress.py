@@ -1,4 +1,4 @@
-"""How far a training is: a bar on a terminal, else a line an epoch."""
+"""How far a training is: a bar on a terminal, else a line now and then and one an epoch."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from rich.progress import (
 )
 
 from deeplab.training.state import EpochRecord
+from pipeline.progress import LINE_SECONDS, describe_rate, describe_seconds
 
 _SMOOTHING = 0.05
 """Weight of a step in the loss and the rate that are shown."""
@@ -50,17 +51,21 @@ class TrainingProgress:
 
     Args:
         quiet: Show nothing.
+        line_seconds: Between two lines where standard error is no terminal.
     """
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, line_seconds: float = LINE_SECONDS) -> None:
         self._quiet = quiet
+        self._line_seconds = line_seconds
         self._bars = _bars(quiet=quiet)
         self._task = TaskID(0)
         self._epochs = 0
+        self._steps = 0
+        self._done = 0
         self._loss: float | None = None
         self._rate: float | None = None
         self._score = ""
-        self._last = time.monotonic()
+        self._last = self._line = time.monotonic()
 
     def __enter__(self) -> TrainingProgress:
         self._bars.start()
@@ -77,11 +82,11 @@ class TrainingProgress:
 
     def began(self, steps: int, done: int, history: tuple[EpochRecord, ...], epochs: int) -> None:
         """Before the first step."""
-        self._epochs = epochs
+        self._epochs, self._steps, self._done = epochs, steps, done
         if history:
             self._say(f"resumed behind epoch {history[-1].epoch} of {epochs}")
         self._bars.update(self._task, total=steps, completed=done, description="first step")
-        self._last = time.monotonic()
+        self._last = self._line = time.monotonic()
 
     def stepped(self, loss: float, pictures: int) -> None:
         """After each step."""
@@ -95,16 +100,21 @@ class TrainingProgress:
             self._rate = before + _SMOOTHING * (rate - before)
             self._loss += _SMOOTHING * (loss - self._loss)
         self._last = now
-        speed = "" if self._rate is None else f", {self._rate:.1f} images/s"
+        self._done += 1
+        speed = "" if self._rate is None else f", {describe_rate(self._rate)} images/s"
         words = f"loss {self._loss:.4f}{self._score}{speed}"
         self._bars.update(self._task, advance=1, description=words)
+        if self._bars.disable and self._rate and now - self._line >= self._line_seconds:
+            self._line = now
+            left = describe_seconds((self._steps - self._done) * pictures / self._rate)
+            self._say(f"step {self._done:,} of {self._steps:,}, {words}, {left} left")
 
     def validated(self, record: EpochRecord) -> None:
         """After each epoch."""
         if record.miou is not None:
             self._score = f", mIoU {record.miou:.4f}"
         self._say(describe_epoch(record, self._epochs))
-        self._last = time.monotonic()
+        self._last = self._line = time.monotonic()
 
     def _say(self, line: str) -> None:
         if self._quiet:

@@ -39,6 +39,20 @@ def test_without_a_terminal_there_is_a_line_an_epoch(capsys: pytest.CaptureFixtu
     assert captured.out == ""
 
 
+def test_without_a_terminal_a_line_now_and_then_says_what_is_left(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with TrainingProgress(quiet=False, line_seconds=0) as progress:
+        progress.began(2000, 1000, (), 2)
+        for _ in range(3):
+            progress.stepped(0.4, 4)
+    lines = capsys.readouterr().err.splitlines()
+    # The first step builds the graph, and tells no rate.
+    assert [line.partition(",")[0] for line in lines] == ["step 1", "step 1"]
+    assert lines[-1].startswith("step 1,003 of 2,000, loss 0.4000, ")
+    assert lines[-1].endswith(" s left")
+
+
 def test_quiet_is_quiet(capsys: pytest.CaptureFixture[str]) -> None:
     _show(quiet=True)
     assert capsys.readouterr() == ("", "")

@@ -27,6 +27,9 @@ _MOST_SPRITES = 5
 # of a large one, do not dominate.
 _SMALLEST_SPRITE, _LARGEST_SPRITE = 0.22, 0.75
 _SIZE_POWER = 0.65
+# Degrees: things stand upright in photographs, more or less.
+_LARGEST_TURN = 20.0
+_PLACES_TRIED = 5
 _NOISE_SIDE = 512
 
 
@@ -154,8 +157,7 @@ def _drawn(
         height, width = (max(1, round(n * scale)) for n in layers.shape[:2])
         layers = cv2.resize(layers, (width, height), interpolation=cv2.INTER_AREA)
         scale = 1.0
-    angle = rng.uniform(-30, 30) if rng.random() < 0.85 else rng.uniform(-180, 180)
-    turned = _turned(layers, angle, scale)
+    turned = _turned(layers, rng.uniform(-_LARGEST_TURN, _LARGEST_TURN), scale)
     if rng.random() < 0.2:
         turned = cv2.GaussianBlur(turned, (0, 0), rng.uniform(0.4, max(0.4, 0.3 + 0.015 * side)))
     alpha = np.clip(turned[..., 3], 0, 1)
@@ -197,10 +199,10 @@ def _place(
     truth: NDArray[np.uint8],
     class_id: int,
 ) -> PlacedSprite:
-    """Puts an emoji where it hides less of the others than at another place, most of the time."""
+    """Puts an emoji where it hides less of the others than at other places."""
     colour, alpha = drawn
     candidates = []
-    for _ in range(3 if rng.random() < 0.7 else 1):
+    for _ in range(_PLACES_TRIED):
         centre = rng.uniform(0.05, 0.95, 2) * truth.shape
         top, left = (int(c - n / 2) for c, n in zip(centre, alpha.shape, strict=True))
         placed = PlacedSprite(colour, alpha, top, left, class_id)
