@@ -38,7 +38,7 @@ def test_everything_is_made_scored_and_shown(
     assert len(list((output / "images").iterdir())) == len(list((output / "truth").iterdir()))
     metrics = json.loads((output / "evaluation" / "metrics.json").read_text())
     assert metrics["images"] == COUNT
-    assert metrics["miou"] > 0.65
+    assert metrics["miou"] > 0.75
     scores = pq.read_table(output / "evaluation" / "scores.parquet")
     assert scores.num_rows == COUNT
     sheet = np.asarray(Image.open(output / "contact_sheet.png").convert("RGB"))
