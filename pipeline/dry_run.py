@@ -15,7 +15,7 @@ from deeplab.checkpoints import CheckpointError
 from deeplab.engines import EngineError, available_cores
 from deeplab.zoo import ZooError
 from pipeline.options import SegmentOptions, UsageError
-from pipeline.progress import describe_seconds
+from pipeline.progress_display import describe_seconds
 from pipeline.sampling import SAMPLES, Cost, Sample, measure, spread
 from transforms import storage
 from transforms.records import ImageRef

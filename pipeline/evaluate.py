@@ -23,7 +23,8 @@ from pipeline.evaluations import check_evaluation_output, clear_evaluation, read
 from pipeline.job import build_evaluation
 from pipeline.launch import run_to_end, set_verbosity
 from pipeline.options import EvaluateOptions, RunFailedError, UsageError
-from pipeline.progress import RunProgress, watch
+from pipeline.progress import RunProgress
+from pipeline.progress_display import watch
 from pipeline.recipes import build_recipe, describe_model, describe_recipe, describe_versions
 from transforms import storage
 from transforms.evaluating.pair_sources import (

@@ -20,7 +20,7 @@ from pipeline.dry_run import dry_run
 from pipeline.job import build_job
 from pipeline.launch import run_to_end, set_verbosity
 from pipeline.options import RunFailedError, SegmentOptions, UsageError
-from pipeline.progress import watch
+from pipeline.progress_display import watch
 from pipeline.recipes import build_recipe, describe_model, describe_recipe, describe_versions
 from pipeline.runs import check_output, check_same_options, read_manifest, start_run
 from pipeline.summary import print_summary

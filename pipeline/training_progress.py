@@ -19,7 +19,12 @@ from rich.progress import (
 )
 
 from deeplab.training.state import EpochRecord
-from pipeline.progress import LINE_SECONDS, describe_rate, describe_seconds
+from pipeline.progress_display import (
+    LINE_SECONDS,
+    describe_rate,
+    describe_seconds,
+    is_drawn_on,
+)
 
 _SMOOTHING = 0.05
 """Weight of a step in the loss and the rate that are shown."""
@@ -60,12 +65,10 @@ class TrainingProgress:
         self._bars = _bars(quiet=quiet)
         self._task = TaskID(0)
         self._epochs = 0
-        self._steps = 0
-        self._done = 0
         self._loss: float | None = None
         self._rate: float | None = None
         self._score = ""
-        self._last = self._line = time.monotonic()
+        self._last_step = self._last_line = time.monotonic()
 
     def __enter__(self) -> TrainingProgress:
         self._bars.start()
@@ -82,11 +85,11 @@ class TrainingProgress:
 
     def began(self, steps: int, done: int, history: tuple[EpochRecord, ...], epochs: int) -> None:
         """Before the first step."""
-        self._epochs, self._steps, self._done = epochs, steps, done
+        self._epochs = epochs
         if history:
             self._say(f"resumed behind epoch {history[-1].epoch} of {epochs}")
         self._bars.update(self._task, total=steps, completed=done, description="first step")
-        self._last = self._line = time.monotonic()
+        self._last_step = self._last_line = time.monotonic()
 
     def stepped(self, loss: float, pictures: int) -> None:
         """After each step."""
@@ -95,26 +98,26 @@ class TrainingProgress:
             # The first step builds the graph: its time tells nothing.
             self._loss = loss
         else:
-            rate = pictures / max(now - self._last, 1e-9)
+            rate = pictures / max(now - self._last_step, 1e-9)
             before = self._rate if self._rate is not None else rate
             self._rate = before + _SMOOTHING * (rate - before)
             self._loss += _SMOOTHING * (loss - self._loss)
-        self._last = now
-        self._done += 1
+        self._last_step = now
         speed = "" if self._rate is None else f", {describe_rate(self._rate)} images/s"
         words = f"loss {self._loss:.4f}{self._score}{speed}"
         self._bars.update(self._task, advance=1, description=words)
-        if self._bars.disable and self._rate and now - self._line >= self._line_seconds:
-            self._line = now
-            left = describe_seconds((self._steps - self._done) * pictures / self._rate)
-            self._say(f"step {self._done:,} of {self._steps:,}, {words}, {left} left")
+        if self._bars.disable and self._rate and now - self._last_line >= self._line_seconds:
+            self._last_line = now
+            task = self._bars.tasks[self._task]
+            left = describe_seconds((task.remaining or 0) * pictures / self._rate)
+            self._say(f"step {task.completed:,.0f} of {task.total:,.0f}, {words}, {left} left")
 
     def validated(self, record: EpochRecord) -> None:
         """After each epoch."""
         if record.miou is not None:
             self._score = f", mIoU {record.miou:.4f}"
         self._say(describe_epoch(record, self._epochs))
-        self._last = self._line = time.monotonic()
+        self._last_step = self._last_line = time.monotonic()
 
     def _say(self, line: str) -> None:
         if self._quiet:
@@ -126,15 +129,13 @@ class TrainingProgress:
 
 
 def _bars(*, quiet: bool) -> Progress:
-    console = Console(stderr=True)
-    drawn = sys.stderr.isatty() and not console.is_dumb_terminal
     return Progress(
         TextColumn("{task.description}"),
         BarColumn(bar_width=None),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        console=console,
+        console=Console(stderr=True),
         expand=True,
         redirect_stdout=False,
-        disable=quiet or not drawn,
+        disable=quiet or not is_drawn_on(),
     )

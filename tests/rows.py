@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from transforms.records import (
     ClassArea,
@@ -14,7 +15,8 @@ from transforms.records import (
     ShardSlot,
     Stage,
 )
-from transforms.sources.sharding import slots_of
+from transforms.sink.writing import write_shard
+from transforms.sources.sharding import Plan, plan_shards, slots_of
 
 
 def segmentation(ref: ImageRef, slot: ShardSlot | None = None, png: bytes = b"png") -> Segmentation:
@@ -32,3 +34,14 @@ def shard_rows(shard: Shard, failed: Sequence[str] = ()) -> list[Segmentation | 
         failure(ref, slot) if ref.uri in failed else segmentation(ref, slot)
         for ref, slot in slots_of(shard)
     ]
+
+
+def plan_of(images: int, size: int) -> Plan:
+    """Shards of images without a past."""
+    refs = [ImageRef(f"{index:03}.jpg", "1") for index in range(images)]
+    return plan_shards(refs, (), "print", shard_size=size)
+
+
+def write_rows(output: str | Path, shard: Shard, failed: Sequence[str] = ()) -> None:
+    """Writes the parts of a shard, as the last step does."""
+    list(write_shard(str(output), shard.id, shard_rows(shard, failed), {}))
