@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import glob
+import os
 import tempfile
 from pathlib import Path
 
@@ -22,6 +23,7 @@ TREES = st.lists(st.lists(NAMES, min_size=1, max_size=4), max_size=12)
 
 @example([["a", "a.jpg"], ["a.jpg"], ["a", ".h", "b.jpg"]], ["**", "*.jpg"])
 @example([[".h", "a", "b.jpg"], ["a", ".h", "b.jpg"]], ["**", ".h", "**", "*"])
+@example([[".h"]], [".h", "**"])
 @given(tree=TREES, segments=st.lists(SEGMENTS, min_size=1, max_size=4))
 def test_matches_are_those_of_the_standard_library(
     tree: list[list[str]], segments: list[str]
@@ -37,7 +39,8 @@ def test_matches_are_those_of_the_standard_library(
                 path.write_bytes(b"")
         # Not Path.glob, which matches hidden names.
         found = glob.glob(f"{glob.escape(root)}/{pattern}", recursive=True)  # noqa: PTH207
-        expected = sorted({path for path in found if Path(path).is_file()})
+        # It gives "a/" for "a/**" even where "a" is a file; Path would drop the slash.
+        expected = sorted({path for path in found if os.path.isfile(path)})  # noqa: PTH113
         ours = [ref.uri for ref in match_files(Glob.parse(f"{root}/{pattern}"))]
         assert sorted(ours) == expected
         assert len(ours) == len(set(ours))
