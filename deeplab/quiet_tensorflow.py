@@ -19,6 +19,7 @@ _GREETING = re.compile(
 """How a line of its C++ log begins, with and without a time; and what follows on such lines."""
 
 _LOCK = threading.Lock()
+_DONE = threading.Event()
 
 
 def import_tensorflow_quietly() -> None:
@@ -27,18 +28,20 @@ def import_tensorflow_quietly() -> None:
     It writes a dozen lines to the file descriptor of stderr before any setting of its own is in
     force, ``TF_CPP_MIN_LOG_LEVEL`` included, which would bury the line that a program has to
     say. What others write to stderr in the meantime comes out afterwards, and all of it if the
-    import fails. Whoever sets ``TF_CPP_MIN_LOG_LEVEL=0`` hears everything at once.
+    import fails. Where somebody else has imported it, the search for GPUs is still to be kept
+    quiet. Whoever sets ``TF_CPP_MIN_LOG_LEVEL=0`` hears everything at once.
 
     Raises:
         ImportError: TensorFlow is not installed, or does not suit this machine.
     """
     with _LOCK:
-        if "tensorflow" in sys.modules:
+        if _DONE.is_set():
             return
         if os.environ.setdefault(_LOG_LEVEL, "2") == "0":
             _import_and_look_for_gpus()
         else:
             _with_stderr_held(_import_and_look_for_gpus)
+        _DONE.set()
 
 
 def _import_and_look_for_gpus() -> None:

@@ -60,6 +60,19 @@ def test_what_others_say_meanwhile_comes_out() -> None:
     assert done.stderr == b"a worker has to say this\n"
 
 
+@pytest.mark.slow
+def test_the_search_for_gpus_is_quiet_where_tensorflow_was_imported_before() -> None:
+    search = """
+import os
+import tensorflow as tf
+os.write(2, b"from here on\\n")
+quietly()
+tf.config.list_physical_devices("GPU")
+"""
+    done = subprocess.run([sys.executable, "-c", _IMPORT + search], capture_output=True, check=True)
+    assert done.stderr.partition(b"from here on\n")[2] == b""
+
+
 def test_a_failed_import_says_everything() -> None:
     fail = """
 import os, sys
