@@ -229,6 +229,23 @@ def test_reduction_is_the_mean_over_the_area_rounded_once(data: st.DataObject, s
 
 
 @pytest.mark.parametrize(
+    ("stored", "covered", "size"),
+    [
+        ((3, 1), (2.375, 1), (2, 1)),
+        ((514, 386), (513.25, 385.25), (513, 385)),
+        ((514, 385), (513.25, 385), (513, 385)),
+        ((2, 7), (2, 6.25), (2, 6)),
+    ],
+)
+def test_a_reduction_by_less_than_a_pixel_is_no_copy(
+    stored: tuple[int, int], covered: tuple[float, float], size: tuple[int, int]
+) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (*stored, 3), np.uint8)
+    reduced = reduce_by_area(pixels, *size, *covered)
+    assert np.abs(reduced - mean_by_area(pixels, *size, *covered)).max() <= 0.5 + 1e-3
+
+
+@pytest.mark.parametrize(
     ("height", "width", "scale"),
     [(700, 1023, 1), (1026, 900, 2), (1203, 1601, 2), (2100, 1501, 4), (3001, 4099, 4)],
 )

@@ -44,7 +44,29 @@ def reduce_by_area(
     reduced: NDArray[np.uint8] = cv2.resize(
         pixels, None, fx=width / columns, fy=height / rows, interpolation=cv2.INTER_AREA
     )
+    if reduced.shape == pixels.shape:
+        # Then it has copied the picture, whatever the factors.
+        means = _drifting_means(pixels.astype(np.float32), height, rows)
+        means = _drifting_means(means.swapaxes(0, 1), width, columns).swapaxes(0, 1)
+        reduced = np.rint(means).astype(np.uint8)
     return np.ascontiguousarray(reduced[:height, :width])
+
+
+def _drifting_means(lines: NDArray[np.float32], count: int, covered: float) -> NDArray[np.float32]:
+    """Means over the first axis of footprints that drift by less than one line in all.
+
+    Args:
+        lines: float32 of shape [stored lines, ...].
+        count: Lines of the result.
+        covered: Stored lines that these cover: less than one more than ``count``.
+
+    Returns:
+        float32 of shape [count, ...].
+    """
+    drift = (np.arange(count + 1) * (covered / count - 1)).astype(np.float32)
+    drift = drift.reshape(-1, *[1] * (lines.ndim - 1))
+    following = lines[np.minimum(np.arange(1, count + 1), len(lines) - 1)]
+    return ((1 - drift[:-1]) * lines[:count] + drift[1:] * following) * np.float32(count / covered)
 
 
 def turn_upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
