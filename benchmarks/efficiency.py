@@ -25,6 +25,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from beam_deeplab.deeplab.engines import Engine, available_cores
 from benchmarks.children import Child
 from benchmarks.engine import PROGRAM_BATCH
 from benchmarks.measurement import Measurement, Row, Settings, median, spread
@@ -32,7 +33,6 @@ from benchmarks.observed_job import JobRun, ObservedJob
 from benchmarks.official import CANVAS
 from benchmarks.photos import MEGAPIXELS, make_photos
 from benchmarks.suite import run_alone
-from deeplab.engines import Engine, available_cores
 
 FLAGS = ("--canvas", "official", "--precision", "f32")
 
@@ -57,10 +57,10 @@ class JobAndEngine(ObservedJob):
 
     def assemble(self, photos: Sequence[Path]) -> None:
         """Decodes photos into the batches that :meth:`run_bare` takes."""
-        from transforms.decoding.decode import decode_image
-        from transforms.geometry import Canvas
-        from transforms.records import DecodedImage, EncodedImage, ImageRef
-        from transforms.segmenting.inference import assemble_batch
+        from beam_deeplab.transforms.decoding.decode import decode_image
+        from beam_deeplab.transforms.geometry import Canvas
+        from beam_deeplab.transforms.records import DecodedImage, EncodedImage, ImageRef
+        from beam_deeplab.transforms.segmenting.inference import assemble_batch
 
         canvas = Canvas(CANVAS, CANVAS)
         pictures = [

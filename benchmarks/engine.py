@@ -23,12 +23,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from beam_deeplab.deeplab.engines import EngineError
 from benchmarks.children import Child
 from benchmarks.measurement import Measurement, Row, Settings, median, spread
 from benchmarks.official import CANVAS, FrozenGraph
 from benchmarks.photos import voc_photos
 from benchmarks.suite import run_alone
-from deeplab.engines import EngineError
 
 STRIDE = 16
 PROGRAM_BATCH = 8
@@ -92,10 +92,10 @@ class OurEngine:
     """
 
     def __init__(self, model: Path, engine: str, precision: str, photos: list[Path]) -> None:
-        from deeplab.engines import load_engine
-        from deeplab.models import inspect_model
-        from transforms.geometry import Canvas
-        from transforms.records import DecodedImage, ImageRef
+        from beam_deeplab.deeplab.engines import load_engine
+        from beam_deeplab.deeplab.models import inspect_model
+        from beam_deeplab.transforms.geometry import Canvas
+        from beam_deeplab.transforms.records import DecodedImage, ImageRef
 
         self._canvas = Canvas(CANVAS, CANVAS)
         self._engine = load_engine(
@@ -109,8 +109,8 @@ class OurEngine:
 
     def turn(self, answer: str, batch_size: int, seconds: float) -> Turn:
         """Computes for some seconds."""
-        from transforms.masks.label_maps import label_map
-        from transforms.segmenting.inference import assemble_batch
+        from beam_deeplab.transforms.masks.label_maps import label_map
+        from beam_deeplab.transforms.segmenting.inference import assemble_batch
 
         def infer(index: int) -> None:
             count = len(self._pictures)

@@ -42,7 +42,7 @@ class NetworkOnJax:
         import jax
         import keras
 
-        from deeplab.architecture import AsppConfig, DeepLabConfig, build_network
+        from beam_deeplab.deeplab.architecture import AsppConfig, DeepLabConfig, build_network
 
         self._type = _MATRIX_TYPES[precision]
         keras.config.set_dtype_policy(_PRECISIONS[precision])

@@ -30,8 +30,8 @@ class OurReader:
 
     def run(self, uris: Sequence[str]) -> tuple[float, int]:
         """Seconds and bytes."""
-        from transforms.records import EncodedImage, ImageRef
-        from transforms.sources.reading import read_images
+        from beam_deeplab.transforms.records import EncodedImage, ImageRef
+        from beam_deeplab.transforms.sources.reading import read_images
 
         start = time.perf_counter()
         rows = list(read_images(ImageRef(uri) for uri in uris))

@@ -9,8 +9,8 @@ import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from beam_deeplab.deeplab.engines import available_cores
 from benchmarks.measurement import Row
-from deeplab.engines import available_cores
 
 _ROOT = Path(__file__).resolve().parent.parent
 _PACKAGES = (
@@ -71,7 +71,7 @@ def describe_commit(results: Path) -> tuple[str | None, bool]:
 
 def has_precision(precision: str) -> bool:
     """Whether OpenVINO computes in a precision on this CPU."""
-    from deeplab.engines import EngineChoice, EngineError, check_engine
+    from beam_deeplab.deeplab.engines import EngineChoice, EngineError, check_engine
 
     try:
         check_engine(EngineChoice("openvino", precision))

@@ -45,7 +45,7 @@ class OurMasks:
 
     def run(self, logits: NDArray[np.float32], content: Size, original: Size) -> Call:
         """One label map."""
-        from transforms.masks.label_maps import label_map
+        from beam_deeplab.transforms.masks.label_maps import label_map
 
         return self._measured(lambda: label_map(logits, STRIDE, content, original))
 

@@ -2,7 +2,7 @@
 
 ``beam-deeplab segment`` is called in a child process with its own flags. Around it three of its
 functions are wrapped to note the time, and change nothing: a shard's begin and finish
-(:mod:`transforms.sink.attempts`), Beam's ``Pipeline.run`` (for the job's metrics) and the loading
+(:mod:`transforms.runs.attempts`), Beam's ``Pipeline.run`` (for the job's metrics) and the loading
 of engines, which are kept, so that later runs of the same child do not load them again and the bare
 engine that a pipeline is compared with is the very same object.
 
@@ -21,8 +21,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from beam_deeplab.deeplab.engines import available_cores, load_engine
 from benchmarks.children import peak_bytes, reset_peak_memory
-from deeplab.engines import available_cores, load_engine
 
 
 @dataclass(frozen=True)
@@ -99,14 +99,14 @@ class ObservedJob:
     def __init__(self, model: Path) -> None:
         import apache_beam as beam
 
-        from transforms.sink import attempts
+        from beam_deeplab.transforms.runs import attempts
 
         self._model = model
         self._clocks = _Clocks()
         self.engines: dict[Any, Any] = {}
         attempts.begin = self._noting_before(attempts.begin, lambda: self._clocks.begun)
         attempts.finish = self._noting_after(attempts.finish, lambda: self._clocks.finished)
-        handler = importlib.import_module("transforms.segmenting.handler")
+        handler = importlib.import_module("beam_deeplab.transforms.segmenting.handler")
         vars(handler)["load_engine"] = self._keeping_engines(load_engine)
         run = beam.Pipeline.run
 
@@ -128,8 +128,8 @@ class ObservedJob:
         Raises:
             RuntimeError: The program failed, or not every photo has a mask.
         """
-        from pipeline.cli import run
-        from transforms.metrics import Spread, job_metrics
+        from beam_deeplab.pipeline.cli import run
+        from beam_deeplab.transforms.metrics import Spread, job_metrics
 
         listing = folder.with_suffix(".txt")
         listing.write_text("".join(f"{photo}\n" for photo in photos))

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplab.quiet_tensorflow import import_tensorflow_quietly
+from beam_deeplab.deeplab.quiet_tensorflow import import_tensorflow_quietly
 
 Labels = NDArray[np.uint8]
 Size = tuple[int, int]

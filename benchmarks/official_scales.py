@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from beam_deeplab.deeplab.models import ModelSpec
+from beam_deeplab.deeplab.quiet_tensorflow import import_tensorflow_quietly
 from benchmarks.official import CANVAS, Labels, normalised
-from deeplab.models import ModelSpec
-from deeplab.quiet_tensorflow import import_tensorflow_quietly
 
 
 class OfficialScales:

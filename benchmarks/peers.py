@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from beam_deeplab.deeplab.quiet_tensorflow import import_tensorflow_quietly
 from benchmarks.official import (
     CANVAS,
     FrozenGraph,
@@ -26,7 +27,6 @@ from benchmarks.official import (
     labels_by_tensorflow,
 )
 from benchmarks.outputs import PeerOutput
-from deeplab.quiet_tensorflow import import_tensorflow_quietly
 
 BATCH_SIZE = 8
 
@@ -144,6 +144,6 @@ class KerasDataset:
 def load_keras_network(model: Path) -> Any:
     """The network of a checkpoint, in Keras on TensorFlow."""
     import_tensorflow_quietly()
-    from deeplab.checkpoints import load_network
+    from beam_deeplab.deeplab.checkpoints import load_network
 
     return load_network(model, 16, (CANVAS, CANVAS))

@@ -16,8 +16,8 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
+from beam_deeplab.deeplab.engines import available_cores
 from benchmarks.official import CANVAS
-from deeplab.engines import available_cores
 
 MEGAPIXELS = 12.0
 QUALITY = 90
@@ -69,8 +69,8 @@ def make_photos(
 
 def one_a_bucket(photos: Sequence[Path]) -> list[Path]:
     """The first photo for each of the default canvases, so that a warm-up compiles them all."""
-    from transforms.geometry import Canvas, fit_size
-    from transforms.segmenting.buckets import bucket_for, canvas_buckets
+    from beam_deeplab.transforms.geometry import Canvas, fit_size
+    from beam_deeplab.transforms.segmenting.buckets import bucket_for, canvas_buckets
 
     canvas = Canvas(CANVAS, CANVAS)
     buckets = canvas_buckets(canvas, 16)

@@ -162,6 +162,6 @@ def _runner(child: Child[_Peer]) -> Callable[[Sequence[Path], Path], float]:
 
 
 def _palette() -> bytes:
-    from deeplab.labels import for_class_count
+    from beam_deeplab.deeplab.labels import for_class_count
 
     return for_class_count(21).palette_bytes()

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 from numpy.typing import NDArray
 
+from beam_deeplab.deeplab.engines import available_cores
 from benchmarks.official import Labels, Size
-from deeplab.engines import available_cores
 
 _BAND_VALUES = 1 << 21
 

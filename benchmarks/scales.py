@@ -17,6 +17,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from beam_deeplab.deeplab.engines.scales import OFFICIAL_SCALES, PLAIN
+from beam_deeplab.deeplab.models import inspect_model
 from benchmarks.canvases import masks_of, mean_iou
 from benchmarks.children import Child
 from benchmarks.engine import pixels_of
@@ -26,8 +28,6 @@ from benchmarks.official import Labels
 from benchmarks.official_scales import OfficialScales
 from benchmarks.photos import make_photos, truth_mask, voc_photos
 from benchmarks.suite import run_alone
-from deeplab.engines.scales import OFFICIAL_SCALES, PLAIN
-from deeplab.models import inspect_model
 
 
 @dataclass(frozen=True)

@@ -10,13 +10,13 @@ makes them durable; ``other`` is the rest: Beam, batching, waiting.
 
 from __future__ import annotations
 
+from beam_deeplab.deeplab.engines import available_cores
 from benchmarks.children import Child
 from benchmarks.efficiency import FLAGS
 from benchmarks.measurement import Measurement, Row, Settings
 from benchmarks.observed_job import JobRun, ObservedJob
 from benchmarks.photos import MEGAPIXELS, make_photos
 from benchmarks.suite import run_alone
-from deeplab.engines import available_cores
 
 _STAGES = ("read", "decode", "engine", "mask", "encode", "write")
 

@@ -1,6 +1,6 @@
 """Start-up: the help text, and the time to the first finished image.
 
-``help_seconds`` is the median wall time of ``python -m pipeline --help`` in a process of its own.
+``help_seconds`` is the median wall time of ``python -m beam_deeplab --help``, a process of its own.
 What it imports is read from ``-X importtime`` in a further one, which must contain neither Beam nor
 TensorFlow.
 
@@ -21,10 +21,10 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from beam_deeplab.deeplab.zoo import CACHE_VARIABLE
 from benchmarks.measurement import Measurement, Row, Settings, median, spread
 from benchmarks.photos import make_photos
 from benchmarks.suite import run_alone
-from deeplab.zoo import CACHE_VARIABLE
 
 _IMPORTS = "import apache_beam.ml.inference.base, openvino"
 _FORBIDDEN = ("apache_beam", "tensorflow", "keras", "openvino")
@@ -42,7 +42,7 @@ def measure(settings: Settings) -> Measurement:
         "second run, whole": [],
     }
     for turn in range(max(settings.repeats, 3)):
-        times["help"].append(_seconds(["-m", "pipeline", "--help"]))
+        times["help"].append(_seconds(["-m", "beam_deeplab", "--help"]))
         times["imports alone"].append(_seconds(["-c", _IMPORTS]))
         fresh = settings.workspace / f"startup-cache-{turn}"
         if turn == 0 or not settings.bars:
@@ -77,7 +77,7 @@ def _seconds(arguments: Sequence[str]) -> float:
 
 
 def _imported_by_help() -> list[str]:
-    command = [sys.executable, "-X", "importtime", "-m", "pipeline", "--help"]
+    command = [sys.executable, "-X", "importtime", "-m", "beam_deeplab", "--help"]
     done = subprocess.run(command, check=True, capture_output=True, text=True)
     modules = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
     return [name for name in _FORBIDDEN if name in modules]
@@ -92,7 +92,7 @@ def _first_image(
     listing.parent.mkdir(exist_ok=True)
     listing.write_text("".join(f"{photo}\n" for photo in photos))
     names = ["--input", str(listing), "--output", str(output), "--model", str(settings.model)]
-    command = [sys.executable, "-m", "pipeline", "segment", *names, "--shard_size=1", "--quiet"]
+    command = [sys.executable, "-m", "beam_deeplab", "segment", *names, "--shard_size=1", "--quiet"]
     start = time.perf_counter()
     started = time.time()
     environment = {**os.environ, CACHE_VARIABLE: str(cache)}

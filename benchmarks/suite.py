@@ -12,9 +12,9 @@ from pathlib import Path
 
 from rich.console import Console
 
+from beam_deeplab.deeplab.zoo import CACHE_VARIABLE
 from benchmarks.measurement import Measurement, Settings
 from benchmarks.results import RESULTS, record, show
-from deeplab.zoo import CACHE_VARIABLE
 
 Benchmark = Callable[[Settings], Measurement]
 

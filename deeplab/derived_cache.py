@@ -18,7 +18,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from deeplab.zoo import CACHE_VARIABLE, cache_folder
+from beam_deeplab.deeplab.zoo import CACHE_VARIABLE, cache_folder
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -6,13 +6,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deeplab.architecture import DeepLabConfig
-from deeplab.checkpoints import CheckpointError, digest_of, find_weights, open_checkpoint
-from deeplab.checkpoints.files import Format, WeightFiles
-from deeplab.derived_cache import DerivedEntry, code_digest
-from deeplab.labels import LabelSet, for_class_count
-from deeplab.quiet_tensorflow import import_tensorflow_quietly
-from deeplab.zoo import BUNDLED_MODELS, find_model, locate
+from beam_deeplab.deeplab.architecture import DeepLabConfig
+from beam_deeplab.deeplab.checkpoints import (
+    CheckpointError,
+    digest_of,
+    find_weights,
+    open_checkpoint,
+)
+from beam_deeplab.deeplab.checkpoints.files import Format, WeightFiles
+from beam_deeplab.deeplab.derived_cache import DerivedEntry, code_digest
+from beam_deeplab.deeplab.labels import LabelSet, for_class_count
+from beam_deeplab.deeplab.quiet_tensorflow import import_tensorflow_quietly
+from beam_deeplab.deeplab.zoo import BUNDLED_MODELS, find_model, locate
 
 if TYPE_CHECKING:
     import keras
@@ -59,7 +64,7 @@ class ModelSpec:
             deeplab.zoo.ModelNotFound: The weights are not at ``reference``.
             CheckpointError: They are not the ones that this model was inspected with.
         """
-        from deeplab.checkpoints import load_network
+        from beam_deeplab.deeplab.checkpoints import load_network
 
         path = locate(self.reference)
         if digest_of(path) != self.digest:
@@ -129,7 +134,12 @@ def _read_facts(weights: WeightFiles, digest: str) -> _Facts:
     entry = DerivedEntry(
         shelf="networks",
         name=digest[:12],
-        key={"weights": digest, "code": code_digest("deeplab.architecture", "deeplab.checkpoints")},
+        key={
+            "weights": digest,
+            "code": code_digest(
+                "beam_deeplab.deeplab.architecture", "beam_deeplab.deeplab.checkpoints"
+            ),
+        },
     )
     return _Facts(entry.load_or_make(restore, make))
 

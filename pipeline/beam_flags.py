@@ -15,8 +15,8 @@ from apache_beam.options.pipeline_options import (
     _BeamArgumentParser,
 )
 
-from deeplab.engines import available_cores
-from pipeline.options import UsageError
+from beam_deeplab.deeplab.engines import available_cores
+from beam_deeplab.pipeline.options import UsageError
 
 LOCAL_RUNNERS = ("FnApiRunner", "DirectRunner", "BundleBasedDirectRunner", "PrismRunner")
 

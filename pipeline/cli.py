@@ -8,8 +8,8 @@ import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from pipeline.commands import COMMANDS
-from pipeline.options import RunFailedError, UsageError
+from beam_deeplab.pipeline.commands import COMMANDS
+from beam_deeplab.pipeline.options import RunFailedError, UsageError
 
 FAILED = 1
 USAGE = 2
@@ -53,7 +53,7 @@ def run(argv: Sequence[str]) -> int:
     if left_over and not command.takes_beam_flags:
         own.error(f"unexpected argument {left_over[0]!r}")
     if left_over:
-        from pipeline.beam_flags import check_flags
+        from beam_deeplab.pipeline.beam_flags import check_flags
 
         check_flags(left_over, [name for action in own._actions for name in action.option_strings])
     return command.run(arguments, left_over)

@@ -10,13 +10,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from pipeline.options import EvaluateOptions, SegmentOptions
-from pipeline.options.demo_data import DemoDataOptions, add_demo_data_flags
-from pipeline.options.evaluate import add_evaluate_flags
-from pipeline.options.network import add_labels_flag
-from pipeline.options.quickstart import QuickstartOptions, add_quickstart_flags
-from pipeline.options.segment import add_segment_flags
-from pipeline.options.train import TrainOptions, add_train_flags
+from beam_deeplab.pipeline.options import EvaluateOptions, SegmentOptions
+from beam_deeplab.pipeline.options.demo_data import DemoDataOptions, add_demo_data_flags
+from beam_deeplab.pipeline.options.evaluate import add_evaluate_flags
+from beam_deeplab.pipeline.options.network import add_labels_flag
+from beam_deeplab.pipeline.options.quickstart import QuickstartOptions, add_quickstart_flags
+from beam_deeplab.pipeline.options.segment import add_segment_flags
+from beam_deeplab.pipeline.options.train import TrainOptions, add_train_flags
 
 AddFlags: TypeAlias = Callable[[argparse.ArgumentParser], None]
 Run: TypeAlias = Callable[[argparse.Namespace, Sequence[str]], int]
@@ -42,27 +42,27 @@ class Command:
 
 def _segment(arguments: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     options = SegmentOptions.from_arguments(arguments)
-    from pipeline.segment import segment
+    from beam_deeplab.pipeline.segment import segment
 
     return segment(options, beam_flags)
 
 
 def _evaluate(arguments: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     options = EvaluateOptions.from_arguments(arguments)
-    from pipeline.evaluate import evaluate
+    from beam_deeplab.pipeline.evaluate import evaluate
 
     return evaluate(options, beam_flags)
 
 
 def _train(arguments: argparse.Namespace, _: Sequence[str]) -> int:
     options = TrainOptions.from_arguments(arguments)
-    from pipeline.train import train
+    from beam_deeplab.pipeline.train import train
 
     return train(options)
 
 
 def _models(_: argparse.Namespace, __: Sequence[str]) -> int:
-    from pipeline.catalogue import print_models
+    from beam_deeplab.pipeline.reports.catalogue import print_models
 
     print_models()
     return 0
@@ -74,8 +74,8 @@ def _add_classes_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _classes(arguments: argparse.Namespace, _: Sequence[str]) -> int:
-    from pipeline.catalogue import print_classes
-    from pipeline.recipes import find_model_spec
+    from beam_deeplab.pipeline.recipes import find_model_spec
+    from beam_deeplab.pipeline.reports.catalogue import print_classes
 
     print_classes(find_model_spec(arguments.model, arguments.labels).labels)
     return 0
@@ -83,14 +83,14 @@ def _classes(arguments: argparse.Namespace, _: Sequence[str]) -> int:
 
 def _demo_data(arguments: argparse.Namespace, _: Sequence[str]) -> int:
     options = DemoDataOptions.from_arguments(arguments)
-    from pipeline.demo_data import make_demo_data
+    from beam_deeplab.pipeline.demo_data import make_demo_data
 
     return make_demo_data(options)
 
 
 def _quickstart(arguments: argparse.Namespace, _: Sequence[str]) -> int:
     options = QuickstartOptions.from_arguments(arguments)
-    from pipeline.quickstart import quickstart
+    from beam_deeplab.pipeline.quickstart import quickstart
 
     return quickstart(options)
 

@@ -6,9 +6,9 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from deeplab.scenes import Collection, CollectionError, write_collection
-from pipeline.options import RunFailedError, UsageError
-from pipeline.options.demo_data import DemoDataOptions
+from beam_deeplab.pipeline.options import RunFailedError, UsageError
+from beam_deeplab.pipeline.options.demo_data import DemoDataOptions
+from beam_deeplab.scenes import Collection, CollectionError, write_collection
 
 
 def make_demo_data(options: DemoDataOptions) -> int:

@@ -11,21 +11,21 @@ from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
-from deeplab.checkpoints import CheckpointError
-from deeplab.engines import EngineError, available_cores
-from deeplab.zoo import ZooError
-from pipeline.options import SegmentOptions, UsageError
-from pipeline.progress_display import describe_seconds
-from pipeline.sampling import SAMPLES, Cost, Sample, measure, spread
-from transforms import storage
-from transforms.records import ImageRef
-from transforms.segmenting.handler import DeepLabHandler, Recipe
-from transforms.sink.inventory import take_inventory
-from transforms.sink.manifest import MANIFEST_FILE, RUN_FILE
-from transforms.sink.resuming import plan_salvage
-from transforms.sources.image_lists import ImageListError
-from transforms.sources.listing import list_images
-from transforms.sources.sharding import newest_versions
+from beam_deeplab.deeplab.checkpoints import CheckpointError
+from beam_deeplab.deeplab.engines import EngineError, available_cores
+from beam_deeplab.deeplab.zoo import ZooError
+from beam_deeplab.pipeline.options import SegmentOptions, UsageError
+from beam_deeplab.pipeline.progress.display import describe_seconds
+from beam_deeplab.pipeline.sampling import SAMPLES, Cost, Sample, measure, spread
+from beam_deeplab.transforms import storage
+from beam_deeplab.transforms.records import ImageRef
+from beam_deeplab.transforms.runs.inventory import take_inventory
+from beam_deeplab.transforms.runs.manifest import MANIFEST_FILE, RUN_FILE
+from beam_deeplab.transforms.runs.resuming import plan_salvage
+from beam_deeplab.transforms.runs.sharding import newest_versions
+from beam_deeplab.transforms.segmenting.handler import DeepLabHandler, Recipe
+from beam_deeplab.transforms.sources.image_lists import ImageListError
+from beam_deeplab.transforms.sources.listing import list_images
 
 
 @dataclass(frozen=True)

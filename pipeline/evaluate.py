@@ -10,37 +10,46 @@ from typing import Any
 import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions, StandardOptions
 
-from deeplab.labels import LabelError, LabelSet
-from pipeline.beam_flags import (
+from beam_deeplab.deeplab.labels import LabelError, LabelSet
+from beam_deeplab.pipeline.beam_flags import (
     check_reachable,
     engine_threads,
     pipeline_options,
     runs_here,
     worker_count,
 )
-from pipeline.evaluation_summary import print_evaluation
-from pipeline.evaluations import check_evaluation_output, clear_evaluation, read_metrics
-from pipeline.job import build_evaluation
-from pipeline.launch import run_to_end, set_verbosity
-from pipeline.options import EvaluateOptions, RunFailedError, UsageError
-from pipeline.progress import RunProgress
-from pipeline.progress_display import watch
-from pipeline.recipes import build_recipe, describe_model, describe_recipe, describe_versions
-from transforms import storage
-from transforms.evaluating.pair_sources import (
+from beam_deeplab.pipeline.evaluations import (
+    check_evaluation_output,
+    clear_evaluation,
+    read_metrics,
+)
+from beam_deeplab.pipeline.job import build_evaluation
+from beam_deeplab.pipeline.launch import run_to_end, set_verbosity
+from beam_deeplab.pipeline.options import EvaluateOptions, RunFailedError, UsageError
+from beam_deeplab.pipeline.progress.display import watch
+from beam_deeplab.pipeline.progress.estimate import RunProgress
+from beam_deeplab.pipeline.recipes import (
+    build_recipe,
+    describe_model,
+    describe_recipe,
+    describe_versions,
+)
+from beam_deeplab.pipeline.reports.evaluation_summary import print_evaluation
+from beam_deeplab.transforms import storage
+from beam_deeplab.transforms.evaluating.pair_sources import (
     Named,
     Role,
     Source,
     list_source,
     read_segmented_manifest,
 )
-from transforms.evaluating.score_parts import FOLDER, SCORES
-from transforms.evaluating.scoring import TruthRule
-from transforms.evaluating.truth import TruthFormat, choose_truth_format
-from transforms.records import LabelledRef
-from transforms.segmenting.handler import Recipe
-from transforms.sink.manifest import Manifest, RunRecord, fingerprint_of
-from transforms.sources.image_lists import ImageListError
+from beam_deeplab.transforms.evaluating.score_parts import FOLDER, SCORES
+from beam_deeplab.transforms.evaluating.scoring import TruthRule
+from beam_deeplab.transforms.evaluating.truth import TruthFormat, choose_truth_format
+from beam_deeplab.transforms.records import LabelledRef
+from beam_deeplab.transforms.runs.manifest import Manifest, RunRecord, fingerprint_of
+from beam_deeplab.transforms.segmenting.handler import Recipe
+from beam_deeplab.transforms.sources.image_lists import ImageListError
 
 _ADVICE = "the same command starts anew; a picture that kills its process is found by `segment`"
 

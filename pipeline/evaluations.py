@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from pipeline.options import RunFailedError, UsageError
-from transforms import storage
-from transforms.evaluating.committing import (
+from beam_deeplab.pipeline.options import RunFailedError, UsageError
+from beam_deeplab.transforms import storage
+from beam_deeplab.transforms.evaluating.committing import (
     METRICS_FILE,
     REPORT_FILES,
     remove_shards,
 )
-from transforms.sink.manifest import MANIFEST_FILE, RUN_FILE
+from beam_deeplab.transforms.runs.manifest import MANIFEST_FILE, RUN_FILE
 
 
 def check_evaluation_output(output: str, *, overwrite: bool) -> None:

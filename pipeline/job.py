@@ -6,18 +6,18 @@ from collections.abc import Mapping, Sequence
 
 import apache_beam as beam
 
-from transforms import storage
-from transforms.evaluating.committing import CommitEvaluation
-from transforms.evaluating.composites import ScoreShards, SumTallies
-from transforms.evaluating.pair_sources import Source
-from transforms.evaluating.planning import PlanPairs
-from transforms.evaluating.score_parts import FOLDER
-from transforms.evaluating.scoring import TruthRule
-from transforms.segmenting.composites import SegmentShards
-from transforms.segmenting.handler import Recipe
-from transforms.sink.committing import CommitRun
-from transforms.sink.manifest import RunRecord
-from transforms.sources.planning import PlanRun
+from beam_deeplab.transforms import storage
+from beam_deeplab.transforms.evaluating.committing import CommitEvaluation
+from beam_deeplab.transforms.evaluating.composites import ScoreShards, SumTallies
+from beam_deeplab.transforms.evaluating.pair_sources import Source
+from beam_deeplab.transforms.evaluating.planning import PlanPairs
+from beam_deeplab.transforms.evaluating.score_parts import FOLDER
+from beam_deeplab.transforms.evaluating.scoring import TruthRule
+from beam_deeplab.transforms.runs.committing import CommitRun
+from beam_deeplab.transforms.runs.manifest import RunRecord
+from beam_deeplab.transforms.runs.planning import PlanRun
+from beam_deeplab.transforms.segmenting.composites import SegmentShards
+from beam_deeplab.transforms.segmenting.handler import Recipe
 
 
 def build_job(

@@ -7,8 +7,8 @@ import os
 
 import apache_beam as beam
 
-from pipeline.options import RunFailedError
-from transforms import storage
+from beam_deeplab.pipeline.options import RunFailedError
+from beam_deeplab.transforms import storage
 
 
 def set_verbosity(*, verbose: bool) -> None:
@@ -17,8 +17,7 @@ def set_verbosity(*, verbose: bool) -> None:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0")
         return
     logging.getLogger().setLevel(logging.CRITICAL)
-    for ours in ("deeplab", "transforms", "pipeline"):
-        logging.getLogger(ours).setLevel(logging.WARNING)
+    logging.getLogger("beam_deeplab").setLevel(logging.WARNING)
 
 
 def run_to_end(

@@ -12,18 +12,18 @@ from typing import TypeVar
 import duckdb
 from rich.console import Console
 
-from deeplab.labels import LabelSet
-from deeplab.scenes import SceneSettings
-from pipeline.contact_sheet import SheetRow, write_contact_sheet
-from pipeline.demo_data import make_demo_data
-from pipeline.evaluate import evaluate
-from pipeline.options import NetworkOptions
-from pipeline.options.demo_data import DemoDataOptions
-from pipeline.options.evaluate import EvaluateOptions
-from pipeline.options.quickstart import QuickstartOptions
-from pipeline.options.segment import SegmentOptions
-from pipeline.runs import read_manifest
-from pipeline.segment import segment
+from beam_deeplab.deeplab.labels import LabelSet
+from beam_deeplab.pipeline.demo_data import make_demo_data
+from beam_deeplab.pipeline.evaluate import evaluate
+from beam_deeplab.pipeline.options import NetworkOptions
+from beam_deeplab.pipeline.options.demo_data import DemoDataOptions
+from beam_deeplab.pipeline.options.evaluate import EvaluateOptions
+from beam_deeplab.pipeline.options.quickstart import QuickstartOptions
+from beam_deeplab.pipeline.options.segment import SegmentOptions
+from beam_deeplab.pipeline.reports.contact_sheet import SheetRow, write_contact_sheet
+from beam_deeplab.pipeline.runs import read_manifest
+from beam_deeplab.pipeline.segment import segment
+from beam_deeplab.scenes import SceneSettings
 
 ItemT = TypeVar("ItemT")
 

@@ -6,14 +6,14 @@ from dataclasses import asdict, replace
 from importlib.metadata import version
 from typing import Any
 
-from deeplab.checkpoints import CheckpointError
-from deeplab.engines import EngineError, check_engine, choose_engine
-from deeplab.labels import LabelError, read_labels
-from deeplab.models import ModelSpec, inspect_model
-from deeplab.zoo import ZooError
-from pipeline.options import NetworkOptions, UsageError
-from transforms.geometry import Canvas
-from transforms.segmenting.handler import Recipe
+from beam_deeplab.deeplab.checkpoints import CheckpointError
+from beam_deeplab.deeplab.engines import EngineError, check_engine, choose_engine
+from beam_deeplab.deeplab.labels import LabelError, read_labels
+from beam_deeplab.deeplab.models import ModelSpec, inspect_model
+from beam_deeplab.deeplab.zoo import ZooError
+from beam_deeplab.pipeline.options import NetworkOptions, UsageError
+from beam_deeplab.transforms.geometry import Canvas
+from beam_deeplab.transforms.segmenting.handler import Recipe
 
 _VERSIONED = (
     "beam-deeplab",

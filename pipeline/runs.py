@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from pipeline.options import RunFailedError, UsageError
-from transforms import storage
-from transforms.sink import attempts
-from transforms.sink.inventory import PART_NAME
-from transforms.sink.manifest import MANIFEST_FILE, RUN_FILE, Manifest, RunRecord
-from transforms.sink.schemas import DATASETS
-from transforms.storage.local import is_temporary_name
+from beam_deeplab.pipeline.options import RunFailedError, UsageError
+from beam_deeplab.transforms import storage
+from beam_deeplab.transforms.parquet.schemas import DATASETS
+from beam_deeplab.transforms.runs import attempts
+from beam_deeplab.transforms.runs.inventory import PART_NAME
+from beam_deeplab.transforms.runs.manifest import MANIFEST_FILE, RUN_FILE, Manifest, RunRecord
+from beam_deeplab.transforms.storage.local import is_temporary_name
 
 
 def check_output(output: str, *, resume: bool, overwrite: bool) -> None:

@@ -9,8 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from transforms.decoding.decode import decode_image
-from transforms.records import (
+from beam_deeplab.transforms.decoding.decode import decode_image
+from beam_deeplab.transforms.records import (
     DecodedImage,
     EncodedImage,
     Failure,
@@ -18,10 +18,10 @@ from transforms.records import (
     LogitsGrid,
     Segmentation,
 )
-from transforms.segmenting.composites import mask_image
-from transforms.segmenting.handler import Recipe
-from transforms.segmenting.inference import BatchInference
-from transforms.sources.reading import read_images
+from beam_deeplab.transforms.segmenting.composites import mask_image
+from beam_deeplab.transforms.segmenting.handler import Recipe
+from beam_deeplab.transforms.segmenting.inference import BatchInference
+from beam_deeplab.transforms.sources.reading import read_images
 
 SAMPLES: Final = 8
 """Images that are read, inferred and masked."""

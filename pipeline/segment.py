@@ -9,28 +9,33 @@ from datetime import UTC, datetime
 import apache_beam as beam
 from apache_beam.options.pipeline_options import GoogleCloudOptions, StandardOptions
 
-from pipeline.beam_flags import (
+from beam_deeplab.pipeline.beam_flags import (
     check_reachable,
     engine_threads,
     pipeline_options,
     runs_here,
     worker_count,
 )
-from pipeline.dry_run import dry_run
-from pipeline.job import build_job
-from pipeline.launch import run_to_end, set_verbosity
-from pipeline.options import RunFailedError, SegmentOptions, UsageError
-from pipeline.progress_display import watch
-from pipeline.recipes import build_recipe, describe_model, describe_recipe, describe_versions
-from pipeline.runs import check_output, check_same_options, read_manifest, start_run
-from pipeline.summary import print_summary
-from transforms import storage
-from transforms.segmenting.handler import Recipe
-from transforms.sink import attempts
-from transforms.sink.manifest import Manifest, RunRecord, fingerprint_of
-from transforms.sink.schemas import FAILURES
-from transforms.sources.image_lists import ImageListError
-from transforms.sources.listing import list_images
+from beam_deeplab.pipeline.dry_run import dry_run
+from beam_deeplab.pipeline.job import build_job
+from beam_deeplab.pipeline.launch import run_to_end, set_verbosity
+from beam_deeplab.pipeline.options import RunFailedError, SegmentOptions, UsageError
+from beam_deeplab.pipeline.progress.display import watch
+from beam_deeplab.pipeline.recipes import (
+    build_recipe,
+    describe_model,
+    describe_recipe,
+    describe_versions,
+)
+from beam_deeplab.pipeline.reports.run_summary import print_summary
+from beam_deeplab.pipeline.runs import check_output, check_same_options, read_manifest, start_run
+from beam_deeplab.transforms import storage
+from beam_deeplab.transforms.parquet.schemas import FAILURES
+from beam_deeplab.transforms.runs import attempts
+from beam_deeplab.transforms.runs.manifest import Manifest, RunRecord, fingerprint_of
+from beam_deeplab.transforms.segmenting.handler import Recipe
+from beam_deeplab.transforms.sources.image_lists import ImageListError
+from beam_deeplab.transforms.sources.listing import list_images
 
 
 def segment(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> int:

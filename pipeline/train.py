@@ -7,26 +7,39 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
-from deeplab.checkpoints import CheckpointError
-from deeplab.labels import LABEL_SETS, LabelError, LabelSet, read_labels
-from deeplab.quiet_tensorflow import import_tensorflow_quietly
-from deeplab.training.config import ConfigError, TrainingConfig
-from deeplab.training.config_file import read_config
-from deeplab.training.pairs import DataError, Pair, Problem, find_folders, find_pairs, hold_out
-from deeplab.training.samples import (
+from beam_deeplab.deeplab.checkpoints import CheckpointError
+from beam_deeplab.deeplab.labels import LABEL_SETS, LabelError, LabelSet, read_labels
+from beam_deeplab.deeplab.quiet_tensorflow import import_tensorflow_quietly
+from beam_deeplab.deeplab.training.config import ConfigError, TrainingConfig
+from beam_deeplab.deeplab.training.config_file import read_config
+from beam_deeplab.deeplab.training.pairs import (
+    DataError,
+    Pair,
+    Problem,
+    find_folders,
+    find_pairs,
+    hold_out,
+)
+from beam_deeplab.deeplab.training.samples import (
     LoadedSamples,
     Picture,
     PictureError,
     SampleReader,
     load_samples,
 )
-from deeplab.training.state import StateError, best_epoch, check_same, identify, read_state
-from deeplab.zoo import ZooError
-from pipeline.options.errors import RunFailedError, UsageError
-from pipeline.options.train import TrainOptions
-from pipeline.training_progress import TrainingProgress, checking
-from transforms.decoding.decode import DecodingError, decode
-from transforms.geometry import Canvas
+from beam_deeplab.deeplab.training.state import (
+    StateError,
+    best_epoch,
+    check_same,
+    identify,
+    read_state,
+)
+from beam_deeplab.deeplab.zoo import ZooError
+from beam_deeplab.pipeline.options.errors import RunFailedError, UsageError
+from beam_deeplab.pipeline.options.train import TrainOptions
+from beam_deeplab.pipeline.progress.training import TrainingProgress, checking
+from beam_deeplab.transforms.decoding.decode import DecodingError, decode
+from beam_deeplab.transforms.geometry import Canvas
 
 CONFIG_FILE = "config.toml"
 _OWN_FOLDERS = ("checkpoint", "model", "logs")
@@ -72,8 +85,8 @@ def train(options: TrainOptions) -> int:
     # Steps took twice as long without; TensorFlow turns it on by itself on some CPUs only.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     import_tensorflow_quietly()
-    from deeplab.training.trainer import MODEL_FOLDER, TrainingData, TrainingError
-    from deeplab.training.trainer import train as train_network
+    from beam_deeplab.deeplab.training.trainer import MODEL_FOLDER, TrainingData, TrainingError
+    from beam_deeplab.deeplab.training.trainer import train as train_network
 
     data = TrainingData(
         training.samples, validation.samples, labels, training.class_pixels.tolist(), identity

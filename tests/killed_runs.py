@@ -18,10 +18,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipeline.runs import start_run
-from tests.rows import failure, segmentation
-from transforms import storage
-from transforms.records import (
+from beam_deeplab.pipeline.runs import start_run
+from beam_deeplab.transforms import storage
+from beam_deeplab.transforms.records import (
     BatchBarrier,
     EncodedImage,
     Failure,
@@ -30,13 +29,14 @@ from transforms.records import (
     Segmentation,
     Shard,
 )
-from transforms.segmenting.composites import read_shard
-from transforms.sink import attempts
-from transforms.sink.committing import commit_run
-from transforms.sink.inventory import take_inventory
-from transforms.sink.manifest import Manifest, RunRecord
-from transforms.sink.resuming import plan_resume
-from transforms.sink.writing import write_shard
+from beam_deeplab.transforms.runs import attempts
+from beam_deeplab.transforms.runs.committing import commit_run
+from beam_deeplab.transforms.runs.inventory import take_inventory
+from beam_deeplab.transforms.runs.manifest import Manifest, RunRecord
+from beam_deeplab.transforms.runs.resuming import plan_resume
+from beam_deeplab.transforms.runs.writing import write_shard
+from beam_deeplab.transforms.segmenting.composites import read_shard
+from tests.rows import failure, segmentation
 
 RUN = RunRecord(
     run_id="r1",

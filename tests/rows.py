@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from transforms.records import (
+from beam_deeplab.transforms.records import (
     ClassArea,
     Failure,
     FailureCode,
@@ -15,8 +15,8 @@ from transforms.records import (
     ShardSlot,
     Stage,
 )
-from transforms.sink.writing import write_shard
-from transforms.sources.sharding import Plan, plan_shards, slots_of
+from beam_deeplab.transforms.runs.sharding import Plan, plan_shards, slots_of
+from beam_deeplab.transforms.runs.writing import write_shard
 
 
 def segmentation(ref: ImageRef, slot: ShardSlot | None = None, png: bytes = b"png") -> Segmentation:

@@ -18,8 +18,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipeline.cli import main
-from transforms.sink.manifest import Manifest
+from beam_deeplab.pipeline.cli import main
+from beam_deeplab.transforms.runs.manifest import Manifest
 
 pytestmark = pytest.mark.slow
 
@@ -43,7 +43,7 @@ def _arguments(shared: Path, output: Path, *flags: str, photos: str = "*.jpg") -
 
 def run_program(arguments: list[str]) -> subprocess.CompletedProcess[str]:
     """The program in a process of its own, as a user starts it."""
-    command = [sys.executable, "-m", "pipeline", *arguments]
+    command = [sys.executable, "-m", "beam_deeplab", *arguments]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
@@ -220,7 +220,7 @@ def test_output_stride_8_and_another_canvas(
 
 _MEASURE = """
 import resource, sys
-from pipeline.cli import main
+from beam_deeplab.pipeline.cli import main
 code = main(sys.argv[1:])
 print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024, file=sys.stderr)
 sys.exit(code)

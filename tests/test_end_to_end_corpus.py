@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli import main
+from beam_deeplab.pipeline.cli import main
 from tests.corpus import bad_files, good_files, write_corpus
 from tests.test_end_to_end import rows_of
 

@@ -12,7 +12,7 @@ import pytest
 from apache_beam.portability.api import beam_runner_api_pb2
 from PIL import Image
 
-from pipeline.cli import main
+from beam_deeplab.pipeline.cli import main
 from tests.gcs_emulator import Gcs
 from tests.test_end_to_end import masks_of
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipeline.cli import main
+from beam_deeplab.pipeline.cli import main
 from tests.test_end_to_end import masks_of, rows_of
 
 pytestmark = pytest.mark.slow

@@ -23,11 +23,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from beam_deeplab.transforms.decoding.containers import PNG_SIGNATURE, png_chunks
+from beam_deeplab.transforms.decoding.decode import decode_image
+from beam_deeplab.transforms.geometry import Canvas
+from beam_deeplab.transforms.records import DecodedImage, EncodedImage, Failure, ImageRef
 from tests import corpus
-from transforms.decoding.containers import PNG_SIGNATURE, png_chunks
-from transforms.decoding.decode import decode_image
-from transforms.geometry import Canvas
-from transforms.records import DecodedImage, EncodedImage, Failure, ImageRef
 
 CASES = int(os.environ.get("DECODER_FUZZ_CASES", "600"))
 FIRST = int(os.environ.get("DECODER_FUZZ_FIRST", "0"))

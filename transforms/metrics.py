@@ -28,14 +28,14 @@ from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from apache_beam.metrics import Metrics, MetricsFilter
 
-from transforms.records import Failure
+from beam_deeplab.transforms.records import Failure
 
 if TYPE_CHECKING:
     import numpy as np
     from apache_beam.runners.runner import PipelineResult
     from numpy.typing import NDArray
 
-    from deeplab.engines import Engine
+    from beam_deeplab.deeplab.engines import Engine
 
 NAMESPACE: Final = "beam_deeplab"
 

@@ -225,7 +225,7 @@ class Shard:
 
     Attributes:
         id: 16 hex digits, made from the run's fingerprint and ``refs``
-            (:func:`transforms.sources.sharding.shard_id`).
+            (:func:`transforms.runs.sharding.shard_id`).
         refs: Its images, sorted.
     """
 

@@ -8,19 +8,19 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from deeplab.architecture.config import AsppConfig as AsppConfig
-from deeplab.architecture.config import DecoderConfig as DecoderConfig
-from deeplab.architecture.config import DeepLabConfig as DeepLabConfig
+from beam_deeplab.deeplab.architecture.config import AsppConfig as AsppConfig
+from beam_deeplab.deeplab.architecture.config import DecoderConfig as DecoderConfig
+from beam_deeplab.deeplab.architecture.config import DeepLabConfig as DeepLabConfig
 
 if TYPE_CHECKING:
-    from deeplab.architecture.builder import build_network as build_network
-    from deeplab.architecture.builder import feature_network as feature_network
-    from deeplab.architecture.layers import official_variables as official_variables
+    from beam_deeplab.deeplab.architecture.builder import build_network as build_network
+    from beam_deeplab.deeplab.architecture.builder import feature_network as feature_network
+    from beam_deeplab.deeplab.architecture.layers import official_variables as official_variables
 
 _BUILT_ON_KERAS = {
-    "build_network": "deeplab.architecture.builder",
-    "feature_network": "deeplab.architecture.builder",
-    "official_variables": "deeplab.architecture.layers",
+    "build_network": "beam_deeplab.deeplab.architecture.builder",
+    "feature_network": "beam_deeplab.deeplab.architecture.builder",
+    "official_variables": "beam_deeplab.deeplab.architecture.layers",
 }
 
 

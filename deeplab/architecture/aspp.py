@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from keras import layers
 
-from deeplab.architecture.config import AsppConfig
-from deeplab.architecture.layers import (
+from beam_deeplab.deeplab.architecture.config import AsppConfig
+from beam_deeplab.deeplab.architecture.layers import (
     AlignedResize,
     ImageMean,
     Tensor,

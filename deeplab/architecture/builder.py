@@ -5,11 +5,11 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from deeplab.architecture.aspp import aspp
-from deeplab.architecture.config import DeepLabConfig
-from deeplab.architecture.decoder import decode
-from deeplab.architecture.mobilenet_v2 import mobilenet_v2
-from deeplab.architecture.xception import xception
+from beam_deeplab.deeplab.architecture.aspp import aspp
+from beam_deeplab.deeplab.architecture.config import DeepLabConfig
+from beam_deeplab.deeplab.architecture.decoder import decode
+from beam_deeplab.deeplab.architecture.mobilenet_v2 import mobilenet_v2
+from beam_deeplab.deeplab.architecture.xception import xception
 
 _BACKBONES = {
     "mobilenet_v2": mobilenet_v2,

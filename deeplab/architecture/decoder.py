@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from keras import layers
 
-from deeplab.architecture.config import DecoderConfig
-from deeplab.architecture.layers import AlignedResize, Tensor, convolve, convolve_separable
+from beam_deeplab.deeplab.architecture.config import DecoderConfig
+from beam_deeplab.deeplab.architecture.layers import (
+    AlignedResize,
+    Tensor,
+    convolve,
+    convolve_separable,
+)
 
 _EPSILON = 1e-5
 _SCOPE = "decoder"

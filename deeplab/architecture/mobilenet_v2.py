@@ -4,9 +4,18 @@ from __future__ import annotations
 
 from keras import layers
 
-from deeplab.architecture.blocks import InvertedResidual, mobilenet_v2_blocks, place_strides
-from deeplab.architecture.config import DeepLabConfig
-from deeplab.architecture.layers import Tensor, convolve, convolve_depthwise, layer_name
+from beam_deeplab.deeplab.architecture.blocks import (
+    InvertedResidual,
+    mobilenet_v2_blocks,
+    place_strides,
+)
+from beam_deeplab.deeplab.architecture.config import DeepLabConfig
+from beam_deeplab.deeplab.architecture.layers import (
+    Tensor,
+    convolve,
+    convolve_depthwise,
+    layer_name,
+)
 
 _SCOPE = "MobilenetV2"
 _EPSILON = 1e-3

@@ -8,9 +8,14 @@ from __future__ import annotations
 
 from keras import layers
 
-from deeplab.architecture.blocks import XceptionModule, place_strides, xception_modules
-from deeplab.architecture.config import DeepLabConfig
-from deeplab.architecture.layers import Tensor, convolve, convolve_separable, layer_name
+from beam_deeplab.deeplab.architecture.blocks import XceptionModule, place_strides, xception_modules
+from beam_deeplab.deeplab.architecture.config import DeepLabConfig
+from beam_deeplab.deeplab.architecture.layers import (
+    Tensor,
+    convolve,
+    convolve_separable,
+    layer_name,
+)
 
 _EPSILON = 1e-3
 

@@ -9,22 +9,22 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from deeplab.checkpoints.checkpoint import Checkpoint as Checkpoint
-from deeplab.checkpoints.checkpoint import open_checkpoint as open_checkpoint
-from deeplab.checkpoints.files import CheckpointError as CheckpointError
-from deeplab.checkpoints.files import digest_of as digest_of
-from deeplab.checkpoints.files import find_weights as find_weights
-from deeplab.checkpoints.structure import infer_config as infer_config
+from beam_deeplab.deeplab.checkpoints.checkpoint import Checkpoint as Checkpoint
+from beam_deeplab.deeplab.checkpoints.checkpoint import open_checkpoint as open_checkpoint
+from beam_deeplab.deeplab.checkpoints.files import CheckpointError as CheckpointError
+from beam_deeplab.deeplab.checkpoints.files import digest_of as digest_of
+from beam_deeplab.deeplab.checkpoints.files import find_weights as find_weights
+from beam_deeplab.deeplab.checkpoints.structure import infer_config as infer_config
 
 if TYPE_CHECKING:
-    from deeplab.checkpoints.loading import assign_weights as assign_weights
-    from deeplab.checkpoints.loading import load_network as load_network
-    from deeplab.checkpoints.own import save_network as save_network
+    from beam_deeplab.deeplab.checkpoints.loading import assign_weights as assign_weights
+    from beam_deeplab.deeplab.checkpoints.loading import load_network as load_network
+    from beam_deeplab.deeplab.checkpoints.own import save_network as save_network
 
 _LOADED_WHEN_ASKED_FOR = {
-    "assign_weights": "deeplab.checkpoints.loading",
-    "load_network": "deeplab.checkpoints.loading",
-    "save_network": "deeplab.checkpoints.own",
+    "assign_weights": "beam_deeplab.deeplab.checkpoints.loading",
+    "load_network": "beam_deeplab.deeplab.checkpoints.loading",
+    "save_network": "beam_deeplab.deeplab.checkpoints.own",
 }
 
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from deeplab.architecture import DeepLabConfig
-from deeplab.checkpoints.files import Format, find_weights
-from deeplab.checkpoints.structure import infer_config
-from deeplab.labels import LabelSet
+from beam_deeplab.deeplab.architecture import DeepLabConfig
+from beam_deeplab.deeplab.checkpoints.files import Format, find_weights
+from beam_deeplab.deeplab.checkpoints.structure import infer_config
+from beam_deeplab.deeplab.labels import LabelSet
 
 if TYPE_CHECKING:
     import numpy as np
@@ -77,15 +77,15 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
     labels: LabelSet | None = None
     canvas: tuple[int, int] | None = None
     if found.format is Format.TF1:
-        from deeplab.checkpoints.tf1 import open_tf1
+        from beam_deeplab.deeplab.checkpoints.tf1 import open_tf1
 
         shapes, read = open_tf1(found.path)
     elif found.format is Format.FROZEN_GRAPH:
-        from deeplab.checkpoints.frozen_graph import open_frozen_graph
+        from beam_deeplab.deeplab.checkpoints.frozen_graph import open_frozen_graph
 
         shapes, read = open_frozen_graph(found.path)
     else:
-        from deeplab.checkpoints.own import open_own
+        from beam_deeplab.deeplab.checkpoints.own import open_own
 
         own = open_own(found.path, digest)
         shapes, read = own.shapes, own.read

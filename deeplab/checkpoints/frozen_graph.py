@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 from tensorflow.core.framework import graph_pb2
 
-from deeplab.checkpoints.files import CheckpointError
+from beam_deeplab.deeplab.checkpoints.files import CheckpointError
 
 _VARIABLE_NAMES = frozenset(
     {

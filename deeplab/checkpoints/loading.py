@@ -7,9 +7,9 @@ from pathlib import Path
 
 import keras
 
-from deeplab.architecture import build_network, official_variables
-from deeplab.checkpoints.checkpoint import Checkpoint, open_checkpoint
-from deeplab.checkpoints.files import CheckpointError
+from beam_deeplab.deeplab.architecture import build_network, official_variables
+from beam_deeplab.deeplab.checkpoints.checkpoint import Checkpoint, open_checkpoint
+from beam_deeplab.deeplab.checkpoints.files import CheckpointError
 
 _NAMES_SHOWN = 12
 

@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from deeplab.architecture import DeepLabConfig
-from deeplab.checkpoints.files import (
+from beam_deeplab.deeplab.architecture import DeepLabConfig
+from beam_deeplab.deeplab.checkpoints.files import (
     DESCRIPTION_NAME,
     WEIGHTS_NAME,
     CheckpointError,
     sha256_of,
 )
-from deeplab.labels import LabelError, LabelSet
+from beam_deeplab.deeplab.labels import LabelError, LabelSet
 
 if TYPE_CHECKING:
     import keras
@@ -76,7 +76,7 @@ def save_network(
     Raises:
         ValueError: Not one label a class.
     """
-    from deeplab.architecture import official_variables
+    from beam_deeplab.deeplab.architecture import official_variables
 
     if len(labels) != config.num_classes:
         raise ValueError(f"{len(labels)} labels for {config.num_classes} classes")

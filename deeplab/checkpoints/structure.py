@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 
-from deeplab.architecture import AsppConfig, DecoderConfig, DeepLabConfig
-from deeplab.architecture.blocks import mobilenet_v2_blocks
-from deeplab.architecture.config import LOW_LEVEL_ENDPOINTS
-from deeplab.checkpoints.files import CheckpointError
+from beam_deeplab.deeplab.architecture import AsppConfig, DecoderConfig, DeepLabConfig
+from beam_deeplab.deeplab.architecture.blocks import mobilenet_v2_blocks
+from beam_deeplab.deeplab.architecture.config import LOW_LEVEL_ENDPOINTS
+from beam_deeplab.deeplab.checkpoints.files import CheckpointError
 
 Shapes = Mapping[str, tuple[int, ...]]
 

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from deeplab.checkpoints.files import CheckpointError
+from beam_deeplab.deeplab.checkpoints.files import CheckpointError
 
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 # The reader turns only some of its failures into TensorFlow's own errors.

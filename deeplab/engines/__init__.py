@@ -6,18 +6,18 @@ looked for where a driver is installed.
 
 from __future__ import annotations
 
-from deeplab.engines.choice import ENGINES as ENGINES
-from deeplab.engines.choice import PRECISIONS as PRECISIONS
-from deeplab.engines.choice import EngineChoice as EngineChoice
-from deeplab.engines.choice import EngineError as EngineError
-from deeplab.engines.choice import check_engine as check_engine
-from deeplab.engines.choice import choose_engine as choose_engine
-from deeplab.engines.choice import has_gpu as has_gpu
-from deeplab.engines.cores import available_cores as available_cores
-from deeplab.engines.engine import Engine as Engine
-from deeplab.engines.engine import load_engine as load_engine
-from deeplab.engines.scales import ScaleError as ScaleError
-from deeplab.engines.scales import checked_scales as checked_scales
+from beam_deeplab.deeplab.engines.choice import ENGINES as ENGINES
+from beam_deeplab.deeplab.engines.choice import PRECISIONS as PRECISIONS
+from beam_deeplab.deeplab.engines.choice import EngineChoice as EngineChoice
+from beam_deeplab.deeplab.engines.choice import check_engine as check_engine
+from beam_deeplab.deeplab.engines.choice import choose_engine as choose_engine
+from beam_deeplab.deeplab.engines.choice import has_gpu as has_gpu
+from beam_deeplab.deeplab.engines.cores import available_cores as available_cores
+from beam_deeplab.deeplab.engines.interface import Engine as Engine
+from beam_deeplab.deeplab.engines.interface import EngineError as EngineError
+from beam_deeplab.deeplab.engines.loading import load_engine as load_engine
+from beam_deeplab.deeplab.engines.scales import ScaleError as ScaleError
+from beam_deeplab.deeplab.engines.scales import checked_scales as checked_scales
 
 __all__ = [
     "ENGINES",

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import keras
 
-from deeplab.engines.choice import EngineError
+from beam_deeplab.deeplab.engines.interface import EngineError
 
 if TYPE_CHECKING:
-    from deeplab.models import ModelSpec
+    from beam_deeplab.deeplab.models import ModelSpec
 
 _POLICIES = {"f32": "float32", "bf16": "mixed_bfloat16", "f16": "mixed_float16"}
 _POLICY_LOCK = threading.Lock()

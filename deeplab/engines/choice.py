@@ -8,7 +8,8 @@ from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
-from deeplab.quiet_tensorflow import import_tensorflow_quietly
+from beam_deeplab.deeplab.engines.interface import EngineError
+from beam_deeplab.deeplab.quiet_tensorflow import import_tensorflow_quietly
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -20,10 +21,6 @@ PRECISIONS = ("f32", "bf16", "f16")
 
 _GPU_DEVICES = tuple(Path("/dev", name) for name in ("nvidiactl", "nvidia0", "kfd", "dxg"))
 """Device files of NVIDIA's and AMD's drivers, and of a GPU under WSL."""
-
-
-class EngineError(ValueError):
-    """An engine that cannot be had as asked; the message is one line that says what to do."""
 
 
 class EngineChoice(NamedTuple):
@@ -81,7 +78,7 @@ def check_engine(choice: EngineChoice) -> None:
         EngineError: It cannot.
     """
     if choice.name == "openvino":
-        from deeplab.engines.openvino_engine import check_precision
+        from beam_deeplab.deeplab.engines.openvino_engine import check_precision
 
         check_precision(choice.precision)
     else:

@@ -8,7 +8,7 @@ from typing import Any
 
 import openvino as ov
 
-from deeplab.engines.tracing import freeze_network
+from beam_deeplab.deeplab.engines.tracing import freeze_network
 
 
 def convert_network(network: Any, canvas: tuple[int, int]) -> ov.Model:

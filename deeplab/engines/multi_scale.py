@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from deeplab.engines.aligned_resize import resize_aligned
-from deeplab.engines.scales import scaled_canvas
+from beam_deeplab.deeplab.engines.aligned_resize import resize_aligned
+from beam_deeplab.deeplab.engines.scales import scaled_canvas
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from deeplab.engines.engine import Engine
+    from beam_deeplab.deeplab.engines.interface import Engine
 
 GRID_STRIDE = 4
 """Canvas pixels between two points of the mean, unless the logits are finer.

@@ -17,12 +17,12 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from deeplab.derived_cache import DerivedEntry, code_digest
-from deeplab.engines.choice import EngineError
-from deeplab.quiet_tensorflow import import_tensorflow_quietly
+from beam_deeplab.deeplab.derived_cache import DerivedEntry, code_digest
+from beam_deeplab.deeplab.engines.interface import EngineError
+from beam_deeplab.deeplab.quiet_tensorflow import import_tensorflow_quietly
 
 if TYPE_CHECKING:
-    from deeplab.models import ModelSpec
+    from beam_deeplab.deeplab.models import ModelSpec
 
 _CAPABILITIES = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
 _ELEMENT_TYPES = {"f32": ov.Type.f32, "bf16": ov.Type.bf16, "f16": ov.Type.f16}
@@ -120,8 +120,8 @@ def load_openvino_engine(
 
     def make() -> tuple[ov.CompiledModel, bytes]:
         import_tensorflow_quietly()
-        from deeplab.engines.building import build_network
-        from deeplab.engines.conversion import convert_network
+        from beam_deeplab.deeplab.engines.building import build_network
+        from beam_deeplab.deeplab.engines.conversion import convert_network
 
         network = build_network(model, canvas, output_stride, "f32")
         compiled = core.compile_model(convert_network(network, canvas), "CPU", settings)
@@ -169,7 +169,11 @@ def compiled_entry(
             "precision": precision,
             "openvino": ov.get_version(),
             "cpu": _cpu_facts(),
-            "code": code_digest("deeplab.architecture", "deeplab.checkpoints", "deeplab.engines"),
+            "code": code_digest(
+                "beam_deeplab.deeplab.architecture",
+                "beam_deeplab.deeplab.checkpoints",
+                "beam_deeplab.deeplab.engines",
+            ),
         },
     )
 

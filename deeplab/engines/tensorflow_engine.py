@@ -8,11 +8,11 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from deeplab.engines.building import build_network
-from deeplab.engines.tracing import compile_network, freeze_network
+from beam_deeplab.deeplab.engines.building import build_network
+from beam_deeplab.deeplab.engines.tracing import compile_network, freeze_network
 
 if TYPE_CHECKING:
-    from deeplab.models import ModelSpec
+    from beam_deeplab.deeplab.models import ModelSpec
 
 
 class TensorFlowEngine:

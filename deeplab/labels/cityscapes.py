@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from deeplab.labels.label_set import Color
+    from beam_deeplab.deeplab.labels.label_set import Color
 
 IGNORED_TRAIN_ID = 255
 """The train id of official labels that are left out of training and evaluation."""

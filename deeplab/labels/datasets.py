@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from importlib import resources
 from types import MappingProxyType
 
-from deeplab.labels.cityscapes import TRAINED_LABELS
-from deeplab.labels.label_set import LabelSet, voc_color
+from beam_deeplab.deeplab.labels.cityscapes import TRAINED_LABELS
+from beam_deeplab.deeplab.labels.label_set import LabelSet, voc_color
 
 _VOC_NAMES = (
     "background",

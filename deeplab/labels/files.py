@@ -6,7 +6,7 @@ import json
 from os import PathLike
 from pathlib import Path
 
-from deeplab.labels.label_set import LabelError, LabelSet
+from beam_deeplab.deeplab.labels.label_set import LabelError, LabelSet
 
 
 def read_labels(path: str | PathLike[str], *, classes: int | None = None) -> LabelSet:

@@ -9,24 +9,24 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from deeplab.training.config import ConfigError as ConfigError
-from deeplab.training.config import TrainingConfig as TrainingConfig
-from deeplab.training.config_file import parse_config as parse_config
-from deeplab.training.config_file import read_config as read_config
-from deeplab.training.pairs import DataError as DataError
-from deeplab.training.pairs import Pair as Pair
-from deeplab.training.pairs import find_folders as find_folders
-from deeplab.training.pairs import find_pairs as find_pairs
-from deeplab.training.samples import SampleReader as SampleReader
-from deeplab.training.samples import load_samples as load_samples
-from deeplab.training.state import EpochRecord as EpochRecord
-from deeplab.training.state import StateError as StateError
-from deeplab.training.state import identify as identify
+from beam_deeplab.deeplab.training.config import ConfigError as ConfigError
+from beam_deeplab.deeplab.training.config import TrainingConfig as TrainingConfig
+from beam_deeplab.deeplab.training.config_file import parse_config as parse_config
+from beam_deeplab.deeplab.training.config_file import read_config as read_config
+from beam_deeplab.deeplab.training.pairs import DataError as DataError
+from beam_deeplab.deeplab.training.pairs import Pair as Pair
+from beam_deeplab.deeplab.training.pairs import find_folders as find_folders
+from beam_deeplab.deeplab.training.pairs import find_pairs as find_pairs
+from beam_deeplab.deeplab.training.samples import SampleReader as SampleReader
+from beam_deeplab.deeplab.training.samples import load_samples as load_samples
+from beam_deeplab.deeplab.training.state import EpochRecord as EpochRecord
+from beam_deeplab.deeplab.training.state import StateError as StateError
+from beam_deeplab.deeplab.training.state import identify as identify
 
 if TYPE_CHECKING:
-    from deeplab.training.trainer import TrainingData as TrainingData
-    from deeplab.training.trainer import TrainingError as TrainingError
-    from deeplab.training.trainer import train as train
+    from beam_deeplab.deeplab.training.trainer import TrainingData as TrainingData
+    from beam_deeplab.deeplab.training.trainer import TrainingError as TrainingError
+    from beam_deeplab.deeplab.training.trainer import train as train
 
 _BUILT_ON_TENSORFLOW = ("TrainingData", "TrainingError", "train")
 
@@ -34,4 +34,4 @@ _BUILT_ON_TENSORFLOW = ("TrainingData", "TrainingError", "train")
 def __getattr__(name: str) -> Any:
     if name not in _BUILT_ON_TENSORFLOW:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module("deeplab.training.trainer"), name)
+    return getattr(importlib.import_module("beam_deeplab.deeplab.training.trainer"), name)

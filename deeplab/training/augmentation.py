@@ -8,8 +8,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplab.training.config import InputConfig
-from deeplab.training.samples import Sample
+from beam_deeplab.deeplab.training.config import InputConfig
+from beam_deeplab.deeplab.training.samples import Sample
 
 _ORDER_STREAM, _VIEW_STREAM = 0, 1
 

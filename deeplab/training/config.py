@@ -9,8 +9,8 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
-from deeplab.architecture import AsppConfig, DecoderConfig, DeepLabConfig
-from deeplab.architecture.config import LOW_LEVEL_ENDPOINTS
+from beam_deeplab.deeplab.architecture import AsppConfig, DecoderConfig, DeepLabConfig
+from beam_deeplab.deeplab.architecture.config import LOW_LEVEL_ENDPOINTS
 
 SCRATCH = "scratch"
 KERAS_APPLICATIONS = "keras_applications"

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from deeplab.training.config import ConfigError, TrainingConfig
+from beam_deeplab.deeplab.training.config import ConfigError, TrainingConfig
 
 
 def read_config(path: str | Path) -> TrainingConfig:

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from deeplab.architecture.layers import Tensor
+from beam_deeplab.deeplab.architecture.layers import Tensor
 
 
 class FlatVariables:

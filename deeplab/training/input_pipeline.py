@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from deeplab.training.augmentation import View, draw_view, look, shuffled_order
-from deeplab.training.config import TrainingConfig
-from deeplab.training.samples import Samples
+from beam_deeplab.deeplab.training.augmentation import View, draw_view, look, shuffled_order
+from beam_deeplab.deeplab.training.config import TrainingConfig
+from beam_deeplab.deeplab.training.samples import Samples
 
 _AHEAD = 2
 

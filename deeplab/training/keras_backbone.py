@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import keras
 
-from deeplab.architecture import DeepLabConfig, official_variables
-from deeplab.architecture.blocks import mobilenet_v2_blocks
-from deeplab.training.config import ConfigError
+from beam_deeplab.deeplab.architecture import DeepLabConfig, official_variables
+from beam_deeplab.deeplab.architecture.blocks import mobilenet_v2_blocks
+from beam_deeplab.deeplab.training.config import ConfigError
 
 PUBLISHED_MULTIPLIERS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 _SCOPE = "MobilenetV2/"

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
-from deeplab.labels import LabelSet
-from deeplab.training.state import EpochRecord
+from beam_deeplab.deeplab.labels import LabelSet
+from beam_deeplab.deeplab.training.state import EpochRecord
 
 _COLUMNS = (
     "epoch",

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
-from deeplab.architecture.layers import Tensor
-from deeplab.training.twin import resize_aligned
+from beam_deeplab.deeplab.architecture.layers import Tensor
+from beam_deeplab.deeplab.training.twin import resize_aligned
 
 
 def segmentation_loss(

@@ -12,8 +12,8 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from deeplab.training.pairs import Pair, Problem
-from deeplab.training.truth import TruthError, read_truth, reduce_truth, wrong_ids
+from beam_deeplab.deeplab.training.pairs import Pair, Problem
+from beam_deeplab.deeplab.training.truth import TruthError, read_truth, reduce_truth, wrong_ids
 
 _IDS_NAMED = 5
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-from deeplab.architecture.layers import Tensor
-from deeplab.training.config import OptimizerConfig
+from beam_deeplab.deeplab.architecture.layers import Tensor
+from beam_deeplab.deeplab.training.config import OptimizerConfig
 
 
 def poly_rate(step: Tensor, steps: int, config: OptimizerConfig) -> Tensor:

@@ -6,11 +6,11 @@ import dataclasses
 
 import keras
 
-from deeplab.architecture import DeepLabConfig, build_network, official_variables
-from deeplab.checkpoints import Checkpoint, CheckpointError, open_checkpoint
-from deeplab.training.config import KERAS_APPLICATIONS, SCRATCH, ModelConfig
-from deeplab.training.keras_backbone import assign_keras_backbone
-from deeplab.zoo import locate
+from beam_deeplab.deeplab.architecture import DeepLabConfig, build_network, official_variables
+from beam_deeplab.deeplab.checkpoints import Checkpoint, CheckpointError, open_checkpoint
+from beam_deeplab.deeplab.training.config import KERAS_APPLICATIONS, SCRATCH, ModelConfig
+from beam_deeplab.deeplab.training.keras_backbone import assign_keras_backbone
+from beam_deeplab.deeplab.zoo import locate
 
 LAST_LAYER = "logits/semantic/"
 _NAMES_SHOWN = 4

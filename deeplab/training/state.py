@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from deeplab.labels import LabelSet
-from deeplab.training.config import TrainingConfig
-from deeplab.training.config_file import flat_config
+from beam_deeplab.deeplab.labels import LabelSet
+from beam_deeplab.deeplab.training.config import TrainingConfig
+from beam_deeplab.deeplab.training.config_file import flat_config
 
 STATE_FILE = "state.safetensors"
 _METADATA_KEY = "training"

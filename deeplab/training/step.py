@@ -10,14 +10,14 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from deeplab.architecture import official_variables
-from deeplab.architecture.layers import Tensor
-from deeplab.training.config import TrainingConfig
-from deeplab.training.flat_variables import FlatVariables
-from deeplab.training.loss import confusion, segmentation_loss
-from deeplab.training.schedule import poly_rate
-from deeplab.training.state import StateError
-from deeplab.training.twin import training_twin
+from beam_deeplab.deeplab.architecture import official_variables
+from beam_deeplab.deeplab.architecture.layers import Tensor
+from beam_deeplab.deeplab.training.config import TrainingConfig
+from beam_deeplab.deeplab.training.flat_variables import FlatVariables
+from beam_deeplab.deeplab.training.loss import confusion, segmentation_loss
+from beam_deeplab.deeplab.training.schedule import poly_rate
+from beam_deeplab.deeplab.training.state import StateError
+from beam_deeplab.deeplab.training.twin import training_twin
 
 _NORMALISED = ("gamma", "beta")
 _STATISTICS = ("moving_mean", "moving_variance")

@@ -14,15 +14,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from deeplab.checkpoints import save_network
-from deeplab.labels import LabelSet
-from deeplab.training.config import TrainingConfig
-from deeplab.training.input_pipeline import steps_an_epoch, training_batches, validation_batches
-from deeplab.training.logs import TrainingLogs
-from deeplab.training.samples import Samples
-from deeplab.training.scores import class_iou, mean_iou, pixel_accuracy
-from deeplab.training.starting import start_network
-from deeplab.training.state import (
+from beam_deeplab.deeplab.checkpoints import save_network
+from beam_deeplab.deeplab.labels import LabelSet
+from beam_deeplab.deeplab.training.config import TrainingConfig
+from beam_deeplab.deeplab.training.input_pipeline import (
+    steps_an_epoch,
+    training_batches,
+    validation_batches,
+)
+from beam_deeplab.deeplab.training.logs import TrainingLogs
+from beam_deeplab.deeplab.training.samples import Samples
+from beam_deeplab.deeplab.training.scores import class_iou, mean_iou, pixel_accuracy
+from beam_deeplab.deeplab.training.starting import start_network
+from beam_deeplab.deeplab.training.state import (
     EpochRecord,
     TrainingState,
     best_epoch,
@@ -30,7 +34,7 @@ from deeplab.training.state import (
     read_state,
     write_state,
 )
-from deeplab.training.step import TrainingStep
+from beam_deeplab.deeplab.training.step import TrainingStep
 
 CHECKPOINT_FOLDER = "checkpoint"
 MODEL_FOLDER = "model"

@@ -12,7 +12,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from deeplab.architecture.layers import AlignedResize, Tensor
+from beam_deeplab.deeplab.architecture.layers import AlignedResize, Tensor
 
 
 def training_twin(

@@ -13,7 +13,7 @@ import zlib
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import BinaryIO
 
-from deeplab.zoo.errors import ArchiveError
+from beam_deeplab.deeplab.zoo.errors import ArchiveError
 
 MAX_BYTES = 4 << 30
 """Bytes that an archive may unpack to; the largest official one holds about half a GB."""

@@ -32,7 +32,7 @@ class BundledModel:
     @property
     def folder(self) -> Path:
         """Where its weights, their description and its card are."""
-        return Path(str(resources.files("deeplab"))) / "bundled" / self.name
+        return Path(str(resources.files("beam_deeplab.deeplab"))) / "bundled" / self.name
 
     @property
     def size_mb(self) -> float:

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deeplab.zoo.errors import DigestError
+from beam_deeplab.deeplab.zoo.errors import DigestError
 
 CACHE_VARIABLE = "BEAM_DEEPLAB_CACHE"
 """Environment variable that names the cache folder."""

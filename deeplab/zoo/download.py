@@ -15,9 +15,9 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from deeplab.zoo.archives import MAX_BYTES
-from deeplab.zoo.errors import ArchiveError, ModelNotFound
-from deeplab.zoo.progress import Progress
+from beam_deeplab.deeplab.zoo.archives import MAX_BYTES
+from beam_deeplab.deeplab.zoo.errors import ArchiveError, ModelNotFound
+from beam_deeplab.deeplab.zoo.progress import Progress
 
 if TYPE_CHECKING:
     from requests import Response, Session

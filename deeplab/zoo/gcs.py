@@ -10,10 +10,10 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO, Any
 
-from deeplab.zoo.archives import is_archive, unpack_archive
-from deeplab.zoo.cache import CacheEntry, file_digest
-from deeplab.zoo.errors import ModelNotFound
-from deeplab.zoo.progress import Progress
+from beam_deeplab.deeplab.zoo.archives import is_archive, unpack_archive
+from beam_deeplab.deeplab.zoo.cache import CacheEntry, file_digest
+from beam_deeplab.deeplab.zoo.errors import ModelNotFound
+from beam_deeplab.deeplab.zoo.progress import Progress
 
 GCS_SCHEME = "gs://"
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from deeplab.zoo.archives import is_archive, unpack_archive
-from deeplab.zoo.bundled import BUNDLED_MODELS
-from deeplab.zoo.cache import CACHE_VARIABLE, CacheEntry, cache_folder, file_digest
-from deeplab.zoo.download import download, forget_partial
-from deeplab.zoo.errors import ArchiveError, DigestError, ModelNotFound, ZooError
-from deeplab.zoo.models import (
+from beam_deeplab.deeplab.zoo.archives import is_archive, unpack_archive
+from beam_deeplab.deeplab.zoo.bundled import BUNDLED_MODELS
+from beam_deeplab.deeplab.zoo.cache import CACHE_VARIABLE, CacheEntry, cache_folder, file_digest
+from beam_deeplab.deeplab.zoo.download import download, forget_partial
+from beam_deeplab.deeplab.zoo.errors import ArchiveError, DigestError, ModelNotFound, ZooError
+from beam_deeplab.deeplab.zoo.models import (
     OFFICIAL_BASE_URL,
     OFFICIAL_MODELS,
     ZooModel,
     closest_names,
     find_model,
 )
-from deeplab.zoo.progress import Progress, terminal_bar
+from beam_deeplab.deeplab.zoo.progress import Progress, terminal_bar
 
 ZOO_URL_VARIABLE = "BEAM_DEEPLAB_ZOO_URL"
 """Environment variable with the folder that the official archives are downloaded from instead: a
@@ -50,7 +50,7 @@ def locate(reference: str, *, progress: Progress = terminal_bar) -> Path:
         if (model := find_model(reference)) is not None:
             return _official(model, progress)
         if reference.startswith("gs://"):
-            from deeplab.zoo.gcs import fetch
+            from beam_deeplab.deeplab.zoo.gcs import fetch
 
             return fetch(reference, cache_folder() / "gcs", progress)
         if "://" in reference:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Literal
 
-from deeplab.labels import LABEL_SETS, LabelSet
-from deeplab.zoo.bundled import BUNDLED_MODELS
+from beam_deeplab.deeplab.labels import LABEL_SETS, LabelSet
+from beam_deeplab.deeplab.zoo.bundled import BUNDLED_MODELS
 
 OFFICIAL_BASE_URL = "https://download.tensorflow.org/models/"
 """Folder of the official archives; the zoo's page names it with ``http``, the host takes both."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pipeline.options.errors import RunFailedError as RunFailedError
-from pipeline.options.errors import UsageError as UsageError
-from pipeline.options.evaluate import EvaluateOptions as EvaluateOptions
-from pipeline.options.network import NetworkOptions as NetworkOptions
-from pipeline.options.segment import SegmentOptions as SegmentOptions
+from beam_deeplab.pipeline.options.errors import RunFailedError as RunFailedError
+from beam_deeplab.pipeline.options.errors import UsageError as UsageError
+from beam_deeplab.pipeline.options.evaluate import EvaluateOptions as EvaluateOptions
+from beam_deeplab.pipeline.options.network import NetworkOptions as NetworkOptions
+from beam_deeplab.pipeline.options.segment import SegmentOptions as SegmentOptions

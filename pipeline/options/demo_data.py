@@ -6,9 +6,9 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from deeplab.scenes.settings import DEFAULT_SIZE, SEEDS, SPLITS, SceneSettings, Split
-from pipeline.options.errors import UsageError
-from pipeline.options.network import positive
+from beam_deeplab.pipeline.options.errors import UsageError
+from beam_deeplab.pipeline.options.network import positive
+from beam_deeplab.scenes.settings import DEFAULT_SIZE, SEEDS, SPLITS, SceneSettings, Split
 
 _NOTE = """\
 The same count, seed, size and split always give the same pictures. --split train draws from scenes

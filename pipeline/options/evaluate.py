@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass, field, fields
 
-from pipeline.options.errors import UsageError
-from pipeline.options.job import JobOptions, add_job_flags
-from pipeline.options.network import NetworkOptions, add_network_flags
-from transforms.decoding.formats import DEFAULT_MAX_PIXELS
-from transforms.sources.image_lists import is_pair_list
-from transforms.sources.listing import absolute_pattern
+from beam_deeplab.pipeline.options.errors import UsageError
+from beam_deeplab.pipeline.options.job import JobOptions, add_job_flags
+from beam_deeplab.pipeline.options.network import NetworkOptions, add_network_flags
+from beam_deeplab.transforms.decoding.formats import DEFAULT_MAX_PIXELS
+from beam_deeplab.transforms.sources.image_lists import is_pair_list
+from beam_deeplab.transforms.sources.listing import absolute_pattern
 
 TRUTH_FORMATS = ("auto", "ids", "cityscapes", "ade20k")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
-from pipeline.options.network import positive
+from beam_deeplab.pipeline.options.network import positive
 
 BEAM_NOTE = """\
 Every flag of Apache Beam is accepted too, for instance

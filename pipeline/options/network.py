@@ -5,11 +5,11 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass
 
-from deeplab.engines.choice import ENGINES, PRECISIONS
-from deeplab.engines.scales import PLAIN, ScaleError, checked_scales
-from deeplab.zoo import BUNDLED_MODELS, OFFICIAL_MODELS
-from pipeline.options.errors import UsageError
-from transforms.decoding.formats import DEFAULT_MAX_PIXELS
+from beam_deeplab.deeplab.engines.choice import ENGINES, PRECISIONS
+from beam_deeplab.deeplab.engines.scales import PLAIN, ScaleError, checked_scales
+from beam_deeplab.deeplab.zoo import BUNDLED_MODELS, OFFICIAL_MODELS
+from beam_deeplab.pipeline.options.errors import UsageError
+from beam_deeplab.transforms.decoding.formats import DEFAULT_MAX_PIXELS
 
 
 @dataclass(frozen=True)

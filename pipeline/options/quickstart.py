@@ -6,10 +6,10 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from deeplab.scenes.settings import SEEDS
-from deeplab.zoo.bundled import EMOJI_SCENES
-from pipeline.options.errors import UsageError
-from pipeline.options.network import positive
+from beam_deeplab.deeplab.zoo.bundled import EMOJI_SCENES
+from beam_deeplab.pipeline.options.errors import UsageError
+from beam_deeplab.pipeline.options.network import positive
+from beam_deeplab.scenes.settings import SEEDS
 
 COUNT = 60
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass, field
 
-from pipeline.options.job import JobOptions, add_job_flags
-from pipeline.options.network import NetworkOptions, add_network_flags, positive
-from transforms.sources.listing import absolute_pattern
+from beam_deeplab.pipeline.options.job import JobOptions, add_job_flags
+from beam_deeplab.pipeline.options.network import NetworkOptions, add_network_flags, positive
+from beam_deeplab.transforms.sources.listing import absolute_pattern
 
 
 @dataclass(frozen=True)

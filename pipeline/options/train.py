@@ -6,7 +6,7 @@ import argparse
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipeline.options.errors import UsageError
+from beam_deeplab.pipeline.options.errors import UsageError
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 import numpy as np
 from PIL import Image
 
+from beam_deeplab.transforms.records import FailureCode
 from tests.corpus.entries import HUGE_SIDE, BadFile
 from tests.corpus.writers import (
     bmp,
@@ -22,7 +23,6 @@ from tests.corpus.writers import (
     webp_canvas,
     webp_frame,
 )
-from transforms.records import FailureCode
 
 
 @functools.cache

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.records import FailureCode
+from beam_deeplab.transforms.records import FailureCode
 
 RED, GREEN, BLUE, YELLOW = (220, 30, 30), (30, 200, 40), (40, 60, 210), (230, 220, 40)
 WHITE = (255, 255, 255)

@@ -19,9 +19,9 @@ import pyarrow.dataset as ds
 import pytest
 from PIL import Image
 
-from pipeline.cli import main
+from beam_deeplab.pipeline.cli import main
+from beam_deeplab.transforms.runs.manifest import Manifest
 from tests.faults.injections import use_colour_engine
-from transforms.sink.manifest import Manifest
 
 REPOSITORY = Path(__file__).parents[2]
 COLOUR_ENGINE: Mapping[str, Any] = {"use_colour_engine": {}}
@@ -139,9 +139,9 @@ class Done:
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small network of random weights and four classes."""
-    from deeplab.architecture import DeepLabConfig, build_network
-    from deeplab.checkpoints import save_network
-    from deeplab.labels import LabelSet
+    from beam_deeplab.deeplab.architecture import DeepLabConfig, build_network
+    from beam_deeplab.deeplab.checkpoints import save_network
+    from beam_deeplab.deeplab.labels import LabelSet
     from tests.networks import set_random_weights
 
     config = DeepLabConfig("mobilenet_v2", num_classes=4, depth_multiplier=0.35, channel_divisor=8)

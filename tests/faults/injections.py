@@ -17,14 +17,14 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from transforms import storage
-from transforms.decoding import decode as decoding
-from transforms.records import DecodedImage
-from transforms.segmenting.inference import BatchInference
+from beam_deeplab.transforms import storage
+from beam_deeplab.transforms.decoding import decode as decoding
+from beam_deeplab.transforms.records import DecodedImage
+from beam_deeplab.transforms.segmenting.inference import BatchInference
 
 Images = NDArray[np.float32]
 
-LOAD_ENGINE = "transforms.segmenting.handler.load_engine"
+LOAD_ENGINE = "beam_deeplab.transforms.segmenting.handler.load_engine"
 
 MARK = (255, 0, 255)
 """Colour of a picture's first pixel by which an engine knows it."""

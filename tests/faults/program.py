@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from pipeline.cli import main
+from beam_deeplab.pipeline.cli import main
 from tests.faults.injections import inject
 
 if __name__ == "__main__":

@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from beam_deeplab.transforms import storage
+from beam_deeplab.transforms.records import FailureCode
 from tests.corpus import bad_files
 from tests.faults.conftest import Job, write_picture, write_pictures
 from tests.faults.injections import MARK, is_marked, look_at_batches
-from transforms import storage
-from transforms.records import FailureCode
 
 pytestmark = pytest.mark.slow
 
@@ -186,7 +186,7 @@ def test_memory_for_four_images_is_learnt_once(
     look_at_batches(colour_engine, run_out_of_memory)
     # Two workers may both try what neither knows yet to be too much.
     job.flags = ["--canvas", "33", "33", "--shard_size=16", "--workers=1"]
-    with caplog.at_level(logging.WARNING, "transforms.segmenting.inference"):
+    with caplog.at_level(logging.WARNING, "beam_deeplab.transforms.segmenting.inference"):
         assert job.main() == 0
     job.assert_each_once(*(f"{number:04}.png" for number in range(48)))
     too_large = [size for size in batches if size > 4]

@@ -8,9 +8,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from beam_deeplab.transforms import storage
 from tests.faults.conftest import Job, touched, write_picture, write_pictures
 from tests.faults.injections import log_inferred
-from transforms import storage
 
 pytestmark = pytest.mark.slow
 

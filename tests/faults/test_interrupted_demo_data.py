@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow
 
 def test_an_interrupt_is_one_line_and_overwriting_begins_anew(tmp_path: Path) -> None:
     folder = tmp_path / "images"
-    command = [sys.executable, "-m", "pipeline", "demo-data", "--output", str(folder)]
+    command = [sys.executable, "-m", "beam_deeplab", "demo-data", "--output", str(folder)]
     writing = [*command, "--count", "100000", "--size", "64"]
     with ended(
         subprocess.Popen(writing, stderr=subprocess.PIPE, text=True, start_new_session=True)

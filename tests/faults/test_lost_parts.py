@@ -56,7 +56,7 @@ def test_before_a_resume_of_a_committed_run(
     victim.unlink() if cut is None else os.truncate(victim, cut)
     others = {path: part for path, part in job.parts().items() if victim.name not in path}
 
-    with caplog.at_level(logging.WARNING, "transforms.sink.resuming"):
+    with caplog.at_level(logging.WARNING, "beam_deeplab.transforms.runs.resuming"):
         assert job.main("--resume", "--max_failure_fraction=1") == 0
     (said,) = {record.getMessage() for record in caplog.records}
     fate = "missing" if cut is None else "damaged"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.cli import main
+from beam_deeplab.pipeline.cli import main
 from tests.faults.conftest import COLOUR_ENGINE, Job, ended, wait_until, write_pictures
 
 pytestmark = pytest.mark.slow

@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
+from beam_deeplab.transforms.records import ImageRef, Part
+from beam_deeplab.transforms.runs.committing import CommitError, commit_run
+from beam_deeplab.transforms.runs.inventory import take_inventory
+from beam_deeplab.transforms.runs.manifest import RunRecord
+from beam_deeplab.transforms.runs.resuming import plan_resume
+from beam_deeplab.transforms.runs.sharding import plan_shards
+from beam_deeplab.transforms.runs.writing import write_shard
 from tests.faults.conftest import DEADLINE, REPOSITORY, Job, ended, write_pictures
 from tests.rows import shard_rows
-from transforms.records import ImageRef, Part
-from transforms.sink.committing import CommitError, commit_run
-from transforms.sink.inventory import take_inventory
-from transforms.sink.manifest import RunRecord
-from transforms.sink.resuming import plan_resume
-from transforms.sink.writing import write_shard
-from transforms.sources.sharding import plan_shards
 
 pytestmark = pytest.mark.slow
 

@@ -22,8 +22,8 @@ from PIL.GifImagePlugin import GifImageFile
 from PIL.PngImagePlugin import PngImageFile
 from PIL.TiffImagePlugin import TiffImageFile
 
-from transforms.decoding.colours import rgb_over_white
-from transforms.decoding.containers import (
+from beam_deeplab.transforms.decoding.colours import rgb_over_white
+from beam_deeplab.transforms.decoding.containers import (
     PNG_SIGNATURE,
     first_gif_frame,
     gif_palette_end,
@@ -32,7 +32,7 @@ from transforms.decoding.containers import (
     riff_chunks,
     webp_frame_size,
 )
-from transforms.decoding.formats import Header, ImageFormat, check_size, corrupt
+from beam_deeplab.transforms.decoding.formats import Header, ImageFormat, check_size, corrupt
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

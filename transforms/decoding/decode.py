@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from transforms.decoding.codecs import decode_whole
-from transforms.decoding.colours import UnknownRangeError
-from transforms.decoding.formats import (
+from beam_deeplab.transforms.decoding.codecs import decode_whole
+from beam_deeplab.transforms.decoding.colours import UnknownRangeError
+from beam_deeplab.transforms.decoding.formats import (
     DEFAULT_MAX_PIXELS,
     DecodingError,
     Header,
@@ -16,10 +16,10 @@ from transforms.decoding.formats import (
     read_header,
     refuse_too_large,
 )
-from transforms.decoding.jpeg import decode_jpeg
-from transforms.decoding.resizing import reduce_by_area, turn_upright
-from transforms.geometry import Canvas, fit_size
-from transforms.records import DecodedImage, EncodedImage, Failure, FailureCode, Stage
+from beam_deeplab.transforms.decoding.jpeg import decode_jpeg
+from beam_deeplab.transforms.decoding.resizing import reduce_by_area, turn_upright
+from beam_deeplab.transforms.geometry import Canvas, fit_size
+from beam_deeplab.transforms.records import DecodedImage, EncodedImage, Failure, FailureCode, Stage
 
 if TYPE_CHECKING:
     import numpy as np

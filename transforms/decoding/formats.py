@@ -13,7 +13,7 @@ import struct
 from dataclasses import dataclass
 from enum import StrEnum
 
-from transforms.decoding.containers import (
+from beam_deeplab.transforms.decoding.containers import (
     PNG_SIGNATURE,
     first_gif_frame,
     png_chunks,
@@ -22,7 +22,7 @@ from transforms.decoding.containers import (
     tiff_integers,
     webp_frame_size,
 )
-from transforms.records import FailureCode
+from beam_deeplab.transforms.records import FailureCode
 
 DEFAULT_MAX_PIXELS = 250_000_000
 """Pixels that a header may claim: those of cameras with 200 megapixels pass, and the 3 to 8 bytes a

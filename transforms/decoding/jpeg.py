@@ -15,9 +15,9 @@ import simplejpeg
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
-from transforms.decoding.codecs import load_picture
-from transforms.decoding.colours import rgb_over_white
-from transforms.decoding.formats import Header, ImageFormat, check_size, corrupt
+from beam_deeplab.transforms.decoding.codecs import load_picture
+from beam_deeplab.transforms.decoding.colours import rgb_over_white
+from beam_deeplab.transforms.decoding.formats import Header, ImageFormat, check_size, corrupt
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

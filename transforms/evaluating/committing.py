@@ -14,13 +14,13 @@ import apache_beam as beam
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from deeplab.labels import LabelSet
-from transforms import storage
-from transforms.evaluating.confusion_picture import draw_confusion
-from transforms.evaluating.measures import measure
-from transforms.evaluating.planning import PairSummary
-from transforms.evaluating.report_tables import classes_table, confusion_table
-from transforms.evaluating.score_parts import (
+from beam_deeplab.deeplab.labels import LabelSet
+from beam_deeplab.transforms import storage
+from beam_deeplab.transforms.evaluating.confusion_picture import draw_confusion
+from beam_deeplab.transforms.evaluating.measures import measure
+from beam_deeplab.transforms.evaluating.planning import PairSummary
+from beam_deeplab.transforms.evaluating.report_tables import classes_table, confusion_table
+from beam_deeplab.transforms.evaluating.score_parts import (
     FAILURES_SCHEMA,
     FOLDER,
     SCORES,
@@ -28,14 +28,14 @@ from transforms.evaluating.score_parts import (
     ScoredShard,
     read_score_part,
 )
-from transforms.evaluating.tally import Tally
-from transforms.sink import attempts
-from transforms.sink.committing import CommitError
-from transforms.sink.inventory import PART_NAME
-from transforms.sink.manifest import RunRecord
-from transforms.sink.parts import parquet_bytes
-from transforms.sink.schemas import FAILURES, RUN_KEY
-from transforms.storage.local import is_temporary_name
+from beam_deeplab.transforms.evaluating.tally import Tally
+from beam_deeplab.transforms.parquet.parts import parquet_bytes
+from beam_deeplab.transforms.parquet.schemas import FAILURES, RUN_KEY
+from beam_deeplab.transforms.runs import attempts
+from beam_deeplab.transforms.runs.committing import CommitError
+from beam_deeplab.transforms.runs.inventory import PART_NAME
+from beam_deeplab.transforms.runs.manifest import RunRecord
+from beam_deeplab.transforms.storage.local import is_temporary_name
 
 METRICS_FILE: Final = "metrics.json"
 REPORT_FILES: Final = (

@@ -13,19 +13,19 @@ from typing import Any
 import apache_beam as beam
 import pyarrow.parquet as pq
 
-from transforms import storage
-from transforms.evaluating.planning import PairShard
-from transforms.evaluating.score_parts import ScoredShard, write_score_parts
-from transforms.evaluating.scoring import (
+from beam_deeplab.transforms import storage
+from beam_deeplab.transforms.evaluating.planning import PairShard
+from beam_deeplab.transforms.evaluating.score_parts import ScoredShard, write_score_parts
+from beam_deeplab.transforms.evaluating.scoring import (
     ImageScore,
     TruthRule,
     read_pairs,
     score_mask,
     unreadable_truth,
 )
-from transforms.evaluating.tally import Tally
-from transforms.metrics import count, count_outcome, timed, timed_each
-from transforms.records import (
+from beam_deeplab.transforms.evaluating.tally import Tally
+from beam_deeplab.transforms.metrics import count, count_outcome, timed, timed_each
+from beam_deeplab.transforms.records import (
     EncodedImage,
     Failure,
     ImageRef,
@@ -33,10 +33,10 @@ from transforms.records import (
     Segmentation,
     ShardSlot,
 )
-from transforms.segmenting.composites import SegmentEncoded, past_failures
-from transforms.segmenting.handler import Recipe
-from transforms.sink.writing import ShardAssembly
-from transforms.sources.reading import read_images
+from beam_deeplab.transforms.runs.writing import ShardAssembly
+from beam_deeplab.transforms.segmenting.composites import SegmentEncoded, past_failures
+from beam_deeplab.transforms.segmenting.handler import Recipe
+from beam_deeplab.transforms.sources.reading import read_images
 
 ScoreRow = ImageScore | Failure
 

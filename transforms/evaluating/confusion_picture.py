@@ -7,8 +7,8 @@ from typing import Final
 
 import numpy as np
 
-from deeplab.labels import LabelSet
-from transforms.evaluating.tally import Tally
+from beam_deeplab.deeplab.labels import LabelSet
+from beam_deeplab.transforms.evaluating.tally import Tally
 
 _ANNOTATED_CLASSES: Final = 40
 """Up to so many classes each field says its percentage; beyond that it could not be read."""

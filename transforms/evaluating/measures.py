@@ -10,7 +10,7 @@ import numpy as np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from transforms.evaluating.tally import Tally
+    from beam_deeplab.transforms.evaluating.tally import Tally
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,15 +12,15 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from transforms import storage
-from transforms.records import Failure, FailureCode, ImageRef, LabelledRef, Stage
-from transforms.sink.manifest import MANIFEST_FILE, Manifest
-from transforms.sink.schemas import FAILURES, MASKS
-from transforms.sources.image_lists import read_uri_pairs
-from transforms.sources.listing import absolute_pattern, list_images
-from transforms.sources.matching import match_files
-from transforms.sources.patterns import Glob, has_magic
-from transforms.sources.versions import with_versions
+from beam_deeplab.transforms import storage
+from beam_deeplab.transforms.parquet.schemas import FAILURES, MASKS
+from beam_deeplab.transforms.records import Failure, FailureCode, ImageRef, LabelledRef, Stage
+from beam_deeplab.transforms.runs.manifest import MANIFEST_FILE, Manifest
+from beam_deeplab.transforms.sources.image_lists import read_uri_pairs
+from beam_deeplab.transforms.sources.listing import absolute_pattern, list_images
+from beam_deeplab.transforms.sources.matching import match_files
+from beam_deeplab.transforms.sources.patterns import Glob, has_magic
+from beam_deeplab.transforms.sources.versions import with_versions
 
 _READERS: Final = 16
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from transforms.records import Failure, FailureCode, ImageRef, LabelledRef, Stage
+from beam_deeplab.transforms.records import Failure, FailureCode, ImageRef, LabelledRef, Stage
 
 STEM_ENDINGS: Final = (
     "_leftImg8bit",

@@ -8,18 +8,18 @@ from typing import Any
 
 import apache_beam as beam
 
-from transforms.evaluating.pair_sources import (
+from beam_deeplab.transforms.evaluating.pair_sources import (
     Named,
     NamedImage,
     NamedTruth,
     Source,
     list_source,
 )
-from transforms.evaluating.pairing import Pairing, check_pairs, pair_by_stem
-from transforms.evaluating.score_parts import write_score_parts
-from transforms.records import Failure, LabelledRef
-from transforms.sink.attempts import note_plan
-from transforms.sources.sharding import PlanSummary, default_shard_size, shard_id
+from beam_deeplab.transforms.evaluating.pairing import Pairing, check_pairs, pair_by_stem
+from beam_deeplab.transforms.evaluating.score_parts import write_score_parts
+from beam_deeplab.transforms.records import Failure, LabelledRef
+from beam_deeplab.transforms.runs.attempts import note_plan
+from beam_deeplab.transforms.runs.sharding import PlanSummary, default_shard_size, shard_id
 
 SUMMARY = "summary"
 """Tag of the plan's summary, which goes to the commit."""
@@ -88,7 +88,7 @@ def plan_pairs(
         named: All images and truths, or all pairs of lists, duplicates included.
         run_id: Of this evaluation; shards are named after it and their pairs.
         shard_size: Pairs a shard; None for
-            :func:`transforms.sources.sharding.default_shard_size`. Masks that an earlier run wrote
+            :func:`transforms.runs.sharding.default_shard_size`. Masks that an earlier run wrote
             are scored part by part instead.
         workers: How many workers share the run.
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from deeplab.labels import LabelSet
-from transforms.evaluating.measures import measure
-from transforms.evaluating.tally import Tally
+from beam_deeplab.deeplab.labels import LabelSet
+from beam_deeplab.transforms.evaluating.measures import measure
+from beam_deeplab.transforms.evaluating.tally import Tally
 
 
 def classes_table(tally: Tally, labels: LabelSet) -> pa.Table:

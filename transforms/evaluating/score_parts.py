@@ -15,14 +15,14 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from transforms import storage
-from transforms.evaluating.measures import measure
-from transforms.evaluating.scoring import ImageScore
-from transforms.evaluating.tally import Tally
-from transforms.metrics import count
-from transforms.records import Failure, LabelledRef, Part
-from transforms.sink.parts import parquet_bytes
-from transforms.sink.schemas import FAILURES
+from beam_deeplab.transforms import storage
+from beam_deeplab.transforms.evaluating.measures import measure
+from beam_deeplab.transforms.evaluating.scoring import ImageScore
+from beam_deeplab.transforms.evaluating.tally import Tally
+from beam_deeplab.transforms.metrics import count
+from beam_deeplab.transforms.parquet.parts import parquet_bytes
+from beam_deeplab.transforms.parquet.schemas import FAILURES
+from beam_deeplab.transforms.records import Failure, LabelledRef, Part
 
 SCORES: Final = "scores"
 

@@ -10,11 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from deeplab.labels import LabelSet
-from transforms.decoding.formats import DEFAULT_MAX_PIXELS
-from transforms.evaluating.tally import Tally, tally_pixels
-from transforms.evaluating.truth import TruthError, TruthFormat, class_table, decode_truth
-from transforms.records import (
+from beam_deeplab.deeplab.labels import LabelSet
+from beam_deeplab.transforms.decoding.formats import DEFAULT_MAX_PIXELS
+from beam_deeplab.transforms.evaluating.tally import Tally, tally_pixels
+from beam_deeplab.transforms.evaluating.truth import (
+    TruthError,
+    TruthFormat,
+    class_table,
+    decode_truth,
+)
+from beam_deeplab.transforms.records import (
     EncodedImage,
     Failure,
     FailureCode,
@@ -23,7 +28,7 @@ from transforms.records import (
     ShardSlot,
     Stage,
 )
-from transforms.sources.reading import read_images
+from beam_deeplab.transforms.sources.reading import read_images
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
-from deeplab.labels import (
+from beam_deeplab.deeplab.labels import (
     ADE20K,
     CITYSCAPES,
     OFFICIAL_LABELS,
@@ -16,8 +16,8 @@ from deeplab.labels import (
     LabelSet,
     train_ids,
 )
-from transforms.decoding.codecs import load_png
-from transforms.decoding.formats import (
+from beam_deeplab.transforms.decoding.codecs import load_png
+from beam_deeplab.transforms.decoding.formats import (
     DEFAULT_MAX_PIXELS,
     DecodingError,
     Header,
@@ -25,8 +25,8 @@ from transforms.decoding.formats import (
     read_header,
     refuse_too_large,
 )
-from transforms.decoding.resizing import turn_upright
-from transforms.records import FailureCode
+from beam_deeplab.transforms.decoding.resizing import turn_upright
+from beam_deeplab.transforms.records import FailureCode
 
 if TYPE_CHECKING:
     from typing import Any

@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from transforms.geometry import prefix_sums
-from transforms.records import ClassArea
+from beam_deeplab.transforms.geometry import prefix_sums
+from beam_deeplab.transforms.records import ClassArea
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from numpy.typing import NDArray
 
-    from transforms.masks.boundaries import BoundaryRuns
-    from transforms.masks.cells import CellGrid
+    from beam_deeplab.transforms.masks.boundaries import BoundaryRuns
+    from beam_deeplab.transforms.masks.cells import CellGrid
 
 
 def class_areas(

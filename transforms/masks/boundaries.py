@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from transforms.masks.cells import CellGrid
+    from beam_deeplab.transforms.masks.cells import CellGrid
 
 # Lines of one block: large enough that the calls do not count, small enough for the CPU's cache.
 # It also bounds the memory where every cell of a large picture is a boundary of many classes.

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from transforms.geometry import GridAxis, grid_axis
+from beam_deeplab.transforms.geometry import GridAxis, grid_axis
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

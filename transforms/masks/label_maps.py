@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from transforms.masks.areas import class_areas
-from transforms.masks.boundaries import BoundaryRuns, boundary_runs
-from transforms.masks.cells import CellGrid, cell_grid
-from transforms.masks.png import encode_label_map
-from transforms.records import LogitsGrid, Segmentation
+from beam_deeplab.transforms.masks.areas import class_areas
+from beam_deeplab.transforms.masks.boundaries import BoundaryRuns, boundary_runs
+from beam_deeplab.transforms.masks.cells import CellGrid, cell_grid
+from beam_deeplab.transforms.masks.png import encode_label_map
+from beam_deeplab.transforms.records import LogitsGrid, Segmentation
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

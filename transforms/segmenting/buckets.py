@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
-from transforms.geometry import Canvas
+from beam_deeplab.transforms.geometry import Canvas
 
 ASPECTS = (Fraction(9, 16), Fraction(2, 3), Fraction(3, 4), Fraction(1))
 """Short side over long side of what cameras and screens make; any other takes the next one up."""

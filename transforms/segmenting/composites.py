@@ -15,15 +15,15 @@ from typing import Any, Literal, TypeVar
 import apache_beam as beam
 from apache_beam.ml.inference.base import RunInference
 
-from deeplab.engines import choose_engine
-from deeplab.engines.scales import PLAIN, checked_scales
-from deeplab.models import ModelSpec, inspect_model
-from transforms.decoding.decode import decode_image
-from transforms.decoding.formats import DEFAULT_MAX_PIXELS
-from transforms.geometry import Canvas
-from transforms.masks.label_maps import segment_logits
-from transforms.metrics import count, count_outcome, timed, timed_each
-from transforms.records import (
+from beam_deeplab.deeplab.engines import choose_engine
+from beam_deeplab.deeplab.engines.scales import PLAIN, checked_scales
+from beam_deeplab.deeplab.models import ModelSpec, inspect_model
+from beam_deeplab.transforms.decoding.decode import decode_image
+from beam_deeplab.transforms.decoding.formats import DEFAULT_MAX_PIXELS
+from beam_deeplab.transforms.geometry import Canvas
+from beam_deeplab.transforms.masks.label_maps import segment_logits
+from beam_deeplab.transforms.metrics import count, count_outcome, timed, timed_each
+from beam_deeplab.transforms.records import (
     BatchBarrier,
     EncodedImage,
     Failure,
@@ -35,11 +35,11 @@ from transforms.records import (
     Shard,
     Stage,
 )
-from transforms.segmenting.handler import DeepLabHandler, Recipe
-from transforms.sink import attempts
-from transforms.sink.writing import WriteShards
-from transforms.sources.reading import read_image, read_images
-from transforms.sources.sharding import slots_of
+from beam_deeplab.transforms.runs import attempts
+from beam_deeplab.transforms.runs.sharding import slots_of
+from beam_deeplab.transforms.runs.writing import WriteShards
+from beam_deeplab.transforms.segmenting.handler import DeepLabHandler, Recipe
+from beam_deeplab.transforms.sources.reading import read_image, read_images
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -109,7 +109,7 @@ def read_shard(shard: Shard, output: str) -> Iterator[EncodedImage | Failure | B
     """Reads a shard's images, in order, each with its place in the shard.
 
     A shard that was begun before and never finished is run one image at a time, so that it
-    shows which one kills its process (:mod:`transforms.sink.attempts`).
+    shows which one kills its process (:mod:`transforms.runs.attempts`).
 
     Args:
         shard: What to read.

@@ -8,16 +8,20 @@ from typing import Any
 
 from apache_beam.ml.inference.base import ModelHandler
 
-from deeplab.engines import Engine, EngineChoice, choose_engine, load_engine
-from deeplab.engines.multi_scale import MultiScaleEngine
-from deeplab.engines.scales import PLAIN, scaled_canvas
-from deeplab.models import ModelSpec
-from transforms.decoding.formats import DEFAULT_MAX_PIXELS
-from transforms.geometry import Canvas
-from transforms.metrics import MeasuredEngine
-from transforms.records import BatchBarrier, DecodedImage, Failure, LogitsGrid
-from transforms.segmenting.buckets import bucket_for, canvas_buckets
-from transforms.segmenting.inference import BATCH_PICTURES, BATCH_PIXELS, BatchInference
+from beam_deeplab.deeplab.engines import Engine, EngineChoice, choose_engine, load_engine
+from beam_deeplab.deeplab.engines.multi_scale import MultiScaleEngine
+from beam_deeplab.deeplab.engines.scales import PLAIN, scaled_canvas
+from beam_deeplab.deeplab.models import ModelSpec
+from beam_deeplab.transforms.decoding.formats import DEFAULT_MAX_PIXELS
+from beam_deeplab.transforms.geometry import Canvas
+from beam_deeplab.transforms.metrics import MeasuredEngine
+from beam_deeplab.transforms.records import BatchBarrier, DecodedImage, Failure, LogitsGrid
+from beam_deeplab.transforms.segmenting.buckets import bucket_for, canvas_buckets
+from beam_deeplab.transforms.segmenting.inference import (
+    BATCH_PICTURES,
+    BATCH_PIXELS,
+    BatchInference,
+)
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,16 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from transforms.geometry import Canvas
-from transforms.records import BatchBarrier, DecodedImage, Failure, FailureCode, LogitsGrid, Stage
-from transforms.segmenting.buckets import bucket_for
+from beam_deeplab.transforms.geometry import Canvas
+from beam_deeplab.transforms.records import (
+    BatchBarrier,
+    DecodedImage,
+    Failure,
+    FailureCode,
+    LogitsGrid,
+    Stage,
+)
+from beam_deeplab.transforms.segmenting.buckets import bucket_for
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -7,7 +7,7 @@ import io
 import os
 from collections.abc import Iterator, Sequence
 
-from transforms import storage
+from beam_deeplab.transforms import storage
 
 SUFFIXES = (".txt", ".csv", ".parquet")
 

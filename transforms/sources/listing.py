@@ -8,13 +8,13 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from transforms import storage
-from transforms.records import ImageRef
-from transforms.sources import image_lists
-from transforms.sources.matching import match_files
-from transforms.sources.patterns import Glob, has_magic
-from transforms.sources.versions import with_versions
-from transforms.storage import local as local_storage
+from beam_deeplab.transforms import storage
+from beam_deeplab.transforms.records import ImageRef
+from beam_deeplab.transforms.sources import image_lists
+from beam_deeplab.transforms.sources.matching import match_files
+from beam_deeplab.transforms.sources.patterns import Glob, has_magic
+from beam_deeplab.transforms.sources.versions import with_versions
+from beam_deeplab.transforms.storage import local as local_storage
 
 IMAGE_SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff",

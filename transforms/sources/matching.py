@@ -7,10 +7,10 @@ import stat
 from collections.abc import Iterator
 from pathlib import Path
 
-from transforms import storage
-from transforms.records import ImageRef
-from transforms.sources.patterns import Glob
-from transforms.storage import local as local_storage
+from beam_deeplab.transforms import storage
+from beam_deeplab.transforms.records import ImageRef
+from beam_deeplab.transforms.sources.patterns import Glob
+from beam_deeplab.transforms.storage import local as local_storage
 
 
 def match_files(glob: Glob) -> Iterator[ImageRef]:
@@ -74,8 +74,8 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
 
 
 def _match_in_cloud(glob: Glob) -> Iterator[ImageRef]:
-    from transforms.storage import cloud as cloud_storage
-    from transforms.storage import cloud_client
+    from beam_deeplab.transforms.storage import cloud as cloud_storage
+    from beam_deeplab.transforms.storage import cloud_client
 
     bucket, name = cloud_client.split(glob.folder)
     folder = f"{name}/" if name else ""
@@ -86,7 +86,7 @@ def _match_in_cloud(glob: Glob) -> Iterator[ImageRef]:
 
 
 def _match_by_beam(glob: Glob) -> Iterator[ImageRef]:
-    from transforms.storage import beam as beam_storage
+    from beam_deeplab.transforms.storage import beam as beam_storage
 
     # Beam's ``**/`` does not match "no folder", so it lists more than is asked for.
     everything = f"{glob.folder}/{glob.prefix}{'*' if glob.is_flat else '**'}"

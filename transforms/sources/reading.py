@@ -8,8 +8,15 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Final
 
-from transforms import storage
-from transforms.records import EncodedImage, Failure, FailureCode, ImageRef, ShardSlot, Stage
+from beam_deeplab.transforms import storage
+from beam_deeplab.transforms.records import (
+    EncodedImage,
+    Failure,
+    FailureCode,
+    ImageRef,
+    ShardSlot,
+    Stage,
+)
 
 WINDOW: Final = 32
 """``gs://`` images of one caller that are being read or wait to be taken."""
@@ -132,6 +139,6 @@ def read_images(
 def _begin(ref: ImageRef) -> _UnderWay | ImageRef:
     if storage.scheme(ref.uri) != "gs":
         return ref
-    from transforms.storage import cloud_client
+    from beam_deeplab.transforms.storage import cloud_client
 
     return _UnderWay(cloud_client.threads().submit(read_image, ref))

@@ -14,8 +14,8 @@ import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from transforms import storage
-from transforms.records import ImageRef
+from beam_deeplab.transforms import storage
+from beam_deeplab.transforms.records import ImageRef
 
 BATCH: Final = 10_000
 """Lines that are looked up together; a list keeps its order across batches."""
@@ -57,7 +57,7 @@ def _batches(uris: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _generations(uris: Sequence[str]) -> dict[str, str]:
-    from transforms.storage import cloud_client
+    from beam_deeplab.transforms.storage import cloud_client
 
     by_folder: dict[str, list[str]] = {}
     generations: dict[str, str] = {}
@@ -75,8 +75,8 @@ def _generations(uris: Sequence[str]) -> dict[str, str]:
 
 def _list_folder(folder: str, uris: Sequence[str]) -> dict[str, str]:
     """The generations that listing gives for little enough; the others are left out."""
-    from transforms.storage import cloud as cloud_storage
-    from transforms.storage import cloud_client
+    from beam_deeplab.transforms.storage import cloud as cloud_storage
+    from beam_deeplab.transforms.storage import cloud_client
 
     bucket, prefix = cloud_client.split(folder)
     generations: dict[str, str] = {}

@@ -15,7 +15,7 @@ from typing import BinaryIO, TypeVar
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata
 from apache_beam.io.filesystems import FileSystems
 
-from transforms.storage.dispatch import ChangedError, StoredFile, scheme, unsupported
+from beam_deeplab.transforms.storage.interface import ChangedError, StoredFile, scheme, unsupported
 
 T = TypeVar("T")
 

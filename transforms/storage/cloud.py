@@ -16,7 +16,7 @@ from typing import BinaryIO, Final
 from google.cloud.storage import Blob, Bucket
 from google.cloud.storage.exceptions import DataCorruption
 
-from transforms.storage.cloud_client import (
+from beam_deeplab.transforms.storage.cloud_client import (
     TIMEOUT,
     client,
     retried,
@@ -25,7 +25,7 @@ from transforms.storage.cloud_client import (
     threads,
     translated,
 )
-from transforms.storage.dispatch import ChangedError, StoredFile
+from beam_deeplab.transforms.storage.interface import ChangedError, StoredFile
 
 PAGE_SIZE: Final = 1000
 """Objects in one answer to a listing, the most that the service gives."""

@@ -32,7 +32,7 @@ from google.cloud.storage.exceptions import InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
 from requests.adapters import HTTPAdapter
 
-from transforms.storage import CredentialsError
+from beam_deeplab.transforms.storage.interface import CredentialsError
 
 T = TypeVar("T")
 

@@ -4,86 +4,30 @@ Local paths and ``gs://`` honour all of it. Other schemes (``s3://``, ``hdfs://`
 Beam's file systems and can be read and listed only: those have neither an atomic replacement nor
 a create-if-absent, without which a killed run could not be told from a finished one.
 
-Every operation raises :class:`OSError` or one of its subclasses with ``strerror`` a line for
-people and ``filename`` the URI: :class:`FileNotFoundError`, :class:`PermissionError`,
-:class:`ChangedError`, :class:`CredentialsError`; ``errno`` is kept (``ENOSPC`` above all).
+Errors are those of :mod:`transforms.storage.interface`.
 """
 
 from __future__ import annotations
 
-import errno
-import os
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import BinaryIO, Protocol
+from typing import BinaryIO
 
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """One file directly in a folder.
-
-    Attributes:
-        name: Its name without the folder.
-        size: Its size in bytes.
-    """
-
-    name: str
-    size: int
+from beam_deeplab.transforms.storage.interface import Backend, StoredFile, scheme
 
 
-class ChangedError(OSError):
-    """What stands at a URI is not, or no longer, the version that was asked for."""
-
-
-class CredentialsError(OSError):
-    """Nobody is signed in, or no longer: no request of this process can succeed."""
-
-
-class _Backend(Protocol):
-    """What each scheme's module implements; :mod:`transforms.storage` documents it."""
-
-    def read(self, uri: str) -> bytes: ...
-    def read_version(self, uri: str, version: str) -> tuple[bytes, str]: ...
-    def versions(self, uris: Sequence[str]) -> list[str]: ...
-    def write_atomically(self, uri: str, data: bytes) -> None: ...
-    def create_if_absent(self, uri: str, data: bytes) -> bool: ...
-    def list_folder(self, folder: str) -> list[StoredFile]: ...
-    def delete(self, uri: str) -> None: ...
-    def exists(self, uri: str) -> bool: ...
-    def open_seekable(self, uri: str) -> BinaryIO: ...
-    def check_writable(self, folder: str) -> None: ...
-
-
-def scheme(uri: str) -> str:
-    """The URI's scheme in lower case, ``""`` for a plain path and for ``file://``."""
-    found = _SCHEME.match(uri)
-    name = found.group(1).lower() if found else ""
-    return "" if name == "file" else name
-
-
-def _backend(uri: str) -> _Backend:
+def _backend(uri: str) -> Backend:
     name = scheme(uri)
     if name == "gs":
-        from transforms.storage import cloud as cloud_storage
+        from beam_deeplab.transforms.storage import cloud as cloud_storage
 
         return cloud_storage
     if name:
-        from transforms.storage import beam as beam_storage
+        from beam_deeplab.transforms.storage import beam as beam_storage
 
         return beam_storage
-    from transforms.storage import local as local_storage
+    from beam_deeplab.transforms.storage import local as local_storage
 
     return local_storage
-
-
-def join(folder: str, *names: str) -> str:
-    """The URI of a file below a folder; ``names`` are relative."""
-    if not folder:
-        return "/".join(names)
-    return "/".join([folder.rstrip("/"), *names])
 
 
 def read(uri: str) -> bytes:
@@ -200,18 +144,3 @@ def check_writable(folder: str) -> None:
         OSError: Nothing can be written there, with the reason.
     """
     _backend(folder).check_writable(folder)
-
-
-def describe(error: OSError) -> str:
-    """One line for people: the URI and what is wrong with it."""
-    text = error.strerror or str(error) or type(error).__name__
-    return f"{error.filename}: {text}" if error.filename else text
-
-
-def unsupported(uri: str, operation: str) -> OSError:
-    """The error for what a scheme's storage cannot honour."""
-    message = (
-        f"cannot {operation} {scheme(uri)}:// (no atomic writes there); "
-        "the output must be gs:// or a local folder"
-    )
-    return OSError(errno.EOPNOTSUPP, f"{os.strerror(errno.EOPNOTSUPP)}: {message}", uri)

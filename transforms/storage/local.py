@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote, unquote_to_bytes
 
-from transforms.storage.dispatch import ChangedError, StoredFile
+from beam_deeplab.transforms.storage.interface import ChangedError, StoredFile
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
 

@@ -1,4 +1,0 @@
-"""Contact sheets: what came in and what came out, side by side, for people to look at."""
-
-from pipeline.contact_sheet.tiles import SheetRow as SheetRow
-from pipeline.contact_sheet.writing import write_contact_sheet as write_contact_sheet

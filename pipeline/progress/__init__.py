@@ -1,0 +1,1 @@
+"""How far a run or a training is, counted and shown."""

@@ -1,0 +1,136 @@
+"""How far a run is, for every runner: counted from what is durable in its output.
+
+The planning step leaves the total in ``attempts/plan.json``; the rows of finished shards are
+counted from the footers of their parts. So progress needs nothing of the runner, and what is
+shown is never lost again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from beam_deeplab.pipeline.progress.durable_rows import DurableRows
+from beam_deeplab.pipeline.progress.rate import Rate
+from beam_deeplab.transforms import storage
+from beam_deeplab.transforms.parquet.schemas import FAILURES, MASKS
+from beam_deeplab.transforms.runs.attempts import FOLDER, PLAN_FILE
+from beam_deeplab.transforms.runs.manifest import MANIFEST_FILE
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What a run has to do.
+
+    Attributes:
+        planned: Images that it works on.
+        standing: Rows of earlier work that stay in the output.
+    """
+
+    planned: int
+    standing: int
+
+    @classmethod
+    def from_counts(cls, counts: dict[str, Any]) -> Work:
+        """Takes the counts of ``attempts/plan.json`` or of a manifest.
+
+        Raises:
+            KeyError: They are not such counts.
+        """
+        return cls(counts["planned"], counts["skipped"] + counts["not_in_inputs"])
+
+
+@dataclass(frozen=True, slots=True)
+class RunProgress:
+    """How far a run is.
+
+    Attributes:
+        planned: Images that it works on.
+        done: How many of them are durable in the output, failures included.
+        failures: Failures in the output, those that earlier work left included.
+        rate: Images a second lately; None until that can be told.
+        seconds_left: Until the last image is durable; None until that can be told.
+    """
+
+    planned: int
+    done: int
+    failures: int
+    rate: float | None = None
+    seconds_left: float | None = None
+
+
+class Watcher:
+    """Looks at an output again and again; made before the run begins.
+
+    Args:
+        output: The output folder.
+        clock: Seconds from any point on.
+        results: The dataset beside ``failures`` in which each finished image has a row.
+    """
+
+    def __init__(
+        self,
+        output: str,
+        clock: Callable[[], float] = time.monotonic,
+        results: str = MASKS,
+    ) -> None:
+        self._clock = clock
+        self._datasets = (results, FAILURES)
+        self._output = output
+        self._plan = storage.join(output, FOLDER, PLAN_FILE)
+        # What a killed run has left is not the plan of the one that resumes it.
+        self._old_plan = storage.versions([self._plan])[0]
+        self._work: Work | None = None
+        self._rows = DurableRows(output)
+        self._rate = Rate()
+
+    def look(self, is_stopped: Callable[[], bool] | None = None) -> RunProgress | None:
+        """How far the run is now; None while it lists and plans.
+
+        Args:
+            is_stopped: Once true, it need not look any further.
+
+        Raises:
+            OSError: The output cannot be looked at.
+        """
+        self._work = self._work or self._read_work()
+        if self._work is None:
+            return None
+        masks, failures = (self._rows.count(dataset, is_stopped) for dataset in self._datasets)
+        progress = progress_of(self._work, masks, failures)
+        now = self._clock()
+        self._rate.add(now, progress.done)
+        return RunProgress(
+            progress.planned,
+            progress.done,
+            progress.failures,
+            self._rate.per_second(now),
+            self._rate.seconds_for(progress.planned - progress.done, now),
+        )
+
+    def _read_work(self) -> Work | None:
+        try:
+            content, version = storage.read_version(self._plan, "")
+            if version != self._old_plan:
+                return Work.from_counts(json.loads(content))
+        except FileNotFoundError:
+            pass
+        # The commit tidies the plan away; a short run may have ended before it was seen.
+        with contextlib.suppress(FileNotFoundError):
+            manifest = json.loads(storage.read(storage.join(self._output, MANIFEST_FILE)))
+            return Work.from_counts(manifest["counts"])
+        return None
+
+
+def progress_of(work: Work, masks: int, failures: int) -> RunProgress:
+    """Progress from the rows that stand in the output, without a rate.
+
+    Rows that are about to be replaced may still stand, and rows that stay may stand no longer
+    while their part is rewritten; the count keeps between 0 and what is planned.
+    """
+    done = masks + failures - work.standing
+    return RunProgress(work.planned, min(max(0, done), work.planned), failures)

@@ -1,0 +1,1 @@
+"""What is shown or written for people when a command ends."""

@@ -1,0 +1,113 @@
+"""A picture, its mask and both over one another, at a size that fits a contact sheet."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from io import BytesIO
+from typing import TYPE_CHECKING
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from beam_deeplab.transforms.decoding.decode import decode
+from beam_deeplab.transforms.geometry import Canvas
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from beam_deeplab.deeplab.labels import LabelSet
+
+TILE = 192
+"""Long side of a tile in pixels."""
+
+_COLOUR_SHARE = 0.6
+_DIMMED = 0.45
+
+
+@dataclass(frozen=True, slots=True)
+class SheetRow:
+    """What a sheet shows of one picture.
+
+    Attributes:
+        name: Its file name, or whatever people know it by.
+        picture: The file, of any format that ``segment`` decodes.
+        mask: A PNG of class ids, indexed or grey, of the upright picture's size or shape.
+        score: Its IoU, 0 to 1; None if it is not known.
+    """
+
+    name: str
+    picture: bytes
+    mask: bytes
+    score: float | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tiles:
+    """A row, ready to be shown: three uint8 RGB pictures of one shape [height, width, 3].
+
+    Attributes:
+        name: As in the row.
+        picture: The upright picture, its long side at most :data:`TILE`.
+        mask: The mask in the classes' colours.
+        overlay: The picture in the classes' colours, dimmed where it is background.
+        shares: Class id and share of the mask's pixels, the largest first, without background.
+        score: As in the row.
+    """
+
+    name: str
+    picture: NDArray[np.uint8]
+    mask: NDArray[np.uint8]
+    overlay: NDArray[np.uint8]
+    shares: tuple[tuple[int, float], ...]
+    score: float | None
+
+
+def make_tiles(row: SheetRow, labels: LabelSet) -> Tiles:
+    """Decode and reduce a row.
+
+    Args:
+        row: The row.
+        labels: The classes of the mask. If the first is called ``background``, it is shown dimmed
+            and has no share.
+
+    Returns:
+        The row's tiles.
+
+    Raises:
+        DecodingError: The picture cannot be decoded.
+        OSError: The mask is no picture.
+    """
+    picture = decode(row.picture, Canvas(TILE, TILE)).pixels
+    with Image.open(BytesIO(row.mask)) as stored:
+        ids = np.asarray(stored)
+    counts = np.bincount(ids.ravel(), minlength=256)
+    background = 0 if labels.names[0] == "background" else None
+    shares = [
+        (label, float(counts[label] / ids.size))
+        for label in range(len(labels))
+        if counts[label] and label != background
+    ]
+    height, width = picture.shape[:2]
+    reduced = cv2.resize(ids, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
+    colours = np.frombuffer(labels.palette_bytes(), np.uint8).reshape(256, 3)
+    mask: NDArray[np.uint8] = colours[reduced]
+    return Tiles(
+        row.name,
+        picture,
+        mask,
+        _overlaid(picture, mask, reduced == background),
+        tuple(sorted(shares, key=lambda share: -share[1])),
+        row.score,
+    )
+
+
+def _overlaid(
+    picture: NDArray[np.uint8], mask: NDArray[np.uint8], is_background: NDArray[np.bool_]
+) -> NDArray[np.uint8]:
+    # Grey beneath, so that a colour on the sheet always means a class.
+    grey = cv2.cvtColor(cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    covered = cv2.addWeighted(mask, _COLOUR_SHARE, grey, 1 - _COLOUR_SHARE, 0)
+    dimmed = cv2.convertScaleAbs(picture, alpha=_DIMMED)
+    overlay: NDArray[np.uint8] = np.where(is_background[..., None], dimmed, covered)
+    return overlay

@@ -1,0 +1,35 @@
+"""What a finished run tells its user."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+
+from beam_deeplab.transforms.runs.manifest import Manifest
+
+_CLASSES_SHOWN = 8
+
+
+def print_summary(manifest: Manifest, output: str) -> None:
+    """Prints images, failures by code, the most common classes by area, and where it all is."""
+    console = Console()
+    counts = manifest.counts
+    table = Table(title="Segmented", title_justify="left", show_header=False)
+    table.add_row("images", f"{counts['inputs']:,}")
+    for name in ("duplicates", "skipped", "not_in_inputs"):
+        if counts[name]:
+            table.add_row(name.replace("_", " "), f"{counts[name]:,}")
+    table.add_row("masks", f"{counts['total_masks']:,}")
+    table.add_row("failures", f"{counts['total_failures']:,}")
+    for code, number in sorted(manifest.failures_by_code.items()):
+        table.add_row(f"  {code}", f"{number:,}")
+    table.add_section()
+    pixels = sum(manifest.class_pixels.values())
+    by_area = sorted(manifest.class_pixels.items(), key=lambda item: -item[1])
+    for name, area in by_area[:_CLASSES_SHOWN]:
+        table.add_row(name, f"{area / pixels:.1%} of the area")
+    table.add_section()
+    table.add_row("engine", f"{manifest.options['engine']}, {manifest.options['precision']}")
+    table.add_row("time", f"{manifest.seconds:.1f} s")
+    console.print(table)
+    console.print(f"Committed: {output}", soft_wrap=True, highlight=False)

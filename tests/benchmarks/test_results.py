@@ -1,0 +1,66 @@
+"""What the benchmarks' file says after several measurements."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import describe_machine
+from benchmarks.measurement import BARS, Measurement
+from benchmarks.results import merged, record
+
+
+def _section(name: str, commit: str, *, dirty: bool = False, **ratios: float) -> dict[str, Any]:
+    return {
+        "name": name,
+        "commit": commit,
+        "dirty": dirty,
+        "date": "2026-01-01",
+        "machine": {"cores": 2},
+        "versions": {},
+        "ratios": ratios,
+        "rows": [{"images/s": 1.23456789}],
+    }
+
+
+def test_the_bars_of_one_commit_stand_on_top_and_of_an_earlier_one_only_in_their_section() -> None:
+    results = merged({}, _section("engine", "a", engine_ratio=1.5))
+    results = merged(results, _section("small", "a", small_ratio=1.6, other=3.0))
+    assert (results["engine_ratio"], results["small_ratio"]) == (1.5, 1.6)
+    assert "other" not in results
+
+    results = merged(results, _section("small", "b", small_ratio=1.7))
+    assert results["commit"] == "b"
+    assert results["small_ratio"] == 1.7
+    assert "engine_ratio" not in results
+    assert results["benchmarks"]["engine"]["ratios"] == {"engine_ratio": 1.5}
+    assert results["benchmarks"]["engine"]["rows"] == [{"images/s": 1.23457}]
+
+
+def test_figures_of_a_changed_tree_do_not_mix_with_those_of_its_commit() -> None:
+    results = merged({}, _section("engine", "a", engine_ratio=1.5))
+    results = merged(results, _section("small", "a", dirty=True, small_ratio=1.6))
+    assert results["dirty"]
+    assert "engine_ratio" not in results
+
+
+def test_the_file_names_machine_commit_and_versions_and_no_path(tmp_path: Path) -> None:
+    file = tmp_path / "results.json"
+    record(Measurement("engine", "Engines", [{"images/s": 2.0}], {"engine_ratio": 1.5}), file)
+    text = file.read_text()
+    results = json.loads(text)
+    assert results["engine_ratio"] == 1.5
+    assert results["machine"] == describe_machine()
+    assert results["versions"]["numpy"]
+    assert {"commit", "dirty", "date"} <= results.keys()
+    for path in (tmp_path, Path.home(), Path(__file__).parents[2]):
+        assert str(path) not in text
+
+
+def test_all_bars_have_an_owner() -> None:
+    folder = Path(__file__).parents[2] / "benchmarks"
+    sources = {file.name: file.read_text() for file in folder.glob("*.py")}
+    del sources["measurement.py"]
+    for bar in BARS:
+        assert any(f'"{bar}"' in source for source in sources.values()), bar

@@ -1,0 +1,228 @@
+"""Archives that nobody vouches for: sound ones are unpacked, everything else is refused."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import tarfile
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beam_deeplab.deeplab.zoo import ArchiveError, is_archive, unpack_archive
+from tests.zoo_server import archive_of, tar_of
+
+WEIGHTS = {
+    "top/model.ckpt-1.index": b"index",
+    "top/model.ckpt-1.data-00000-of-00001": b"data" * 999,
+}
+
+
+def unpack(tmp_path: Path, content: bytes, **limits: int) -> Path:
+    archive = tmp_path / "weights.tar.gz"
+    archive.write_bytes(content)
+    folder = tmp_path / "unpacked"
+    folder.mkdir()
+    return unpack_archive(archive, folder, **limits)
+
+
+def tar_with(*members: tarfile.TarInfo, content: bytes = b"") -> bytes:
+    archive = io.BytesIO()
+    with tarfile.open(fileobj=archive, mode="w") as tar:
+        for member in members:
+            if member.isreg():
+                member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return archive.getvalue()
+
+
+def member_of_type(kind: bytes, name: str, target: str = "") -> tarfile.TarInfo:
+    member = tarfile.TarInfo(name)
+    member.type = kind
+    member.linkname = target
+    return member
+
+
+def files_in(folder: Path) -> dict[str, bytes]:
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in folder.rglob("*")
+        if path.is_file()
+    }
+
+
+@pytest.mark.parametrize("content", [archive_of(WEIGHTS), tar_of(WEIGHTS)], ids=["gzip", "plain"])
+def test_one_top_folder_is_the_answer(tmp_path: Path, content: bytes) -> None:
+    folder = unpack(tmp_path, content)
+    assert folder.name == "top"
+    assert files_in(folder) == {name.removeprefix("top/"): data for name, data in WEIGHTS.items()}
+
+
+def test_files_without_a_top_folder_stay_together(tmp_path: Path) -> None:
+    folder = unpack(tmp_path, archive_of({"a.index": b"1", "more/a.txt": b"2"}))
+    assert files_in(folder) == {"a.index": b"1", "more/a.txt": b"2"}
+
+
+def test_macos_metadata_is_left_out(tmp_path: Path) -> None:
+    extra = {"._top": b"mac", "top/._model.ckpt-1.index": b"mac"}
+    folder = unpack(tmp_path, archive_of({**extra, **WEIGHTS}))
+    assert sorted(files_in(folder)) == sorted(name.removeprefix("top/") for name in WEIGHTS)
+
+
+@given(
+    st.dictionaries(
+        st.text("abc", min_size=1, max_size=5).map(lambda name: f"top/{name}.pb"),
+        st.binary(max_size=40_000),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_every_sound_archive_comes_out_as_it_went_in(members: dict[str, bytes]) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        unpacked = unpack(Path(folder), archive_of(members))
+        assert files_in(unpacked) == {n.removeprefix("top/"): data for n, data in members.items()}
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../escape", "top/../../escape", "/etc/escape", "C:\\escape", "top\\..\\..\\escape", ".."],
+)
+def test_paths_that_leave_the_folder_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ArchiveError, match=r"absolute path|leads out"):
+        unpack(tmp_path, archive_of({"top/a": b"", name: b"evil"}))
+    assert not list(tmp_path.rglob("escape"))
+
+
+@pytest.mark.parametrize(
+    ("member", "message"),
+    [
+        (member_of_type(tarfile.SYMTYPE, "top/link", "/etc/passwd"), "is a link"),
+        (member_of_type(tarfile.SYMTYPE, "top/link", "a"), "is a link"),
+        (member_of_type(tarfile.LNKTYPE, "top/link", "top/a"), "is a link"),
+        (member_of_type(tarfile.FIFOTYPE, "top/pipe"), "neither a plain file"),
+        (member_of_type(tarfile.CHRTYPE, "top/null"), "neither a plain file"),
+        (member_of_type(tarfile.BLKTYPE, "top/disk"), "neither a plain file"),
+    ],
+    ids=["symlink out", "symlink in", "hard link", "fifo", "char", "block"],
+)
+def test_what_is_no_file_is_refused(tmp_path: Path, member: tarfile.TarInfo, message: str) -> None:
+    with pytest.raises(ArchiveError, match=message):
+        unpack(tmp_path, tar_with(tarfile.TarInfo("top/a"), member))
+
+
+def test_sparse_file_is_refused_before_it_grows(tmp_path: Path) -> None:
+    member = tarfile.TarInfo("top/sparse")
+    member.pax_headers = {
+        "GNU.sparse.major": "1",
+        "GNU.sparse.minor": "0",
+        "GNU.sparse.name": "top/sparse",
+        "GNU.sparse.realsize": str(1 << 50),
+    }
+    archive = io.BytesIO()
+    content = b"0\n".ljust(512, b"\0")
+    member.size = len(content)
+    with tarfile.open(fileobj=archive, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(member, io.BytesIO(content))
+    with pytest.raises(ArchiveError, match="neither a plain file"):
+        unpack(tmp_path, archive.getvalue())
+
+
+def test_bomb_is_stopped_by_its_declared_size(tmp_path: Path) -> None:
+    bomb = archive_of({"top/zeros": bytes(3_000_000)})
+    assert len(bomb) < 30_000
+    with pytest.raises(ArchiveError, match="more than the 1000000 bytes allowed"):
+        unpack(tmp_path, bomb, max_bytes=1_000_000)
+    assert not list((tmp_path / "unpacked").iterdir())
+
+
+def test_sizes_add_up_over_files(tmp_path: Path) -> None:
+    members = {f"top/{index}": bytes(400_000) for index in range(3)}
+    with pytest.raises(ArchiveError, match="more than the 1000000 bytes allowed"):
+        unpack(tmp_path, archive_of(members), max_bytes=1_000_000)
+
+
+def test_huge_header_is_stopped_while_it_is_read(tmp_path: Path) -> None:
+    header = tarfile.TarInfo("pax")
+    header.type = tarfile.XHDTYPE
+    header.size = 1 << 33
+    body = gzip.compress(header.tobuf(tarfile.GNU_FORMAT) + bytes(8_000_000), compresslevel=1)
+    with pytest.raises(ArchiveError, match="its headers are huge"):
+        unpack(tmp_path, body)
+
+
+def test_endless_padding_is_stopped(tmp_path: Path) -> None:
+    body = gzip.compress(tar_of(WEIGHTS) + bytes(8_000_000), compresslevel=1)
+    with pytest.raises(ArchiveError, match="more bytes than its headers say"):
+        unpack(tmp_path, body)
+
+
+def test_members_are_counted_even_if_they_repeat(tmp_path: Path) -> None:
+    again = [member_of_type(tarfile.DIRTYPE, "top/") for _ in range(20)]
+    with pytest.raises(ArchiveError, match="more than the 10 files allowed"):
+        unpack(tmp_path, tar_with(*again), max_members=10)
+
+
+def test_header_with_a_negative_size_is_refused(tmp_path: Path) -> None:
+    header = tarfile.TarInfo("top/a")
+    header.size = -1024
+    with pytest.raises(ArchiveError):
+        unpack(tmp_path, header.tobuf(tarfile.GNU_FORMAT) + bytes(1024))
+
+
+@pytest.mark.parametrize(
+    ("names", "message"),
+    [
+        (["top/a", "top/a"], "twice"),
+        (["top/a", "./top/a"], "twice"),
+        (["top/a", "top/a/b"], "inside of a file"),
+    ],
+)
+def test_paths_in_each_others_way_are_refused(
+    tmp_path: Path, names: list[str], message: str
+) -> None:
+    with pytest.raises(ArchiveError, match=message):
+        unpack(tmp_path, tar_with(*[tarfile.TarInfo(name) for name in names]))
+
+
+def test_every_cut_of_an_archive_is_an_error(tmp_path: Path) -> None:
+    whole = archive_of(WEIGHTS)
+    for length in range(0, len(whole), 7):
+        folder = tmp_path / str(length)
+        folder.mkdir()
+        with pytest.raises(ArchiveError) as caught:
+            unpack(folder, whole[:length])
+        assert "\n" not in str(caught.value)
+
+
+def test_damage_is_found_by_the_checksum(tmp_path: Path) -> None:
+    content = bytearray(gzip.compress(tar_of(WEIGHTS), compresslevel=0))
+    place = content.index(b"datadata")
+    content[place] ^= 1
+    with pytest.raises(ArchiveError, match="CRC check failed"):
+        unpack(tmp_path, bytes(content))
+
+
+@pytest.mark.parametrize("content", [b"", b"not an archive" * 100, gzip.compress(b"", mtime=0)])
+def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
+    with pytest.raises(ArchiveError, match=r"cannot unpack weights\.tar\.gz"):
+        unpack(tmp_path, content)
+
+
+def test_archive_without_files_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ArchiveError, match="it is empty"):
+        unpack(tmp_path, tar_with(member_of_type(tarfile.DIRTYPE, "top")))
+
+
+def test_archives_are_known_by_their_names() -> None:
+    assert [
+        is_archive(name) for name in ("a.tar.gz", "A.TGZ", "a.tar", "a.pb", "tar.gz.index")
+    ] == [
+        True,
+        True,
+        True,
+        False,
+        False,
+    ]

@@ -1,0 +1,95 @@
+"""The job's shape, read from the runner's own fused pipeline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import apache_beam as beam
+import pytest
+from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+
+from beam_deeplab.deeplab.architecture import DeepLabConfig
+from beam_deeplab.deeplab.labels import VOC
+from beam_deeplab.deeplab.models import ModelSpec
+from beam_deeplab.pipeline.job import build_evaluation, build_job
+from beam_deeplab.transforms.evaluating.pair_sources import Role, Source
+from beam_deeplab.transforms.evaluating.scoring import TruthRule
+from beam_deeplab.transforms.evaluating.truth import TruthFormat
+from beam_deeplab.transforms.geometry import Canvas
+from beam_deeplab.transforms.segmenting.handler import Recipe
+from tests.transforms.runs.test_committing import RUN
+
+MODEL = ModelSpec("/nowhere", "0" * 64, DeepLabConfig("mobilenet_v2", 21), VOC, (513, 513))
+
+
+@pytest.fixture
+def stages(tmp_path: Path) -> list[list[str]]:
+    """The names of the transforms of each fused stage."""
+    pipeline = beam.Pipeline()
+    build_job(pipeline, ["*.jpg"], str(tmp_path), Recipe(MODEL, Canvas(513, 513)), RUN)
+    return _fused(pipeline)
+
+
+def _fused(pipeline: beam.Pipeline) -> list[list[str]]:
+    _, fused = FnApiRunner().create_stages(pipeline.to_runner_api())
+    return [[transform.unique_name for transform in stage.transforms] for stage in fused]
+
+
+def test_everything_from_the_reshuffle_to_the_part_is_one_stage(stages: list[list[str]]) -> None:
+    (work,) = [names for names in stages if "SegmentShards/Read" in names]
+    steps = [
+        "SegmentShards/Read",
+        "SegmentShards/SegmentEncoded/Decode",
+        "SegmentShards/SegmentEncoded/Infer/BatchElements/ParDo(_GlobalWindowsBatchingDoFn)",
+        "SegmentShards/SegmentEncoded/Infer/BeamML_RunInference",
+        "SegmentShards/SegmentEncoded/Mask",
+        "SegmentShards/WriteShards/ParDo(_WriteShardsFn)",
+    ]
+    assert [name for name in work if name in steps] == steps
+    assert work[0].startswith("SegmentShards/Reshuffle")
+
+
+def test_nothing_with_pixels_is_written_to_a_shuffle(stages: list[list[str]]) -> None:
+    """Only listing, planning and part records cross one."""
+    writing = [
+        name
+        for names in stages
+        for name in names
+        if name.startswith("SegmentShards") and "/Write" in name
+    ]
+    assert [name for name in writing if "Reshuffle" not in name] == [
+        "SegmentShards/WriteShards/ParDo(_WriteShardsFn)"
+    ]
+
+
+def test_the_commit_is_the_last_stage(stages: list[list[str]]) -> None:
+    assert any("Commit" in name for name in stages[-1])
+
+
+@pytest.mark.parametrize("recipe", [None, Recipe(MODEL, Canvas(513, 513))], ids=["masks", "images"])
+def test_an_evaluation_scores_in_the_stage_that_reads(
+    recipe: Recipe | None, tmp_path: Path
+) -> None:
+    pipeline = beam.Pipeline()
+    sources = [Source(Role.IMAGES, "*.jpg"), Source(Role.TRUTHS, "*.png")]
+    rule = TruthRule(VOC, TruthFormat.IDS)
+    build_evaluation(pipeline, sources, str(tmp_path), rule, RUN, recipe=recipe)
+    stages = _fused(pipeline)
+    (work,) = [names for names in stages if "ScoreShards/Read" in names]
+    decoded = [
+        "ScoreShards/SegmentEncoded/Decode",
+        "ScoreShards/SegmentEncoded/Infer/BeamML_RunInference",
+        "ScoreShards/SegmentEncoded/Mask",
+    ]
+    steps = [
+        "ScoreShards/Read",
+        *(decoded if recipe else []),
+        "ScoreShards/Score",
+        "ScoreShards/Write",
+        "Tallies",
+    ]
+    assert [name for name in work if name in steps] == steps
+    assert work[0].startswith("ScoreShards/Reshuffle")
+    # Of pixels only sums leave the stage.
+    assert any("Sum" in name and "Precombine" in name for name in work)
+    assert any("CommitEvaluation/Commit" in name for name in stages[-1])

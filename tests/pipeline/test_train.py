@@ -1,0 +1,291 @@
+"""``beam-deeplab train`` as it is called: what it refuses, how it resumes, what it learns."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from safetensors.numpy import load_file
+
+from beam_deeplab.deeplab.training.truth import reduce_truth
+from beam_deeplab.pipeline.cli import main
+from beam_deeplab.pipeline.train import read_picture
+from tests.deeplab.training.test_loss import resize_aligned
+from tests.shapes import CLASSES, write_shapes
+
+CONFIG = """
+[model]
+labels = "{labels}"
+depth_multiplier = 0.1
+channel_divisor = 4
+[model.decoder]
+low_level_channels = 4
+channels = 8
+[input]
+canvas = [49, 65]
+brightness = 0.1
+hue = 0.05
+validation_fraction = 0.3
+[optimizer]
+learning_rate = 0.05
+epochs = 4
+batch_size = 4
+ema = 0.9
+clip_norm = 5.0
+"""
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    return write_shapes(tmp_path / "data", 12)
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    (tmp_path / "labels.json").write_text(json.dumps(CLASSES), "utf-8")
+    path = tmp_path / "training.toml"
+    path.write_text(CONFIG.format(labels=tmp_path / "labels.json"), "utf-8")
+    return path
+
+
+@pytest.fixture
+def refused(
+    data: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> Callable[..., list[str]]:
+    """Calls the program, which must end with a usage error; gives what it says, line by line."""
+
+    def call(*flags: str) -> list[str]:
+        given = ["train", "--data", str(data), "--config", str(config), "--quiet"]
+        assert main([*given, "--output", str(tmp_path / "out"), *flags]) == 2
+        assert not (tmp_path / "out" / "model").exists()
+        return capsys.readouterr().err.splitlines()
+
+    return call
+
+
+def test_everything_that_is_bad_is_said_at_once(
+    data: Path, refused: Callable[..., list[str]]
+) -> None:
+    images, truth = data / "images", data / "truth"
+    (images / "000.png").write_bytes((images / "000.png").read_bytes()[:500])
+    (images / "001.png").write_text("not a picture")
+    Image.fromarray(np.full((48, 64), 7, np.uint8)).save(truth / "002.png")
+    Image.fromarray(np.zeros((48, 65), np.uint8)).save(truth / "003.png")
+    (truth / "004.png").write_bytes(b"")
+    Image.new("RGB", (64, 48)).save(truth / "005.png")
+    lines = refused()
+    assert lines[0] == "beam-deeplab: 6 files cannot be trained on:"
+    said = {Path(line.strip().partition(": ")[0]): line.partition(": ")[2] for line in lines[1:]}
+    assert said[images / "000.png"].startswith("CORRUPT: ")
+    assert said[images / "001.png"].startswith("UNSUPPORTED_FORMAT: ")
+    assert said[truth / "002.png"] == "holds 7; ids are 0 to 2, or 255 to ignore"
+    assert said[truth / "003.png"] == "is 65 x 48 pixels, its picture 64 x 48"
+    assert said[truth / "004.png"] == "is not a PNG"
+    assert said[truth / "005.png"].startswith("a mask is an indexed or 8-bit grey PNG")
+
+
+def test_missing_partners_are_said_before_anything_is_decoded(
+    data: Path, refused: Callable[..., list[str]]
+) -> None:
+    (data / "truth" / "000.png").unlink()
+    for number in range(1, 12):
+        (data / "images" / f"{number:03}.png").unlink()
+    lines = refused()
+    assert lines[0] == "beam-deeplab: 12 files cannot be trained on:"
+    assert lines[1].endswith(f"000.png: has no mask 000.png in {data / 'truth'}")
+    assert len(lines) == 12
+    assert lines[-1] == "  and 2 more"
+
+
+def test_bad_validation_data_is_bad_too(tmp_path: Path, refused: Callable[..., list[str]]) -> None:
+    validation = write_shapes(tmp_path / "validation", 2, first=50)
+    (validation / "truth" / "050.png").write_bytes(b"")
+    lines = refused("--validation", str(validation))
+    assert lines[0] == "beam-deeplab: 1 file cannot be trained on:"
+    assert lines[1] == f"  {validation / 'truth' / '050.png'}: is not a PNG"
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--data", "nowhere"], "--data: .*nowhere is not a folder"),
+        (["--data", "a", "b", "c"], "--data takes one folder or two"),
+        (["--config", "none.toml"], "--config: .*none.toml: cannot be read"),
+        (["--validation", "."], "--validation: .* holds neither images/ and truth/"),
+    ],
+)
+def test_flags_that_cannot_be_are_one_line(
+    flags: list[str],
+    words: str,
+    refused: Callable[..., list[str]],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (line,) = refused(*flags)
+    assert re.search(words, line), line
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "words"),
+    [
+        ("ema = 0.9", "emma = 0.9", "[optimizer] has an unknown key 'emma'; did you mean 'ema'?"),
+        ("ema = 0.9", "class_weights = [1, 2]", "class_weights are 2, the classes 3"),
+        ("labels.json", "label.json", "is neither a file nor one of voc"),
+    ],
+)
+def test_a_configuration_that_cannot_be_is_one_line(
+    before: str, after: str, words: str, config: Path, refused: Callable[..., list[str]]
+) -> None:
+    config.write_text(config.read_text("utf-8").replace(before, after), "utf-8")
+    (line,) = refused()
+    assert words in line
+
+
+def test_an_output_that_holds_a_training_is_kept(
+    tmp_path: Path, refused: Callable[..., list[str]]
+) -> None:
+    (tmp_path / "out" / "checkpoint").mkdir(parents=True)
+    (line,) = refused()
+    assert "holds a training already (checkpoint): --resume continues it" in line
+
+
+def test_bad_data_cost_no_import_of_tensorflow(data: Path, config: Path, tmp_path: Path) -> None:
+    (data / "truth" / "000.png").write_bytes(b"")
+    program = (
+        "import sys; from pipeline.cli import main; code = main(sys.argv[1:]);"
+        "print(code, sorted({'tensorflow', 'keras', 'apache_beam'} & set(sys.modules)))"
+    )
+    flags = ["--data", str(data), "--config", str(config), "--output", str(tmp_path / "out")]
+    done = subprocess.run(
+        [sys.executable, "-c", program, "train", *flags], capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == "2 []"
+
+
+def _command(data: Path, config: Path, output: Path, *flags: str) -> list[str]:
+    given = ["--data", str(data), "--config", str(config), "--output", str(output), *flags]
+    return [sys.executable, "-m", "beam_deeplab", "train", *given]
+
+
+def _train(data: Path, config: Path, output: Path, *flags: str) -> str:
+    command = _command(data, config, output, *flags)
+    return subprocess.run(command, capture_output=True, text=True, check=True).stderr
+
+
+@pytest.mark.slow
+def test_a_training_that_was_killed_gives_the_same_weights(
+    data: Path, config: Path, tmp_path: Path
+) -> None:
+    said = _train(data, config, tmp_path / "whole")
+    assert [line.partition(",")[0] for line in said.splitlines()] == [
+        f"epoch {epoch} of 4" for epoch in range(1, 5)
+    ]
+    killed = subprocess.Popen(
+        _command(data, config, tmp_path / "killed"), stderr=subprocess.PIPE, text=True
+    )
+    assert killed.stderr is not None
+    for line in killed.stderr:
+        if line.startswith("epoch 2"):
+            os.kill(killed.pid, signal.SIGKILL)
+            break
+    assert killed.wait() == -signal.SIGKILL
+    killed.stderr.close()
+    said = _train(data, config, tmp_path / "killed", "--resume")
+    assert said.splitlines()[0].startswith("resumed behind epoch ")
+    for file in ("model/weights.safetensors", "checkpoint/state.safetensors"):
+        whole, resumed = (load_file(tmp_path / name / file) for name in ("whole", "killed"))
+        assert whole.keys() == resumed.keys()
+        for name, value in whole.items():
+            np.testing.assert_array_equal(resumed[name], value, err_msg=name)
+    rows = [
+        list(csv.DictReader((tmp_path / name / "history.csv").open(encoding="utf-8")))
+        for name in ("whole", "killed")
+    ]
+    for column in ("epoch", "loss", "miou", "iou_disc"):
+        assert [row[column] for row in rows[0]] == [row[column] for row in rows[1]]
+    assert (tmp_path / "killed" / "config.toml").read_bytes() == config.read_bytes()
+
+
+@pytest.mark.slow
+def test_a_resumed_training_keeps_its_configuration(
+    data: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _train(data, config, tmp_path / "out")
+    config.write_text(config.read_text("utf-8").replace("ema = 0.9", "ema = 0.8"), "utf-8")
+    flags = ["--data", str(data), "--config", str(config), "--output", str(tmp_path / "out")]
+    assert main(["train", *flags, "--resume"]) == 2
+    assert "--resume: optimizer.ema was 0.9 and is now 0.8" in capsys.readouterr().err
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    shutil.rmtree(data / "truth")
+    assert main(["train", *flags, "--overwrite"]) == 2
+    assert (tmp_path / "out" / "model" / "weights.safetensors").is_file()
+
+
+OVERFIT = """
+[model]
+start = "{start}"
+labels = "voc"
+[input]
+canvas = [257, 257]
+scale = [1, 1]
+flip = false
+[optimizer]
+name = "adamw"
+learning_rate = 2e-4
+warmup_steps = 8
+batch_norm = "frozen"
+epochs = 16
+batch_size = 2
+"""
+
+
+@pytest.mark.slow
+def test_eight_photos_are_learnt_from_the_official_checkpoint(
+    tmp_path: Path, voc_photos: list[Path], mobilenet_checkpoint: Path
+) -> None:
+    import tensorflow as tf
+
+    from beam_deeplab.deeplab.labels import VOC
+    from beam_deeplab.deeplab.models import inspect_model
+
+    masks = voc_photos[0].parent.parent / "SegmentationClassAug"
+    for name in ("images", "truth"):
+        (tmp_path / "data" / name).mkdir(parents=True)
+    for photo in voc_photos[:8]:
+        (tmp_path / "data" / "images" / photo.name).symlink_to(photo)
+        mask = f"{photo.stem}.png"
+        (tmp_path / "data" / "truth" / mask).symlink_to(masks / mask)
+    config = tmp_path / "overfit.toml"
+    config.write_text(OVERFIT.format(start=mobilenet_checkpoint), "utf-8")
+    data = tmp_path / "data"
+    _train(data, config, tmp_path / "out", "--validation", str(data))
+    model = inspect_model(str(tmp_path / "out" / "model"))
+    assert (model.labels, model.canvas) == (VOC, (257, 257))
+    network = model.load_network(16)
+    right = labelled = 0
+    for photo in voc_photos[:8]:
+        pixels = read_picture(photo, model.canvas).pixels
+        height, width = pixels.shape[:2]
+        canvas = np.zeros((1, *model.canvas, 3), np.float32)
+        canvas[0, :height, :width] = pixels / 127.5 - 1
+        logits = np.asarray(network(tf.constant(canvas)), np.float64)
+        predicted = resize_aligned(logits, *model.canvas).argmax(axis=-1)[0, :height, :width]
+        ids = np.asarray(Image.open(masks / f"{photo.stem}.png"))
+        truth = reduce_truth(ids, height, width)
+        right += int(((predicted == truth) & (truth != 255)).sum())
+        labelled += int((truth != 255).sum())
+    assert right / labelled > 0.95
+    row = list(csv.DictReader((tmp_path / "out" / "history.csv").open(encoding="utf-8")))[-1]
+    assert float(row["pixel_accuracy"]) == pytest.approx(right / labelled, abs=1e-3)

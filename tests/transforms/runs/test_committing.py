@@ -1,0 +1,145 @@
+"""The commit adds up and every part stands, or there is no manifest and the culprit is named."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import apache_beam as beam
+import pyarrow.parquet as pq
+import pytest
+from apache_beam import Pipeline
+
+from beam_deeplab.transforms.records import ImageRef, Part
+from beam_deeplab.transforms.runs.committing import CommitError, CommitRun, commit_run
+from beam_deeplab.transforms.runs.manifest import Manifest, PartEntry, RunRecord
+from beam_deeplab.transforms.runs.sharding import Plan, plan_shards
+from beam_deeplab.transforms.runs.writing import write_shard
+from tests.rows import shard_rows
+
+RUN = RunRecord(
+    run_id="r1",
+    fingerprint="print",
+    options={"canvas": [513, 513]},
+    settings={},
+    model={"reference": "m"},
+    versions={"beam-deeplab": "0"},
+    started="2026-01-01T00:00:00.000+00:00",
+)
+
+
+def _write(
+    output: Path, images: int = 7, failed: Sequence[str] = ("2.jpg",)
+) -> tuple[Plan, list[Part]]:
+    refs = [ImageRef(f"{i}.jpg", "1") for i in range(images)]
+    plan = plan_shards([*refs, refs[0]], (), RUN.fingerprint, shard_size=3)
+    return plan, [
+        part
+        for shard in plan.shards
+        for part in write_shard(str(output), shard.id, shard_rows(shard, failed), {})
+    ]
+
+
+def _assert_refused(output: Path, plan: Plan, parts: list[Part], words: str) -> None:
+    with pytest.raises(CommitError, match=words):
+        commit_run(str(output), RUN, plan.summary(), parts)
+    assert not (output / "manifest.json").exists()
+
+
+def test_a_whole_output_is_committed(tmp_path: Path) -> None:
+    plan, parts = _write(tmp_path)
+    returned = commit_run(str(tmp_path), RUN, plan.summary(), parts)
+    manifest = Manifest.from_json((tmp_path / "manifest.json").read_bytes())
+    assert manifest == returned
+    assert manifest.run_id == "r1"
+    assert manifest.counts == {
+        "inputs": 7,
+        "duplicates": 1,
+        "planned": 7,
+        "skipped": 0,
+        "masks": 6,
+        "failures": 1,
+        "total_masks": 6,
+        "total_failures": 1,
+        "not_in_inputs": 0,
+    }
+    assert manifest.failures_by_code == {"CORRUPT": 1}
+    assert manifest.class_pixels == {"background": 36, "dog": 24}
+    assert set(manifest.parts) == {
+        PartEntry(
+            str(path.relative_to(tmp_path)), pq.read_metadata(path).num_rows, path.stat().st_size
+        )
+        for path in tmp_path.rglob("*.parquet")
+    }
+    assert manifest.seconds > 0
+
+
+def test_a_commit_can_be_retried(tmp_path: Path) -> None:
+    plan, parts = _write(tmp_path)
+    first = commit_run(str(tmp_path), RUN, plan.summary(), parts)
+    again = commit_run(str(tmp_path), RUN, plan.summary(), parts)
+    assert replace(again, committed=first.committed, seconds=first.seconds) == first
+
+
+@pytest.mark.parametrize("dataset", ["masks", "failures", "class_areas"])
+def test_a_deleted_part_is_named(tmp_path: Path, dataset: str) -> None:
+    plan, parts = _write(tmp_path)
+    victim = next(part for part in parts if part.dataset == dataset)
+    (tmp_path / victim.path).unlink()
+    _assert_refused(tmp_path, plan, parts, victim.path)
+
+
+def test_a_truncated_part_is_named(tmp_path: Path) -> None:
+    plan, parts = _write(tmp_path)
+    path = tmp_path / parts[0].path
+    path.write_bytes(path.read_bytes()[:-10])
+    _assert_refused(tmp_path, plan, parts, parts[0].path)
+
+
+def test_a_truncated_part_of_earlier_work_is_named(tmp_path: Path) -> None:
+    plan, parts = _write(tmp_path)
+    path = tmp_path / parts[0].path
+    path.write_bytes(path.read_bytes()[:-10])
+    other = [part for part in parts if part.shard != parts[0].shard]
+    _assert_refused(tmp_path, plan, other, parts[0].shard)
+
+
+def test_a_shard_that_wrote_nothing_is_named(tmp_path: Path) -> None:
+    plan, parts = _write(tmp_path)
+    silent = plan.shards[-1].id
+    for part in parts:
+        if part.shard == silent:
+            (tmp_path / part.path).unlink()
+    _assert_refused(tmp_path, plan, [part for part in parts if part.shard != silent], silent)
+
+
+def test_an_image_in_two_rows_is_named(tmp_path: Path) -> None:
+    plan, parts = _write(tmp_path)
+    (stray,) = plan_shards([ImageRef("4.jpg", "2")], (), RUN.fingerprint, shard_size=1).shards
+    list(write_shard(str(tmp_path), stray.id, shard_rows(stray), {}))
+    _assert_refused(tmp_path, plan, parts, "more than one row: 4.jpg")
+
+
+def test_counts_that_do_not_add_up_are_refused(tmp_path: Path) -> None:
+    plan, parts = _write(tmp_path)
+    summary = replace(plan.summary(), inputs=8)
+    with pytest.raises(CommitError, match="8 inputs, but 7 planned"):
+        commit_run(str(tmp_path), RUN, summary, parts)
+
+
+def test_files_that_are_not_ours_are_left_alone(tmp_path: Path) -> None:
+    plan, parts = _write(tmp_path)
+    for name in (".part-dot.parquet", "notes.txt", "part-12.parquet"):
+        (tmp_path / "masks" / name).write_bytes(b"mine")
+    commit_run(str(tmp_path), RUN, plan.summary(), parts)
+    assert (tmp_path / "masks" / "notes.txt").read_bytes() == b"mine"
+
+
+def test_the_commit_is_a_step_of_the_pipeline(tmp_path: Path) -> None:
+    plan, parts = _write(tmp_path)
+    with Pipeline(runner="FnApiRunner") as pipeline:
+        records = pipeline | "Parts" >> beam.Create([*parts, parts[0]])
+        summary = pipeline | "Summary" >> beam.Create([plan.summary()])
+        (records, summary) | CommitRun(str(tmp_path), RUN)
+    assert (tmp_path / "manifest.json").exists()

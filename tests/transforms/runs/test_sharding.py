@@ -1,0 +1,75 @@
+"""Plans: every image once, whatever the order, and names that follow content."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from beam_deeplab.transforms.records import ImageRef
+from beam_deeplab.transforms.runs.sharding import (
+    default_shard_size,
+    plan_shards,
+    shard_id,
+    slots_of,
+)
+
+refs_strategy = st.lists(
+    st.builds(ImageRef, st.text("abc/é", min_size=1, max_size=6), st.sampled_from(["", "1", "2"])),
+    max_size=60,
+)
+
+
+@given(refs=refs_strategy, size=st.integers(1, 9), finished_share=st.floats(0, 1))
+def test_every_unfinished_image_is_in_exactly_one_shard(
+    refs: list[ImageRef], size: int, finished_share: float
+) -> None:
+    distinct = {ref.uri: max(r.version for r in refs if r.uri == ref.uri) for ref in refs}
+    current = sorted(ImageRef(uri, version) for uri, version in distinct.items())
+    finished = set(current[: int(finished_share * len(current))])
+    plan = plan_shards(refs, finished, "print", shard_size=size)
+    planned = [ref for shard in plan.shards for ref in shard.refs]
+    assert sorted(planned) == [ref for ref in current if ref not in finished]
+    assert all(1 <= len(shard.refs) <= size for shard in plan.shards)
+    summary = plan.summary()
+    assert summary.inputs == len(distinct) == summary.planned + summary.skipped
+    assert summary.duplicates == len(refs) - len(distinct)
+    assert len(set(summary.shards)) == len(summary.shards)
+
+
+@given(refs=refs_strategy, seed=st.integers())
+def test_the_order_of_listing_changes_nothing(refs: list[ImageRef], seed: int) -> None:
+    shuffled = random.Random(seed).sample(refs, len(refs))
+    assert plan_shards(refs, (), "print") == plan_shards(shuffled, (), "print")
+
+
+def test_a_shard_is_named_after_fingerprint_images_and_versions() -> None:
+    base = [ImageRef("a", "1"), ImageRef("b", "1")]
+    names = {
+        shard_id("print", base),
+        shard_id("other", base),
+        shard_id("print", [ImageRef("a", "1"), ImageRef("b", "2")]),
+        shard_id("print", [*base, ImageRef("c", "1")]),
+        shard_id("print", [ImageRef('a", "1"], ["b', "1")]),
+    }
+    assert len(names) == 5
+    assert all(len(name) == 16 and int(name, 16) >= 0 for name in names)
+    assert shard_id("print", reversed(base)) == shard_id("print", base)
+
+
+@pytest.mark.parametrize(
+    ("images", "workers", "size"),
+    [(0, 1, 1), (1, 4, 1), (22, 1, 3), (22, 2, 2), (300, 2, 19), (511, 1, 64), (10**6, 2, 64)],
+)
+def test_default_shard_size(images: int, workers: int, size: int) -> None:
+    assert default_shard_size(images, workers) == size
+
+
+def test_slots_number_a_shard_s_images() -> None:
+    (shard,) = plan_shards([ImageRef("b"), ImageRef("a")], (), "print", shard_size=2).shards
+    assert [(ref.uri, slot.index, slot.length) for ref, slot in slots_of(shard)] == [
+        ("a", 0, 2),
+        ("b", 1, 2),
+    ]

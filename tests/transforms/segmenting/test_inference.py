@@ -1,0 +1,202 @@
+"""Batches: one bad picture costs itself, memory is learnt once, failures pass in place."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from beam_deeplab.transforms.geometry import Canvas
+from beam_deeplab.transforms.records import (
+    BatchBarrier,
+    DecodedImage,
+    Failure,
+    FailureCode,
+    ImageRef,
+    LogitsGrid,
+    ShardSlot,
+)
+from beam_deeplab.transforms.segmenting.inference import (
+    BatchInference,
+    assemble_batch,
+    is_out_of_memory,
+)
+from tests.rows import failure
+
+CANVAS = Canvas(17, 33)
+Images = NDArray[np.float32]
+
+
+def _picture(value: int, height: int = 10, width: int = 12) -> DecodedImage:
+    pixels = np.full((height, width, 3), value, np.uint8)
+    return DecodedImage(ImageRef(f"{value}.jpg"), pixels, 100, 120, ShardSlot("0" * 16, value, 99))
+
+
+class RecordingEngine:
+    """An engine whose logits tell the picture's value; it fails as it is told."""
+
+    def __init__(self, fail: Callable[[NDArray[np.int64]], None] = lambda values: None) -> None:
+        self.batches: list[int] = []
+        self._fail = fail
+
+    def __call__(self, images: Images) -> Images:
+        self.batches.append(len(images))
+        values = np.rint((images[:, 0, 0, 0] + 1) * 127.5).astype(np.int64)
+        self._fail(values)
+        logits = np.zeros((len(images), 3, 5, 2), np.float32)
+        logits[..., 0] = values[:, None, None]
+        logits[values == 66] = np.nan
+        return logits
+
+    def close(self) -> None:
+        pass
+
+
+def _value(row: LogitsGrid | Failure | BatchBarrier) -> float:
+    assert isinstance(row, LogitsGrid)
+    return float(row.logits[0, 0, 0])
+
+
+def _uri(row: LogitsGrid | Failure | BatchBarrier) -> str:
+    assert not isinstance(row, BatchBarrier)
+    return row.ref.uri
+
+
+def test_padding_is_zero_and_content_is_normalised_as_the_official_graph_does() -> None:
+    pixels = np.arange(256, dtype=np.uint8).reshape(16, 16)
+    picture = DecodedImage(ImageRef("a"), np.dstack([pixels] * 3), 16, 16)
+    batch = assemble_batch([picture], CANVAS)
+    assert batch.shape == (1, 17, 33, 3)
+    assert batch.dtype == np.float32
+    expected = np.float32(2 / 255) * pixels.astype(np.float32) - np.float32(1)
+    np.testing.assert_array_equal(batch[0, :16, :16, 0], expected)
+    assert not batch[0, 16:].any()
+    assert not batch[0, :, 16:].any()
+
+
+def test_rows_keep_order_place_and_geometry_and_failures_pass() -> None:
+    bad = failure(ImageRef("bad"))
+    rows = BatchInference(lambda _: RecordingEngine(), [CANVAS])(
+        [_picture(1), bad, _picture(2, 17, 33)]
+    )
+    assert rows[1] is bad
+    assert [_value(rows[0]), _value(rows[2])] == [1, 2]
+    first = rows[0]
+    assert isinstance(first, LogitsGrid)
+    assert (first.stride, first.content_height, first.content_width) == (8, 10, 12)
+    assert (first.height, first.width) == (100, 120)
+    assert first.slot == ShardSlot("0" * 16, 1, 99)
+
+
+def test_failures_alone_need_no_engine() -> None:
+    engine = RecordingEngine()
+    bad = failure(ImageRef("bad"))
+    assert BatchInference(lambda _: engine, [CANVAS])([bad, bad]) == [bad, bad]
+    assert engine.batches == []
+
+
+@pytest.mark.parametrize("guilty", range(16))
+def test_one_guilty_picture_in_a_batch_of_16_costs_itself_only(guilty: int) -> None:
+    def fail(values: NDArray[np.int64]) -> None:
+        if guilty in values:
+            raise ValueError("bad\nnumber")
+
+    rows = BatchInference(lambda _: RecordingEngine(fail), [CANVAS])(
+        [_picture(i) for i in range(16)]
+    )
+    assert [_uri(row) for row in rows] == [f"{i}.jpg" for i in range(16)]
+    failed = [row for row in rows if isinstance(row, Failure)]
+    assert [(row.ref.uri, row.code) for row in failed] == [
+        (f"{guilty}.jpg", FailureCode.INFERENCE_ERROR)
+    ]
+    assert failed[0].message == "ValueError: bad number"
+    assert failed[0].slot == ShardSlot("0" * 16, guilty, 99)
+    assert [_value(row) for row in rows if row not in failed] == [
+        i for i in range(16) if i != guilty
+    ]
+
+
+def test_memory_is_learnt_once_and_logged_once(caplog: pytest.LogCaptureFixture) -> None:
+    def fail(values: NDArray[np.int64]) -> None:
+        if len(values) > 4:
+            raise RuntimeError("CUDA_ERROR_OUT_OF_MEMORY: failed to allocate 2 GiB")
+
+    engine = RecordingEngine(fail)
+    infer = BatchInference(lambda _: engine, [CANVAS])
+    with caplog.at_level(logging.WARNING):
+        for _ in range(3):
+            rows = infer([_picture(i) for i in range(16)])
+            assert [_value(row) for row in rows] == list(range(16))
+    assert [size for size in engine.batches if size > 4] == [16, 8]
+    assert engine.batches[2:] == [4] * 12
+    assert infer.batch_limit == 4
+    assert len(caplog.records) == 1
+
+
+def test_a_picture_too_large_for_the_device_alone_is_a_failure() -> None:
+    def fail(values: NDArray[np.int64]) -> None:
+        raise MemoryError
+
+    (row,) = BatchInference(lambda _: RecordingEngine(fail), [CANVAS])([_picture(1)])
+    assert isinstance(row, Failure)
+    assert row.code == FailureCode.INFERENCE_ERROR
+
+
+def test_logits_that_are_not_finite_cost_their_picture_only() -> None:
+    rows = BatchInference(lambda _: RecordingEngine(), [CANVAS])(
+        [_picture(65), _picture(66), _picture(67)]
+    )
+    assert [isinstance(row, Failure) for row in rows] == [False, True, False]
+    assert isinstance(rows[1], Failure)
+    assert rows[1].code == FailureCode.NON_FINITE
+
+
+@pytest.mark.parametrize(
+    ("error", "expected"),
+    [
+        (MemoryError(), True),
+        (RuntimeError("OOM when allocating tensor: RESOURCE_EXHAUSTED"), True),
+        (RuntimeError("[GPU] out of GPU resources"), True),
+        (RuntimeError("[GPU] Exceeded max size of memory object allocation"), True),
+        (RuntimeError("CL_OUT_OF_RESOURCES"), True),
+        (RuntimeError("std::bad_alloc"), True),
+        (RuntimeError("Check 'shape' failed"), False),
+    ],
+)
+def test_the_words_for_out_of_memory(error: Exception, expected: bool) -> None:
+    assert is_out_of_memory(error) is expected
+
+
+def test_each_bucket_has_an_engine_and_rows_keep_their_order() -> None:
+    loaded: list[Canvas] = []
+    shapes: list[tuple[int, ...]] = []
+
+    def load(canvas: Canvas) -> Callable[[Images], Images]:
+        loaded.append(canvas)
+        engine = RecordingEngine()
+
+        def infer(images: Images) -> Images:
+            shapes.append(images.shape[:3])
+            return engine(images)
+
+        return infer
+
+    narrow, wide = Canvas(17, 17), Canvas(17, 33)
+    infer = BatchInference(load, [narrow, wide])
+    sizes = [(10, 12), (10, 30), (17, 17), (9, 33)]
+    rows = [_picture(index, *size) for index, size in enumerate(sizes)]
+    for _ in range(2):
+        assert [_value(row) for row in infer(rows)] == [0, 1, 2, 3]
+    assert loaded == [narrow, wide]
+    assert shapes == [(2, 17, 17), (2, 17, 33)] * 2
+
+
+def test_an_engine_that_cannot_be_loaded_is_no_picture_s_fault() -> None:
+    def load(canvas: Canvas) -> Callable[[Images], Images]:
+        raise FileNotFoundError("the weights are gone")
+
+    with pytest.raises(FileNotFoundError):
+        BatchInference(load, [CANVAS])([_picture(1)])

@@ -1,0 +1,319 @@
+"""Reading: one request an image, the right code for what goes wrong, order and bounds kept."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from beam_deeplab.transforms import storage
+from beam_deeplab.transforms.records import (
+    EncodedImage,
+    Failure,
+    FailureCode,
+    ImageRef,
+    ShardSlot,
+    Stage,
+)
+from beam_deeplab.transforms.sources.reading import WINDOW, read_image, read_images
+from tests.gcs_emulator import Fault, Gcs
+from tests.unprivileged import as_nobody, open_folder
+
+pytest_plugins = ("tests.gcs_emulator",)
+
+PHOTO = os.urandom(50_000)
+SLOT = ShardSlot("0123456789abcdef", 3, 7)
+
+
+def code_of(outcome: EncodedImage | Failure) -> FailureCode:
+    assert isinstance(outcome, Failure), outcome
+    assert outcome.stage is Stage.READ
+    assert outcome.message
+    assert "\n" not in outcome.message
+    return outcome.code
+
+
+def stored(gcs: Gcs, name: str = "photo.jpg", data: bytes = PHOTO) -> ImageRef:
+    return ImageRef(gcs.uri(name), gcs.put(name, data))
+
+
+def on_disk(path: Path, data: bytes = PHOTO) -> ImageRef:
+    path.write_bytes(data)
+    return ImageRef(str(path), storage.versions([str(path)])[0])
+
+
+# gs://
+
+
+def test_an_image_is_one_request(gcs: Gcs) -> None:
+    ref = stored(gcs)
+    assert read_image(ref, SLOT) == EncodedImage(ref, PHOTO, SLOT)
+    (request,) = gcs.server.requests
+    assert (request.kind, request.query["generation"]) == ("download", ref.version)
+
+
+def test_a_read_of_no_version_takes_the_newest_and_says_which(gcs: Gcs) -> None:
+    stored(gcs, data=b"old")
+    newest = stored(gcs)
+    assert read_image(ImageRef(newest.uri), SLOT) == EncodedImage(newest, PHOTO, SLOT)
+    assert gcs.count() == 1
+
+
+@pytest.mark.parametrize(
+    "faults",
+    [
+        [503, 503],
+        [429, 500],
+        [502, 504],
+        [408, 408],
+        [Fault.RESET, Fault.RESET],
+        [Fault.SHORT_BODY, Fault.SHORT_BODY],
+        [Fault.CORRUPT_BODY, Fault.CORRUPT_BODY],
+        [Fault.SHORT_BODY, Fault.CORRUPT_BODY],
+    ],
+    ids=str,
+)
+def test_what_passes_is_tried_again(gcs: Gcs, faults: list[Fault | int]) -> None:
+    ref = stored(gcs)
+    gcs.server.fail("photo.jpg", *faults)
+    assert read_image(ref) == EncodedImage(ref, PHOTO)
+    assert [each.kind for each in gcs.server.requests] == ["download"] * 3
+
+
+@pytest.mark.parametrize("fault", [503, 429, Fault.RESET, Fault.SHORT_BODY, Fault.CORRUPT_BODY])
+def test_what_stays_broken_is_a_read_error(
+    gcs: Gcs, fault: Fault | int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BEAM_DEEPLAB_RETRY_SECONDS", "0.02")
+    ref = stored(gcs)
+    gcs.server.fail("photo.jpg", *[fault] * 1000)
+    assert code_of(read_image(ref, SLOT)) is FailureCode.READ_ERROR
+
+
+def test_a_refusal_is_not_tried_again(gcs: Gcs) -> None:
+    ref = stored(gcs)
+    gcs.server.fail("photo.jpg", 403)
+    assert code_of(read_image(ref)) is FailureCode.PERMISSION_DENIED
+    assert gcs.count() == 1
+
+
+@pytest.mark.parametrize("uri", ["gs://no-such-bucket/a.jpg", "{bucket}/missing.jpg"])
+def test_a_missing_object_is_not_tried_again(gcs: Gcs, uri: str) -> None:
+    ref = ImageRef(uri.format(bucket=gcs.uri()))
+    assert code_of(read_image(ref)) is FailureCode.NOT_FOUND
+    assert gcs.count() == 1
+
+
+def test_a_replaced_object_has_changed_and_a_deleted_one_is_gone(gcs: Gcs) -> None:
+    old = stored(gcs)
+    stored(gcs, data=b"new")
+    assert code_of(read_image(old)) is FailureCode.CHANGED
+    storage.delete(old.uri)
+    assert code_of(read_image(old)) is FailureCode.NOT_FOUND
+
+
+def test_a_bad_request_is_a_read_error_at_once(gcs: Gcs) -> None:
+    ref = stored(gcs)
+    gcs.server.fail("photo.jpg", 400)
+    assert code_of(read_image(ref)) is FailureCode.READ_ERROR
+    assert gcs.count() == 1
+
+
+@pytest.mark.parametrize("uri", ["gs://", "gs:///a.jpg", "{bucket}"])
+def test_what_names_no_object_is_a_read_error(gcs: Gcs, uri: str) -> None:
+    assert code_of(read_image(ImageRef(uri.format(bucket=gcs.uri())))) is FailureCode.READ_ERROR
+
+
+def test_names_with_special_characters_are_read(gcs: Gcs) -> None:
+    ref = stored(gcs, "a b/ü#?%20[1]*.jpg")
+    assert read_image(ref) == EncodedImage(ref, PHOTO)
+
+
+def test_an_empty_object_is_no_failure_here(gcs: Gcs) -> None:
+    ref = stored(gcs, data=b"")
+    assert read_image(ref) == EncodedImage(ref, b"")
+
+
+def test_a_sign_in_that_is_not_accepted_is_no_fault_of_the_image(gcs: Gcs) -> None:
+    ref = stored(gcs)
+    gcs.server.fail("photo.jpg", 401)
+    with pytest.raises(storage.CredentialsError, match="sign-in failed"):
+        read_image(ref)
+
+
+def test_missing_credentials_are_no_fault_of_the_image(tmp_path: Path) -> None:
+    code = """
+from beam_deeplab.transforms.sources.reading import read_image, read_images
+from beam_deeplab.transforms.records import ImageRef
+from beam_deeplab.transforms.storage import CredentialsError
+refs = [ImageRef("gs://bucket/a.jpg", "1"), ImageRef("gs://bucket/b.jpg", "1")]
+for read in (lambda: read_image(refs[0]), lambda: list(read_images(refs))):
+    try:
+        read()
+    except CredentialsError:
+        print("raised")
+"""
+    environment = {"NO_GCE_CHECK": "true", "HOME": str(tmp_path), "PATH": os.environ["PATH"]}
+    environment["PYTHONPATH"] = str(Path(storage.__file__).parents[2])
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["raised", "raised"]
+
+
+# Local files
+
+
+def test_a_file_is_read(tmp_path: Path) -> None:
+    ref = on_disk(tmp_path / "photo.jpg")
+    assert read_image(ref, SLOT) == EncodedImage(ref, PHOTO, SLOT)
+    assert read_image(ImageRef(ref.uri), SLOT) == EncodedImage(ref, PHOTO, SLOT)
+
+
+def test_a_file_that_changed_since_it_was_listed_is_told(tmp_path: Path) -> None:
+    ref = on_disk(tmp_path / "photo.jpg")
+    listed = (tmp_path / "photo.jpg").stat()
+    (tmp_path / "photo.jpg").write_bytes(PHOTO[::-1])
+    os.utime(tmp_path / "photo.jpg", ns=(listed.st_atime_ns, listed.st_mtime_ns + 1))
+    assert code_of(read_image(ref)) is FailureCode.CHANGED
+    (tmp_path / "photo.jpg").write_bytes(PHOTO + b"x")
+    os.utime(tmp_path / "photo.jpg", ns=(listed.st_atime_ns, listed.st_mtime_ns))
+    assert code_of(read_image(ref)) is FailureCode.CHANGED
+
+
+def test_a_file_that_changes_while_it_is_read_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "photo.jpg"
+    ref = on_disk(path)
+    grown = False
+
+    def grow(event: str, arguments: tuple[object, ...]) -> None:
+        nonlocal grown
+        if event == "open" and arguments[0] == str(path) and not grown:
+            grown = True
+            with path.open("ab") as file:
+                file.write(b"more")
+
+    # The hook runs as the file is opened, before its version is looked at.
+    sys.addaudithook(grow)
+    assert code_of(read_image(ref)) is FailureCode.CHANGED
+    assert grown
+
+
+def test_what_is_no_file_is_told(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "folder.jpg").mkdir()
+    (tmp_path / "circle.jpg").symlink_to("circle.jpg")
+    (tmp_path / "file.jpg").write_bytes(PHOTO)
+    expected = {
+        "missing.jpg": FailureCode.NOT_FOUND,
+        "file.jpg/below.jpg": FailureCode.NOT_FOUND,
+        "pipe.jpg": FailureCode.READ_ERROR,
+        "folder.jpg": FailureCode.READ_ERROR,
+        "circle.jpg": FailureCode.READ_ERROR,
+        "nul\0.jpg": FailureCode.READ_ERROR,
+        "long" * 1000: FailureCode.READ_ERROR,
+    }
+    outcomes = {name: read_image(ImageRef(str(tmp_path / name)), SLOT) for name in expected}
+    assert {name: code_of(outcome) for name, outcome in outcomes.items()} == expected
+    assert all(outcome.slot == SLOT for outcome in outcomes.values())
+
+
+def test_a_file_that_may_not_be_read_is_told() -> None:
+    with open_folder() as folder:
+        ref = on_disk(folder / "photo.jpg")
+        Path(ref.uri).chmod(0)
+        with as_nobody():
+            assert code_of(read_image(ref)) is FailureCode.PERMISSION_DENIED
+
+
+def test_an_unknown_scheme_is_a_read_error() -> None:
+    assert code_of(read_image(ImageRef("ftp://host/a.jpg"))) is FailureCode.READ_ERROR
+
+
+# Many
+
+
+def counted(refs: Iterable[ImageRef], taken: list[ImageRef]) -> Iterator[ImageRef]:
+    for ref in refs:
+        taken.append(ref)
+        yield ref
+
+
+def test_order_is_kept_whoever_comes_first(gcs: Gcs, tmp_path: Path) -> None:
+    refs = [stored(gcs, f"{number}.jpg", b"%d" % number) for number in range(40)]
+    refs.insert(5, on_disk(tmp_path / "local.jpg", b"local"))
+    refs.insert(20, ImageRef(gcs.uri("missing.jpg")))
+    first = threading.Event()
+    gcs.server.gates["0.jpg"] = first
+    outcomes: list[EncodedImage | Failure] = []
+    reader = threading.Thread(target=lambda: outcomes.extend(read_images(refs)))
+    reader.start()
+    # The first object waits until many that follow it have been asked for.
+    gcs.server.wait_for(25, "download")
+    assert outcomes == []
+    first.set()
+    reader.join(30)
+    assert [outcome.ref for outcome in outcomes] == refs
+    assert code_of(outcomes[20]) is FailureCode.NOT_FOUND
+    assert sum(isinstance(outcome, EncodedImage) for outcome in outcomes) == 41
+    assert gcs.count("download") == 41
+    assert gcs.count() == 41
+
+
+def test_read_ahead_is_bounded_in_images(gcs: Gcs) -> None:
+    refs = [stored(gcs, f"{number}.jpg", b"x") for number in range(50)]
+    taken: list[ImageRef] = []
+    outcomes = read_images(counted(refs, taken))
+    for done in range(1, 10):
+        next(outcomes)
+        assert len(taken) == WINDOW + done - 1
+    outcomes.close()
+    assert gcs.count("download") <= WINDOW + 9
+
+
+def test_read_ahead_is_bounded_in_bytes(gcs: Gcs) -> None:
+    refs = [stored(gcs, f"{number}.jpg", b"x" * 10_000) for number in range(20)]
+    taken: list[ImageRef] = []
+    outcomes = read_images(counted(refs, taken), ahead_bytes=40_000)
+    next(outcomes)
+    assert len(taken) == 1, "no size is known yet, so one image at a time"
+    for done in range(2, 8):
+        next(outcomes)
+        assert len(taken) == min(done + 3, 20)
+    assert sum(isinstance(outcome, EncodedImage) for outcome in outcomes) == 20 - 7
+
+
+def test_an_image_larger_than_the_bound_still_comes(gcs: Gcs) -> None:
+    refs = [stored(gcs, f"{number}.jpg", PHOTO) for number in range(3)]
+    outcomes = list(read_images(refs, ahead_bytes=1000))
+    assert outcomes == [EncodedImage(ref, PHOTO) for ref in refs]
+
+
+def test_one_broken_object_costs_only_itself(gcs: Gcs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BEAM_DEEPLAB_RETRY_SECONDS", "0.5")
+    refs = [stored(gcs, f"{number}.jpg") for number in range(10)]
+    gcs.server.fail("4.jpg", *[503] * 100_000)
+    outcomes = list(read_images(refs))
+    assert [index for index, each in enumerate(outcomes) if isinstance(each, Failure)] == [4]
+
+
+@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    sizes=st.lists(st.integers(0, 3000), max_size=12),
+    window=st.integers(1, 5),
+    ahead_bytes=st.integers(0, 5000),
+)
+def test_any_bounds_give_every_image_once(
+    gcs: Gcs, sizes: list[int], window: int, ahead_bytes: int
+) -> None:
+    refs = [stored(gcs, f"{number}", b"x" * size) for number, size in enumerate(sizes)]
+    outcomes = list(read_images(refs, window=window, ahead_bytes=ahead_bytes))
+    assert outcomes == [
+        EncodedImage(ref, b"x" * size) for ref, size in zip(refs, sizes, strict=True)
+    ]

@@ -1,0 +1,1 @@
+"""A run's life: planning, shards, attempts, writing, resuming and the commit."""

@@ -1,0 +1,69 @@
+"""From patterns to shards, as pipeline steps over metadata only."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import apache_beam as beam
+
+from beam_deeplab.transforms.records import ImageRef
+from beam_deeplab.transforms.runs.attempts import note_plan
+from beam_deeplab.transforms.runs.resuming import plan_resume
+from beam_deeplab.transforms.runs.sharding import plan_shards
+from beam_deeplab.transforms.sources.listing import list_images
+
+SUMMARY = "summary"
+"""Tag of the plan's summary, which goes to the commit."""
+
+
+@dataclass(eq=False)
+class PlanRun(beam.PTransform):
+    """Patterns -> shards of images that need work, and the plan's summary.
+
+    The whole list meets in one place, where it is deduplicated, sorted and cut: the plan is
+    a pure function of the inputs, and a retry makes the same shards. It holds URIs only, a
+    few hundred bytes an image.
+
+    Attributes:
+        output: The output folder.
+        fingerprint: Of the options that decide results.
+        resume: Whether to build on what stands in the output.
+        shard_size: Images a shard; None for what suits the number of images and workers.
+        workers: How many workers share the run.
+    """
+
+    output: str
+    fingerprint: str
+    resume: bool = False
+    shard_size: int | None = None
+    workers: int = 1
+
+    def expand(self, patterns: beam.PCollection[str]) -> beam.pvalue.DoOutputsTuple:
+        """Gives ``.shards`` and ``.summary``."""
+        listed = patterns | beam.Reshuffle() | "List" >> beam.FlatMap(list_images)
+        # Without an element GroupByKey would stay silent, and nobody would commit.
+        start = patterns.pipeline | "Start" >> beam.Create([None])
+        return (
+            (listed, start)
+            | beam.Flatten()
+            | beam.WithKeys(None)
+            | beam.GroupByKey()
+            | "Plan" >> beam.FlatMapTuple(self._plan).with_outputs(SUMMARY, main="shards")
+        )
+
+    def _plan(self, _: None, records: Iterable[ImageRef | None]) -> Iterator[Any]:
+        refs = [record for record in records if record is not None]
+        if self.resume:
+            plan, summary = plan_resume(
+                self.output, refs, self.fingerprint, self.shard_size, self.workers
+            )
+        else:
+            plan = plan_shards(
+                refs, (), self.fingerprint, shard_size=self.shard_size, workers=self.workers
+            )
+            summary = plan.summary()
+        note_plan(self.output, summary)
+        yield beam.pvalue.TaggedOutput(SUMMARY, summary)
+        yield from plan.shards

@@ -1,0 +1,159 @@
+"""Which images are worked on, and which of them together: a pure plan over metadata."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass
+
+from beam_deeplab.transforms.records import ImageRef, Shard, ShardSlot
+
+MAX_DEFAULT_SHARD_SIZE = 64
+"""Images in a shard unless asked otherwise: what a crash can cost, and a file of a few MB."""
+
+SHARDS_PER_WORKER = 8
+"""Local runners hand shards to workers statically; eight each even out the slow ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What a run will do.
+
+    Attributes:
+        shards: The work, every image in exactly one.
+        inputs: Distinct images among the inputs.
+        duplicates: How many further times the inputs named one of them.
+        skipped: Inputs that earlier work under the same fingerprint has finished.
+    """
+
+    shards: tuple[Shard, ...]
+    inputs: int
+    duplicates: int
+    skipped: int
+
+    def summary(self, standing_shards: tuple[str, ...] = (), not_in_inputs: int = 0) -> PlanSummary:
+        """The plan without its images, beside what earlier work has left."""
+        return PlanSummary(
+            inputs=self.inputs,
+            duplicates=self.duplicates,
+            skipped=self.skipped,
+            planned=sum(len(shard.refs) for shard in self.shards),
+            shards=tuple(shard.id for shard in self.shards),
+            standing_shards=standing_shards,
+            not_in_inputs=not_in_inputs,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PlanSummary:
+    """What the commit must know of a plan: counts and names, no images.
+
+    Attributes:
+        inputs: Distinct images among the inputs.
+        duplicates: How many further times the inputs named one of them.
+        skipped: Inputs that earlier work has finished.
+        planned: Images in the plan's shards.
+        shards: Ids of the plan's shards.
+        standing_shards: Ids of the shards that earlier work has finished.
+        not_in_inputs: Images of those shards that the inputs no longer name.
+    """
+
+    inputs: int
+    duplicates: int
+    skipped: int
+    planned: int
+    shards: tuple[str, ...]
+    standing_shards: tuple[str, ...] = ()
+    not_in_inputs: int = 0
+
+
+def shard_id(fingerprint: str, refs: Iterable[ImageRef]) -> str:
+    """Names a shard after its content, so that a retry writes the same files again.
+
+    Another image or another version gives another name: a resumed run or one with added
+    images can never write over another shard.
+
+    Args:
+        fingerprint: Of the options that decide results.
+        refs: The shard's images, in any order.
+
+    Returns:
+        The first 16 hex digits of SHA-256 over the fingerprint and the sorted images.
+    """
+    content = [fingerprint, sorted((ref.uri, ref.version) for ref in refs)]
+    return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
+
+
+def default_shard_size(images: int, workers: int) -> int:
+    """Images a shard: at most 64, fewer where that would leave a worker idle."""
+    return min(MAX_DEFAULT_SHARD_SIZE, max(1, math.ceil(images / (SHARDS_PER_WORKER * workers))))
+
+
+def newest_versions(refs: Iterable[ImageRef]) -> list[ImageRef]:
+    """Each distinct image once, by URI.
+
+    Two versions of one URI (it changed while it was listed twice) are one image; the last by
+    sort order counts.
+    """
+    versions: dict[str, str] = {}
+    for ref in refs:
+        versions[ref.uri] = max(ref.version, versions.get(ref.uri, ""))
+    return [ImageRef(uri, version) for uri, version in sorted(versions.items())]
+
+
+def plan_shards(
+    refs: Collection[ImageRef],
+    finished: Collection[ImageRef],
+    fingerprint: str,
+    *,
+    shard_size: int | None = None,
+    workers: int = 1,
+    begun: Iterable[Shard] = (),
+    alone: Collection[str] = (),
+) -> Plan:
+    """Plans a run: each distinct image that is not finished, in exactly one shard.
+
+    Neighbours by URI share a shard, and the same set of images gives the same shards in
+    whatever order it was listed.
+
+    Args:
+        refs: What the inputs named, duplicates included.
+        finished: Images that need no more work, under the same fingerprint.
+        fingerprint: Of the options that decide results.
+        shard_size: Images a shard; None for :func:`default_shard_size`.
+        workers: How many workers share the run, for the default.
+        begun: Shards of an earlier run that never finished. One whose images all still need
+            work is planned again as it was, so that what is noted about it keeps its meaning.
+        alone: URIs of images that have killed a process; each gets a shard of its own.
+
+    Returns:
+        The plan.
+    """
+    distinct = newest_versions(refs)
+    todo = dict.fromkeys(ref for ref in distinct if ref not in finished)
+    skipped = len(distinct) - len(todo)
+    size = shard_size or default_shard_size(len(todo), workers)
+    shards: list[Shard] = []
+    for shard in begun:
+        if all(ref in todo for ref in shard.refs):
+            shards.append(shard)
+            for ref in shard.refs:
+                del todo[ref]
+    chunks: list[tuple[ImageRef, ...]] = [(ref,) for ref in todo if ref.uri in alone]
+    rest = [ref for ref in todo if ref.uri not in alone]
+    chunks += [tuple(rest[start : start + size]) for start in range(0, len(rest), size)]
+    shards += [Shard(shard_id(fingerprint, chunk), chunk) for chunk in chunks]
+    return Plan(
+        shards=tuple(shards),
+        inputs=len(distinct),
+        duplicates=len(refs) - len(distinct),
+        skipped=skipped,
+    )
+
+
+def slots_of(shard: Shard) -> Iterator[tuple[ImageRef, ShardSlot]]:
+    """Each image of a shard with its place in it."""
+    for index, ref in enumerate(shard.refs):
+        yield ref, ShardSlot(shard.id, index, len(shard.refs))

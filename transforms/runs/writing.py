@@ -1,0 +1,172 @@
+"""Writes each shard's parts as soon as its last image has come."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, Protocol, TypeVar
+
+import apache_beam as beam
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from beam_deeplab.transforms import storage
+from beam_deeplab.transforms.metrics import count, count_outcome, timed, timed_each
+from beam_deeplab.transforms.parquet.parts import Row, encode_parts
+from beam_deeplab.transforms.parquet.schemas import MASKS
+from beam_deeplab.transforms.records import BatchBarrier, Failure, ImageRef, Part, ShardSlot
+from beam_deeplab.transforms.runs import attempts
+
+
+class BrokenShardError(RuntimeError):
+    """A shard's rows did not arrive together: the runner broke what the writer relies on."""
+
+
+def write_shard(
+    output: str, shard: str, rows: Sequence[Row], run: Mapping[str, Any]
+) -> Iterator[Part]:
+    """Writes the parts of one shard, each atomically; again and again with the same result.
+
+    An earlier attempt may have failed for images that this one has masks for, or the other way
+    round, so a part that this attempt has no rows for is removed, and masks of images that have
+    failed now go before the failures are written: no reader sees an image in both.
+
+    Args:
+        output: The output folder.
+        shard: The shard's id.
+        rows: One row an image, in the shard's order.
+        run: What made the rows, for each file's metadata.
+
+    Yields:
+        What was written, in the order of writing.
+    """
+    _remove_masks_of(output, shard, {row.ref.uri for row in rows if isinstance(row, Failure)})
+    for dataset, length, content in timed_each("encode", encode_parts(shard, rows, run)):
+        part = Part(dataset, shard, length, len(content))
+        uri = storage.join(output, part.path)
+        with timed("write"):
+            if length:
+                storage.write_atomically(uri, content)
+            else:
+                storage.delete(uri)
+        if length:
+            count("bytes_written", part.size)
+            yield part
+
+
+def _remove_masks_of(output: str, shard: str, failed: set[str]) -> None:
+    """Removes the masks that an earlier attempt wrote if they hold any of these images."""
+    if not failed:
+        return
+    uri = storage.join(output, Part(MASKS, shard, 0, 0).path)
+    try:
+        content = storage.read(uri)
+    except FileNotFoundError:
+        return
+    try:
+        masks = pq.read_table(io.BytesIO(content), columns=["image_uri"]).column("image_uri")
+    except (pa.ArrowException, OSError):  # a damaged part, which shows no image
+        return
+    if not failed.isdisjoint(masks.to_pylist()):
+        storage.delete(uri)
+
+
+class _Placed(Protocol):
+    """A row that may have a place in a shard."""
+
+    @property
+    def ref(self) -> ImageRef: ...
+    @property
+    def slot(self) -> ShardSlot | None: ...
+
+
+RowT = TypeVar("RowT", bound=_Placed)
+
+
+class ShardAssembly(Generic[RowT]):
+    """Gathers rows until their shard is whole.
+
+    Batches span shards, so rows of several shards arrive interleaved; but all rows of a shard
+    arrive in one bundle, because a shard is one element until after the shuffle.
+    """
+
+    def __init__(self) -> None:
+        self._open: dict[str, dict[int, RowT]] = {}
+
+    def add(self, row: RowT) -> tuple[str, list[RowT]] | None:
+        """Takes a row; gives the shard's id and its rows in order if that was the last.
+
+        Raises:
+            BrokenShardError: The row has no place in a shard, or its place is taken.
+        """
+        slot = _slot_of(row)
+        rows = self._open.setdefault(slot.shard, {})
+        if slot.index in rows:
+            raise BrokenShardError(f"shard {slot.shard}: two rows for image {slot.index}")
+        rows[slot.index] = row
+        if len(rows) < slot.length:
+            return None
+        del self._open[slot.shard]
+        return slot.shard, [rows[index] for index in sorted(rows)]
+
+    def close(self) -> None:
+        """Ends a bundle.
+
+        Raises:
+            BrokenShardError: A shard is not whole.
+        """
+        if self._open:
+            shard, rows = next(iter(self._open.items()))
+            length = _slot_of(next(iter(rows.values()))).length
+            raise BrokenShardError(f"shard {shard}: {len(rows)} of {length} rows in its bundle")
+
+
+def _slot_of(row: _Placed) -> ShardSlot:
+    slot = row.slot
+    if slot is None or not 0 <= slot.index < slot.length:
+        raise BrokenShardError(f"{row.ref.uri}: no place in a shard: {slot}")
+    return slot
+
+
+class _WriteShardsFn(beam.DoFn):
+    def __init__(self, output: str, run: Mapping[str, Any]) -> None:
+        self._output = output
+        self._run = run
+
+    def start_bundle(self) -> None:
+        self._assembly = ShardAssembly[Row]()
+
+    def process(self, row: Row | BatchBarrier) -> Iterator[Part]:
+        if isinstance(row, BatchBarrier):
+            return
+        count_outcome(row)
+        whole = self._assembly.add(row)
+        if whole is not None:
+            shard, rows = whole
+            yield from write_shard(self._output, shard, rows, self._run)
+            attempts.finish(self._output, shard)
+
+    def finish_bundle(self) -> None:
+        self._assembly.close()
+
+
+@dataclass(eq=False)
+class WriteShards(beam.PTransform):
+    """``Segmentation | Failure`` -> the parts that each shard wrote.
+
+    Must stay fused to the step that expanded the shards: rows of one shard have to arrive in
+    one bundle. It raises :class:`BrokenShardError` where a runner breaks that, and never drops
+    or overwrites a row.
+
+    Attributes:
+        output: The output folder.
+        run: What made the rows, for each file's metadata.
+    """
+
+    output: str
+    run: Mapping[str, Any]
+
+    def expand(self, rows: beam.PCollection[Row]) -> beam.PCollection[Part]:
+        """Writes each shard when its last row has come."""
+        return rows | beam.ParDo(_WriteShardsFn(self.output, self.run))

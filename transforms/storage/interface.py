@@ -1,0 +1,111 @@
+"""What every kind of storage offers, and the errors that all of them raise.
+
+Every operation raises :class:`OSError` or one of its subclasses with ``strerror`` a line for
+people and ``filename`` the URI: :class:`FileNotFoundError`, :class:`PermissionError`,
+:class:`ChangedError`, :class:`CredentialsError`; ``errno`` is kept (``ENOSPC`` above all).
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import BinaryIO, Protocol
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """One file directly in a folder.
+
+    Attributes:
+        name: Its name without the folder.
+        size: Its size in bytes.
+    """
+
+    name: str
+    size: int
+
+
+class ChangedError(OSError):
+    """What stands at a URI is not, or no longer, the version that was asked for."""
+
+
+class CredentialsError(OSError):
+    """Nobody is signed in, or no longer: no request of this process can succeed."""
+
+
+class Backend(Protocol):
+    """What each scheme's module implements; :mod:`transforms.storage` documents it."""
+
+    def read(self, uri: str) -> bytes:
+        """See :func:`transforms.storage.read`."""
+        ...
+
+    def read_version(self, uri: str, version: str) -> tuple[bytes, str]:
+        """See :func:`transforms.storage.read_version`."""
+        ...
+
+    def versions(self, uris: Sequence[str]) -> list[str]:
+        """See :func:`transforms.storage.versions`."""
+        ...
+
+    def write_atomically(self, uri: str, data: bytes) -> None:
+        """See :func:`transforms.storage.write_atomically`."""
+        ...
+
+    def create_if_absent(self, uri: str, data: bytes) -> bool:
+        """See :func:`transforms.storage.create_if_absent`."""
+        ...
+
+    def list_folder(self, folder: str) -> list[StoredFile]:
+        """See :func:`transforms.storage.list_folder`."""
+        ...
+
+    def delete(self, uri: str) -> None:
+        """See :func:`transforms.storage.delete`."""
+        ...
+
+    def exists(self, uri: str) -> bool:
+        """See :func:`transforms.storage.exists`."""
+        ...
+
+    def open_seekable(self, uri: str) -> BinaryIO:
+        """See :func:`transforms.storage.open_seekable`."""
+        ...
+
+    def check_writable(self, folder: str) -> None:
+        """See :func:`transforms.storage.check_writable`."""
+        ...
+
+
+def scheme(uri: str) -> str:
+    """The URI's scheme in lower case, ``""`` for a plain path and for ``file://``."""
+    found = _SCHEME.match(uri)
+    name = found.group(1).lower() if found else ""
+    return "" if name == "file" else name
+
+
+def join(folder: str, *names: str) -> str:
+    """The URI of a file below a folder; ``names`` are relative."""
+    if not folder:
+        return "/".join(names)
+    return "/".join([folder.rstrip("/"), *names])
+
+
+def describe(error: OSError) -> str:
+    """One line for people: the URI and what is wrong with it."""
+    text = error.strerror or str(error) or type(error).__name__
+    return f"{error.filename}: {text}" if error.filename else text
+
+
+def unsupported(uri: str, operation: str) -> OSError:
+    """The error for what a scheme's storage cannot honour."""
+    message = (
+        f"cannot {operation} {scheme(uri)}:// (no atomic writes there); "
+        "the output must be gs:// or a local folder"
+    )
+    return OSError(errno.EOPNOTSUPP, f"{os.strerror(errno.EOPNOTSUPP)}: {message}", uri)
