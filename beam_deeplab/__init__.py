@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from beam_deeplab.transforms.records import FailureCode as FailureCode
     from beam_deeplab.transforms.records import ImageRef as ImageRef
     from beam_deeplab.transforms.records import LabelledRef as LabelledRef
+    from beam_deeplab.transforms.records import Original as Original
     from beam_deeplab.transforms.records import Segmentation as Segmentation
     from beam_deeplab.transforms.runs.committing import CommitError as CommitError
     from beam_deeplab.transforms.runs.committing import CommitRun as CommitRun
@@ -50,6 +51,7 @@ _MODULES = {
         "FailureCode",
         "ImageRef",
         "LabelledRef",
+        "Original",
         "Segmentation",
     ),
     "transforms.runs.committing": ("CommitError", "CommitRun"),

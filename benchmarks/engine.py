@@ -95,14 +95,14 @@ class OurEngine:
         from beam_deeplab.deeplab.engines import load_engine
         from beam_deeplab.deeplab.models import inspect_model
         from beam_deeplab.transforms.geometry import Canvas
-        from beam_deeplab.transforms.records import DecodedImage, ImageRef
+        from beam_deeplab.transforms.records import DecodedImage, ImageRef, Original
 
         self._canvas = Canvas(CANVAS, CANVAS)
         self._engine = load_engine(
             inspect_model(str(model)), (CANVAS, CANVAS), STRIDE, engine, precision
         )
         self._pictures = [
-            DecodedImage(ImageRef(photo.name), pixels, pixels.shape[0], pixels.shape[1])
+            DecodedImage(ImageRef(photo.name), pixels, Original(*pixels.shape[:2]))
             for photo in photos
             for pixels in [pixels_of(photo)]
         ]
@@ -119,7 +119,7 @@ class OurEngine:
             grids = self._engine(assemble_batch(batch, self._canvas))
             if answer == LABELS:
                 for picture, grid in zip(batch, grids, strict=True):
-                    size = (picture.height, picture.width)
+                    size = picture.pixels.shape[:2]
                     label_map(grid, STRIDE, size, size)
 
         infer(0)  # a new batch size may have to be traced

@@ -118,7 +118,7 @@ def read_picture(path: Path, canvas: tuple[int, int] | None) -> Picture:
         raise PictureError(f"{error.code}: {error.message}") from error
     except OSError as error:
         raise PictureError(f"cannot be read: {error.strerror}") from error
-    return Picture(picture.pixels, picture.height, picture.width)
+    return Picture(picture.pixels, picture.original.height, picture.original.width)
 
 
 def _read_config(path: Path) -> tuple[TrainingConfig, LabelSet]:

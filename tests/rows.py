@@ -10,6 +10,7 @@ from beam_deeplab.transforms.records import (
     Failure,
     FailureCode,
     ImageRef,
+    Original,
     Segmentation,
     Shard,
     ShardSlot,
@@ -21,7 +22,7 @@ from beam_deeplab.transforms.runs.writing import write_shard
 
 def segmentation(ref: ImageRef, slot: ShardSlot | None = None, png: bytes = b"png") -> Segmentation:
     areas = (ClassArea(0, "background", 6, 0.6, 0.9), ClassArea(12, "dog", 4, 0.4, 0.5))
-    return Segmentation(ref, png, areas, height=2, width=5, slot=slot)
+    return Segmentation(ref, png, areas, Original(height=2, width=5), slot=slot)
 
 
 def failure(ref: ImageRef, slot: ShardSlot | None = None) -> Failure:

@@ -136,9 +136,9 @@ def check(case: int) -> str:
     height, width, channels = result.pixels.shape
     assert result.pixels.dtype == np.uint8
     assert channels == 3
-    assert 1 <= height <= min(CANVAS.height, result.height)
-    assert 1 <= width <= min(CANVAS.width, result.width)
-    assert result.height * result.width <= MAX_PIXELS
+    assert 1 <= height <= min(CANVAS.height, result.original.height)
+    assert 1 <= width <= min(CANVAS.width, result.original.width)
+    assert result.original.height * result.original.width <= MAX_PIXELS
     return "decoded"
 
 

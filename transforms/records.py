@@ -106,6 +106,26 @@ class EncodedImage:
 
 
 @dataclass(frozen=True, slots=True)
+class Original:
+    """What a picture was in its file, before it was turned and reduced.
+
+    Attributes:
+        height: Height in pixels, upright.
+        width: Width in pixels, upright.
+        orientation: As stored, 1 to 8 as Exif 2.32 numbers them; 1 if there is none.
+        scale: How far the picture was reduced to fit the canvas: content side over original side
+            (of the side that had to shrink more), in (0, 1].
+        truncated: Whether only a part of the file was there, and the rest of the pixels is made up.
+    """
+
+    height: int
+    width: int
+    orientation: int = 1
+    scale: float = 1.0
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class DecodedImage:
     """An upright picture, reduced to fit the canvas.
 
@@ -113,15 +133,13 @@ class DecodedImage:
         ref: The image.
         pixels: uint8 RGB of shape [content height, content width, 3], neither side larger
             than the canvas's.
-        height: Height in pixels of the upright original.
-        width: Width in pixels of the upright original.
+        original: The picture as the file holds it.
         slot: Its place in a shard; None outside a sharded run.
     """
 
     ref: ImageRef
     pixels: NDArray[np.uint8]
-    height: int
-    width: int
+    original: Original
     slot: ShardSlot | None = None
 
 
@@ -136,8 +154,7 @@ class LogitsGrid:
         stride: Canvas pixels between two grid points.
         content_height: Rows of the canvas that the picture covers, from its top edge.
         content_width: Columns of the canvas that the picture covers, from its left edge.
-        height: Height in pixels of the upright original.
-        width: Width in pixels of the upright original.
+        original: The picture as the file holds it.
         slot: Its place in a shard; None outside a sharded run.
     """
 
@@ -146,8 +163,7 @@ class LogitsGrid:
     stride: int
     content_height: int
     content_width: int
-    height: int
-    width: int
+    original: Original
     slot: ShardSlot | None = None
 
 
@@ -178,16 +194,14 @@ class Segmentation:
         ref: The image.
         mask_png: The label map as an indexed PNG of the original size, in the model's palette.
         areas: One entry a class present, by class id; their pixels add up to width x height.
-        height: Height in pixels of the upright original.
-        width: Width in pixels of the upright original.
+        original: The picture as the file holds it.
         slot: Its place in a shard; None outside a sharded run.
     """
 
     ref: ImageRef
     mask_png: bytes
     areas: tuple[ClassArea, ...]
-    height: int
-    width: int
+    original: Original
     slot: ShardSlot | None = None
 
 

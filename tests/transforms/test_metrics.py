@@ -26,7 +26,7 @@ from beam_deeplab.transforms.metrics import (
     timed,
     timed_each,
 )
-from beam_deeplab.transforms.records import DecodedImage, Failure, ImageRef, Segmentation
+from beam_deeplab.transforms.records import DecodedImage, Failure, ImageRef, Original, Segmentation
 from beam_deeplab.transforms.segmenting.inference import BatchInference
 from tests.rows import failure, segmentation
 
@@ -69,7 +69,7 @@ class _Handler(ModelHandler[Any, Any, BatchInference]):
 
 
 def _picture(value: int) -> DecodedImage:
-    return DecodedImage(ImageRef(str(value)), np.full((4, 4, 3), value, np.uint8), 4, 4)
+    return DecodedImage(ImageRef(str(value)), np.full((4, 4, 3), value, np.uint8), Original(4, 4))
 
 
 def _run(rows: Sequence[Any], step: beam.PTransform, **options: Any) -> PipelineResult:

@@ -19,7 +19,14 @@ from beam_deeplab.transforms.decoding.formats import (
 from beam_deeplab.transforms.decoding.jpeg import decode_jpeg
 from beam_deeplab.transforms.decoding.resizing import reduce_by_area, turn_upright
 from beam_deeplab.transforms.geometry import Canvas, fit_size
-from beam_deeplab.transforms.records import DecodedImage, EncodedImage, Failure, FailureCode, Stage
+from beam_deeplab.transforms.records import (
+    DecodedImage,
+    EncodedImage,
+    Failure,
+    FailureCode,
+    Original,
+    Stage,
+)
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,13 +44,11 @@ class Picture:
 
     Attributes:
         pixels: uint8 RGB of shape [content height, content width, 3].
-        height: Height in pixels of the upright original.
-        width: Width in pixels of the upright original.
+        original: The picture as the file holds it.
     """
 
     pixels: NDArray[np.uint8]
-    height: int
-    width: int
+    original: Original
 
 
 def decode(data: bytes, canvas: Canvas, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
@@ -85,7 +90,8 @@ def decode(data: bytes, canvas: Canvas, max_pixels: int = DEFAULT_MAX_PIXELS) ->
         ) from None
     except Exception as error:  # codecs raise whatever a damaged file makes them trip over
         raise _from_codec(header.format, error) from error
-    return Picture(pixels, height, width)
+    scale = min(1.0, canvas.height / height, canvas.width / width)
+    return Picture(pixels, Original(height, width, header.orientation, scale))
 
 
 def decode_image(
@@ -105,7 +111,7 @@ def decode_image(
         picture = decode(encoded.data, canvas, max_pixels)
     except DecodingError as error:
         return Failure(encoded.ref, Stage.DECODE, error.code, error.message, encoded.slot)
-    return DecodedImage(encoded.ref, picture.pixels, picture.height, picture.width, encoded.slot)
+    return DecodedImage(encoded.ref, picture.pixels, picture.original, encoded.slot)
 
 
 def _fitting_pixels(data: bytes, header: Header, content: tuple[int, int]) -> NDArray[np.uint8]:

@@ -30,6 +30,7 @@ from beam_deeplab.transforms.records import (
     Failure,
     ImageRef,
     LabelledRef,
+    Original,
     Segmentation,
     ShardSlot,
 )
@@ -89,8 +90,7 @@ def read_mask_shard(shard: PairShard) -> Iterator[Segmentation | Failure]:
             ref=replace(ref, truth=truth.ref, truth_data=truth.data),
             mask_png=row["mask"]["bytes"],
             areas=(),
-            height=row["height"],
-            width=row["width"],
+            original=Original(row["height"], row["width"]),
             slot=slot,
         )
 

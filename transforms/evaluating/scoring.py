@@ -130,12 +130,13 @@ def score_mask(row: Segmentation, rule: TruthRule) -> ImageScore | Failure:
     except TruthError as error:
         message = f"{ref.truth.uri}: {error.message}"
         return Failure(kept, Stage.SCORE, error.code, message, row.slot)
-    if truth.shape != (row.height, row.width):
+    original = row.original
+    if truth.shape != (original.height, original.width):
         message = (
             f"{ref.truth.uri}: has {truth.shape[1]} x {truth.shape[0]} pixels, "
-            f"the upright picture {row.width} x {row.height}"
+            f"the upright picture {original.width} x {original.height}"
         )
         return Failure(kept, Stage.SCORE, FailureCode.TRUTH_SIZE, message, row.slot)
     mask = np.asarray(Image.open(io.BytesIO(row.mask_png)))
     tally = tally_pixels(truth, mask, len(rule.labels))
-    return ImageScore(kept, tally, row.height, row.width, row.slot)
+    return ImageScore(kept, tally, original.height, original.width, row.slot)

@@ -94,14 +94,13 @@ def segment_logits(
         answer.logits,
         answer.stride,
         (answer.content_height, answer.content_width),
-        (answer.height, answer.width),
+        (answer.original.height, answer.original.width),
     )
     runs = tuple(boundary_runs(grid))
     return Segmentation(
         ref=answer.ref,
         mask_png=encode_label_map(painted(grid, runs), palette),
         areas=class_areas(grid, runs, class_names),
-        height=answer.height,
-        width=answer.width,
+        original=answer.original,
         slot=answer.slot,
     )

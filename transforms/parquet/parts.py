@@ -36,8 +36,8 @@ def _image_columns(rows: Sequence[Row], shard: str) -> dict[str, Any]:
 
 def _masks(shard: str, rows: Sequence[Segmentation]) -> dict[str, Any]:
     return _image_columns(rows, shard) | {
-        "width": [row.width for row in rows],
-        "height": [row.height for row in rows],
+        "width": [row.original.width for row in rows],
+        "height": [row.original.height for row in rows],
         "mask": [{"bytes": row.mask_png, "path": None} for row in rows],
     }
 

@@ -179,8 +179,7 @@ def _to_row(
         stride=_stride(canvas, logits.shape[:2]),
         content_height=height,
         content_width=width,
-        height=picture.height,
-        width=picture.width,
+        original=picture.original,
         slot=picture.slot,
     )
 

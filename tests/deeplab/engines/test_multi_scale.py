@@ -26,7 +26,7 @@ from beam_deeplab.transforms.masks.areas import class_areas
 from beam_deeplab.transforms.masks.boundaries import boundary_runs
 from beam_deeplab.transforms.masks.cells import cell_grid
 from beam_deeplab.transforms.masks.label_maps import label_map
-from beam_deeplab.transforms.records import DecodedImage, ImageRef
+from beam_deeplab.transforms.records import DecodedImage, ImageRef, Original
 from beam_deeplab.transforms.segmenting.inference import assemble_batch
 from benchmarks.engine import pixels_of
 from benchmarks.official_scales import OfficialScales
@@ -179,7 +179,7 @@ def test_labels_and_confidences_are_those_of_the_official_way(
         pixels = pixels_of(photo)
         height, width, _ = pixels.shape
         size = (height, width)
-        picture = DecodedImage(ImageRef(photo.name), pixels, height, width)
+        picture = DecodedImage(ImageRef(photo.name), pixels, Original(height, width))
         (logits,) = averaging(assemble_batch([picture], Canvas(513, 513)))
         labels = label_map(logits, GRID_STRIDE, size, size)
         probabilities = reference.probabilities(pixels, OFFICIAL_SCALES, flip=True)

@@ -26,6 +26,7 @@ from beam_deeplab.transforms.records import (
     Failure,
     FailureCode,
     ImageRef,
+    Original,
     ShardSlot,
     Stage,
 )
@@ -74,7 +75,7 @@ def mean_by_area(
 @pytest.mark.parametrize("entry", corpus.good_files(), ids=named)
 def test_good_file_decodes_to_the_upright_picture(entry: corpus.GoodFile) -> None:
     picture = decode(entry.data, VOC)
-    assert (picture.height, picture.width) == entry.expected.shape[:2]
+    assert (picture.original.height, picture.original.width) == entry.expected.shape[:2]
     assert picture.pixels.dtype == np.uint8
     assert picture.pixels.flags.c_contiguous
     entry.assert_shown_by(picture.pixels)
@@ -97,7 +98,7 @@ def test_decoded_image_keeps_its_reference_and_slot() -> None:
     image = decode_image(EncodedImage(REF, data, SLOT), Canvas(17, 17))
     assert isinstance(image, DecodedImage)
     assert (image.ref, image.slot) == (REF, SLOT)
-    assert (image.height, image.width) == (32, 64)
+    assert image.original == Original(32, 64, scale=17 / 64)
     assert image.pixels.shape == (9, 17, 3)
 
 
@@ -290,10 +291,18 @@ def test_large_oriented_jpeg_fits_the_canvas_upright(turn: int) -> None:
     upright = corpus.quadrants(700, 1400)
     data = corpus.encode(corpus.stored(upright, turn), "JPEG", exif=corpus.exif(turn))
     picture = decode(data, Canvas(129, 193))
-    assert (picture.height, picture.width) == (700, 1400)
+    assert (picture.original.height, picture.original.width) == (700, 1400)
     corpus.GoodFile(
         f"orientation {turn}", data, corpus.quadrants(97, 193), corpus.LOSSY_TOLERANCE, lossy=True
     ).assert_shown_by(picture.pixels)
+
+
+def test_original_tells_the_stored_orientation_and_how_far_it_was_reduced() -> None:
+    upright = corpus.quadrants(60, 400)
+    data = corpus.encode(corpus.stored(upright, 6), "PNG", exif=corpus.exif(6))
+    assert decode(data, Canvas(513, 513)).original == Original(60, 400, orientation=6)
+    reduced = decode(data, Canvas(101, 101)).original
+    assert reduced == Original(60, 400, orientation=6, scale=101 / 400)
 
 
 @pytest.mark.parametrize("turn", corpus.ORIENTATIONS)

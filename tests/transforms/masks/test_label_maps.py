@@ -16,7 +16,7 @@ from PIL import Image
 
 from beam_deeplab.transforms.geometry import Canvas, fit_size
 from beam_deeplab.transforms.masks.label_maps import label_map, segment_logits
-from beam_deeplab.transforms.records import ImageRef, LogitsGrid, ShardSlot
+from beam_deeplab.transforms.records import ImageRef, LogitsGrid, Original, ShardSlot
 from tests.direct_evaluation import assert_labels_are_winners, confidences, interpolated
 from tests.placed_logits import PlacedLogits, placed_logits
 
@@ -188,8 +188,7 @@ def answer(
         stride=16,
         content_height=content[0],
         content_width=content[1],
-        height=original[0],
-        width=original[1],
+        original=Original(*original, orientation=8, scale=0.5),
         slot=ShardSlot("0123456789abcdef", 2, 5),
     )
 
@@ -199,7 +198,7 @@ def test_segment_logits_gives_the_mask_as_png_and_its_areas() -> None:
     segmentation = segment_logits(answer(logits, (385, 513), (600, 800)), NAMES, PALETTE)
     assert segmentation.ref == ImageRef("photos/a.jpg", "7")
     assert segmentation.slot == ShardSlot("0123456789abcdef", 2, 5)
-    assert (segmentation.height, segmentation.width) == (600, 800)
+    assert segmentation.original == Original(600, 800, orientation=8, scale=0.5)
     with Image.open(io.BytesIO(segmentation.mask_png)) as image:
         labels = np.asarray(image)
         assert bytes(image.getpalette() or []) == PALETTE

@@ -24,10 +24,12 @@ def _segments(*expected: tuple[str, int, int]) -> Callable[[list[Segmentation]],
     """Checks the collection ``.segmentations`` by key and size."""
 
     def check(rows: list[Segmentation]) -> None:
-        assert sorted((row.ref.uri, row.width, row.height) for row in rows) == sorted(expected)
+        assert sorted(
+            (row.ref.uri, row.original.width, row.original.height) for row in rows
+        ) == sorted(expected)
         for row in rows:
             mask = np.asarray(Image.open(io.BytesIO(row.mask_png)))
-            assert mask.shape == (row.height, row.width)
+            assert mask.shape == (row.original.height, row.original.width)
             counts = {area.class_id: area.pixels for area in row.areas}
             assert counts == {int(label): int((mask == label).sum()) for label in np.unique(mask)}
 

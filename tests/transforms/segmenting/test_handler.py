@@ -18,6 +18,7 @@ from beam_deeplab.transforms.records import (
     Failure,
     ImageRef,
     LogitsGrid,
+    Original,
 )
 from beam_deeplab.transforms.segmenting import handler
 from beam_deeplab.transforms.segmenting.handler import DeepLabHandler, Recipe
@@ -32,7 +33,7 @@ Row = DecodedImage | Failure | BatchBarrier
 
 
 def _picture(name: str) -> DecodedImage:
-    return DecodedImage(ImageRef(name), np.zeros((4, 5, 3), np.uint8), 4, 5)
+    return DecodedImage(ImageRef(name), np.zeros((4, 5, 3), np.uint8), Original(4, 5))
 
 
 def _name(row: LogitsGrid | Failure | BatchBarrier) -> str:

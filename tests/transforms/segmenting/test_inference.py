@@ -17,6 +17,7 @@ from beam_deeplab.transforms.records import (
     FailureCode,
     ImageRef,
     LogitsGrid,
+    Original,
     ShardSlot,
 )
 from beam_deeplab.transforms.segmenting.inference import (
@@ -30,9 +31,12 @@ CANVAS = Canvas(17, 33)
 Images = NDArray[np.float32]
 
 
+ORIGINAL = Original(100, 120, orientation=6, scale=0.1, truncated=True)
+
+
 def _picture(value: int, height: int = 10, width: int = 12) -> DecodedImage:
     pixels = np.full((height, width, 3), value, np.uint8)
-    return DecodedImage(ImageRef(f"{value}.jpg"), pixels, 100, 120, ShardSlot("0" * 16, value, 99))
+    return DecodedImage(ImageRef(f"{value}.jpg"), pixels, ORIGINAL, ShardSlot("0" * 16, value, 99))
 
 
 class RecordingEngine:
@@ -67,7 +71,7 @@ def _uri(row: LogitsGrid | Failure | BatchBarrier) -> str:
 
 def test_padding_is_zero_and_content_is_normalised_as_the_official_graph_does() -> None:
     pixels = np.arange(256, dtype=np.uint8).reshape(16, 16)
-    picture = DecodedImage(ImageRef("a"), np.dstack([pixels] * 3), 16, 16)
+    picture = DecodedImage(ImageRef("a"), np.dstack([pixels] * 3), Original(16, 16))
     batch = assemble_batch([picture], CANVAS)
     assert batch.shape == (1, 17, 33, 3)
     assert batch.dtype == np.float32
@@ -87,7 +91,7 @@ def test_rows_keep_order_place_and_geometry_and_failures_pass() -> None:
     first = rows[0]
     assert isinstance(first, LogitsGrid)
     assert (first.stride, first.content_height, first.content_width) == (8, 10, 12)
-    assert (first.height, first.width) == (100, 120)
+    assert first.original == ORIGINAL
     assert first.slot == ShardSlot("0" * 16, 1, 99)
 
 
