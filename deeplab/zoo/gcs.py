@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from fnmatch import fnmatchcase
@@ -71,31 +70,41 @@ def _find(uri: str) -> tuple[list[Any], str]:
     folder, _, name = path.rpartition("/")
     if not bucket or name in {".", ".."}:
         raise ModelNotFound(f"{uri} names no object; write gs://bucket/folder")
-    client = _client()
     if not path:
-        return _weights_of_folder(client, bucket, "", uri), ""
-    listing = client.list_blobs(bucket, prefix=path, delimiter="/")
-    beside = list(listing)
+        return _weights_of_folder(bucket, "", uri), ""
+    beside, folders = _list(bucket, path, uri)
     exact = [blob for blob in beside if blob.name == path]
     if exact and path.endswith(_DESCRIBED):
-        prefix = f"{folder}/" if folder else ""
-        inside = client.list_blobs(bucket, prefix=prefix, delimiter="/")
+        inside, _ = _list(bucket, f"{folder}/" if folder else "", uri)
         return [blob for blob in inside if blob.name.endswith(_DESCRIBED)], name
     if exact and path.endswith(".index"):
-        shards = client.list_blobs(bucket, prefix=path.removesuffix("index"), delimiter="/")
+        shards, _ = _list(bucket, path.removesuffix("index"), uri)
         return [blob for blob in shards if _is_weight_file(blob.name)], name
     if exact:
         return exact, "" if is_archive(path) else name
     if any(blob.name == f"{path}.index" for blob in beside):
         checkpoint = [blob for blob in beside if blob.name.startswith(f"{path}.")]
         return [blob for blob in checkpoint if _is_weight_file(blob.name)], name
-    if f"{path}/" in listing.prefixes:
-        return _weights_of_folder(client, bucket, f"{path}/", uri), ""
+    if f"{path}/" in folders:
+        return _weights_of_folder(bucket, f"{path}/", uri), ""
     raise ModelNotFound(f"{uri} was not found: no object, folder or checkpoint is called so")
 
 
-def _weights_of_folder(client: Any, bucket: str, prefix: str, uri: str) -> list[Any]:
-    inside = client.list_blobs(bucket, prefix=prefix, delimiter="/")
+def _list(bucket: str, prefix: str, uri: str) -> tuple[list[Any], set[str]]:
+    """Objects whose names begin so, without those in folders below, and these folders."""
+    from beam_deeplab.deeplab.cloud_client import TIMEOUT, client, retry_policy, translated
+
+    def attempt() -> tuple[list[Any], set[str]]:
+        listing = client(public=True).list_blobs(
+            bucket, prefix=prefix, delimiter="/", retry=retry_policy(), timeout=TIMEOUT
+        )
+        return list(listing), listing.prefixes
+
+    return translated(uri, attempt)
+
+
+def _weights_of_folder(bucket: str, prefix: str, uri: str) -> list[Any]:
+    inside, _ = _list(bucket, prefix, uri)
     weights = [blob for blob in inside if _is_weight_file(blob.name)]
     if not weights:
         raise ModelNotFound(f"{uri} is a folder without weights; {', '.join(_WEIGHT_FILES)} count")
@@ -117,7 +126,7 @@ def _fill(entry: CacheEntry, uri: str, blobs: Sequence[Any], progress: Progress)
                 # The generation listed, so that a later one is not mixed in.
                 blob = listed.bucket.blob(listed.name, generation=listed.generation)
                 with (content / blob.name.rpartition("/")[2]).open("wb") as file:
-                    blob.download_to_file(_Counted(file, received, before))
+                    _download(blob, _Counted(file, received, before), uri)
                     before += file.tell()
         digest = None
         (archive, *_) = content.iterdir()
@@ -129,6 +138,17 @@ def _fill(entry: CacheEntry, uri: str, blobs: Sequence[Any], progress: Progress)
         entry.install(content, source=uri, archive_digest=digest)
 
 
+def _download(blob: Any, file: _Counted, uri: str) -> None:
+    from beam_deeplab.deeplab.cloud_client import TIMEOUT, retry_policy, translated
+
+    try:
+        translated(uri, lambda: blob.download_to_file(file, retry=retry_policy(), timeout=TIMEOUT))
+    except OSError:
+        if file.error is not None:
+            raise file.error from None
+        raise
+
+
 class _Counted:
     """A file to write to that tells how many bytes it has."""
 
@@ -136,51 +156,26 @@ class _Counted:
         self._file = file
         self._received = received
         self._count = before
+        self.error: OSError | None = None
 
     def write(self, content: bytes) -> int:
         self._count += len(content)
         self._received(self._count)
-        return self._file.write(content)
+        try:
+            return self._file.write(content)
+        except OSError as error:
+            self.error = error
+            raise
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._file, name)
 
 
-def _client() -> Any:
-    from google.auth.exceptions import DefaultCredentialsError
-    from google.cloud import storage
-
-    if os.environ.get("STORAGE_EMULATOR_HOST"):
-        return storage.Client.create_anonymous_client()
-    try:
-        return storage.Client()
-    except DefaultCredentialsError:
-        # Public buckets need none.
-        return storage.Client.create_anonymous_client()
-
-
 @contextmanager
 def _one_line_errors(uri: str) -> Iterator[None]:
-    import requests
-    from google.api_core.exceptions import GoogleAPICallError, GoogleAPIError
-    from google.auth.exceptions import GoogleAuthError, InvalidOperation
-    from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
-
     try:
         yield
-    except InvalidOperation as error:
-        # What a client without credentials makes of the status 401.
-        raise ModelNotFound(
-            f"cannot read {uri}: it needs credentials; run `gcloud auth application-default login` "
-            "or set GOOGLE_APPLICATION_CREDENTIALS"
-        ) from error
-    except GoogleAPICallError as error:
-        raise ModelNotFound(f"cannot read {uri}: {error.code} {error.message}") from error
-    except (
-        GoogleAPIError,
-        GoogleAuthError,
-        DataCorruption,
-        InvalidResponse,
-        requests.RequestException,
-    ) as error:
-        raise ModelNotFound(f"cannot read {uri}: {error}") from error
+    except OSError as error:
+        if not str(error.filename).startswith(GCS_SCHEME):
+            raise  # the disk's
+        raise ModelNotFound(f"cannot read {uri}: {error.strerror}") from error

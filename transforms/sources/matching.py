@@ -74,8 +74,8 @@ def _entries(folder: str) -> list[os.DirEntry[str]]:
 
 
 def _match_in_cloud(glob: Glob) -> Iterator[ImageRef]:
+    from beam_deeplab.deeplab import cloud_client
     from beam_deeplab.transforms.storage import cloud as cloud_storage
-    from beam_deeplab.transforms.storage import cloud_client
 
     bucket, name = cloud_client.split(glob.folder)
     folder = f"{name}/" if name else ""

@@ -32,7 +32,7 @@ def read_image(ref: ImageRef, slot: ShardSlot | None = None) -> EncodedImage | F
     """Reads one image, of the version that its ref names.
 
     ``gs://`` takes one request, its CRC32C checked, transient errors tried again
-    (:mod:`transforms.storage.cloud_client` says how long).
+    (:mod:`deeplab.cloud_client` says how long).
 
     Args:
         ref: The image. Without a version, whatever stands there now.
@@ -139,6 +139,6 @@ def read_images(
 def _begin(ref: ImageRef) -> _UnderWay | ImageRef:
     if storage.scheme(ref.uri) != "gs":
         return ref
-    from beam_deeplab.transforms.storage import cloud_client
+    from beam_deeplab.deeplab import cloud_client
 
     return _UnderWay(cloud_client.threads().submit(read_image, ref))

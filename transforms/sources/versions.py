@@ -57,7 +57,7 @@ def _batches(uris: Iterable[str]) -> Iterator[list[str]]:
 
 
 def _generations(uris: Sequence[str]) -> dict[str, str]:
-    from beam_deeplab.transforms.storage import cloud_client
+    from beam_deeplab.deeplab import cloud_client
 
     by_folder: dict[str, list[str]] = {}
     generations: dict[str, str] = {}
@@ -75,8 +75,8 @@ def _generations(uris: Sequence[str]) -> dict[str, str]:
 
 def _list_folder(folder: str, uris: Sequence[str]) -> dict[str, str]:
     """The generations that listing gives for little enough; the others are left out."""
+    from beam_deeplab.deeplab import cloud_client
     from beam_deeplab.transforms.storage import cloud as cloud_storage
-    from beam_deeplab.transforms.storage import cloud_client
 
     bucket, prefix = cloud_client.split(folder)
     generations: dict[str, str] = {}

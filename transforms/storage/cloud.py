@@ -1,6 +1,6 @@
 """``gs://``: the operations of :mod:`transforms.storage`, and listing by prefix and by page.
 
-:mod:`transforms.storage.cloud_client` says what is retried, and for how long.
+:mod:`deeplab.cloud_client` says what is retried, and for how long.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import BinaryIO, Final
 from google.cloud.storage import Blob, Bucket
 from google.cloud.storage.exceptions import DataCorruption
 
-from beam_deeplab.transforms.storage.cloud_client import (
+from beam_deeplab.deeplab.cloud_client import (
     TIMEOUT,
     client,
     retried,

@@ -14,6 +14,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
 
+from beam_deeplab.deeplab.credentials import CredentialsError
+
+__all__ = [
+    "Backend",
+    "ChangedError",
+    "CredentialsError",
+    "StoredFile",
+    "describe",
+    "join",
+    "scheme",
+    "unsupported",
+]
+
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 
@@ -32,10 +45,6 @@ class StoredFile:
 
 class ChangedError(OSError):
     """What stands at a URI is not, or no longer, the version that was asked for."""
-
-
-class CredentialsError(OSError):
-    """Nobody is signed in, or no longer: no request of this process can succeed."""
 
 
 class Backend(Protocol):

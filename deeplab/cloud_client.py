@@ -1,5 +1,7 @@
 """``gs://``: one google-cloud-storage client a process, its threads, retries and errors.
 
+Images, outputs and models are all read and written by it.
+
 Transient errors (408, 429, 5xx, connection reset, short body, checksum mismatch) are retried with
 exponential back-off by the client library's own ``DEFAULT_RETRY``; 404 and 403 are not.
 
@@ -32,7 +34,7 @@ from google.cloud.storage.exceptions import InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
 from requests.adapters import HTTPAdapter
 
-from beam_deeplab.transforms.storage.interface import CredentialsError
+from beam_deeplab.deeplab.credentials import CredentialsError
 
 T = TypeVar("T")
 
@@ -61,6 +63,7 @@ class _Process:
         self.pid = os.getpid()
         self.lock = threading.Lock()
         self.clients: dict[str | None, Client] = {}
+        self.anonymous: Client | None = None
         self.executor: ThreadPoolExecutor | None = None
         self.no_credentials_until = 0.0
 
@@ -75,12 +78,29 @@ def _shared() -> _Process:
     return _process
 
 
-def client() -> Client:
+def client(*, public: bool = False) -> Client:
     """This process's client, made at the first call.
+
+    Args:
+        public: Whether to go on without credentials where nobody is signed in, since some buckets
+            may be read by everyone.
 
     Raises:
         CredentialsError: Nobody is signed in.
     """
+    try:
+        return _signed_in()
+    except CredentialsError:
+        if not public:
+            raise
+    shared = _shared()
+    with shared.lock:
+        if shared.anonymous is None:
+            shared.anonymous = Client.create_anonymous_client()
+        return shared.anonymous
+
+
+def _signed_in() -> Client:
     shared = _shared()
     emulator = os.environ.get("STORAGE_EMULATOR_HOST")
     with shared.lock:
@@ -98,8 +118,8 @@ def client() -> Client:
 def _new_client() -> Client:
     # Or the library asks for the bucket's metadata too, for traces that nobody collects.
     os.environ.setdefault("DISABLE_GCS_PYTHON_CLIENT_OTEL_BUCKET_METADATA", "true")
-    # Objects are addressed without a project, and looking one up can fail. The library takes
-    # anonymous credentials by itself where an emulator's address is set.
+    # Objects are addressed without a project, which many credentials do not name. The library
+    # takes anonymous credentials by itself where an emulator's address is set.
     new = Client(project=None)
     for prefix in ("https://", "http://"):
         new._http.mount(prefix, HTTPAdapter(pool_maxsize=CONNECTIONS))
@@ -138,7 +158,7 @@ def retried(uri: str, attempt: Callable[[], T]) -> T:
     """Runs one request until it succeeds, or fails for good.
 
     Raises:
-        OSError: As :mod:`transforms.storage` documents.
+        OSError: Of the kinds of :mod:`transforms.storage.interface`.
     """
     persistent: Callable[[], T] = retry_policy()(attempt)
     return translated(uri, persistent)
@@ -148,7 +168,7 @@ def translated(uri: str, operation: Callable[[], T]) -> T:
     """Runs an operation that retries by itself, or need not.
 
     Raises:
-        OSError: As :mod:`transforms.storage` documents.
+        OSError: Of the kinds of :mod:`transforms.storage.interface`.
     """
     try:
         return operation()
@@ -161,6 +181,10 @@ def translated(uri: str, operation: Callable[[], T]) -> T:
         raise PermissionError(errno.EACCES, _brief(error), uri) from error
     except api.PreconditionFailed as error:
         raise FileExistsError(errno.EEXIST, "is there already", uri) from error
+    except auth.InvalidOperation as error:
+        # What a client without credentials makes of the status 401.
+        message = f"Google Cloud sign-in failed: {_SIGN_IN}"
+        raise CredentialsError(errno.EACCES, message, uri) from error
     except (auth.GoogleAuthError, api.Unauthorized) as error:
         message = f"Google Cloud sign-in failed: {_brief(error)}"
         raise CredentialsError(errno.EACCES, message, uri) from error
