@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from importlib.metadata import version
 
 from beam_deeplab.pipeline.commands import COMMANDS
+from beam_deeplab.pipeline.extras import require_extra
 from beam_deeplab.pipeline.options import RunFailedError, UsageError
 
 FAILED = 1
@@ -56,6 +57,8 @@ def run(argv: Sequence[str]) -> int:
         from beam_deeplab.pipeline.beam_flags import check_flags
 
         check_flags(left_over, [name for action in own._actions for name in action.option_strings])
+    if command.extra is not None:
+        require_extra(command.extra)
     return command.run(arguments, left_over)
 
 

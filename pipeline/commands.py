@@ -32,12 +32,14 @@ class Command:
         run: Runs it with its parsed flags and with Beam's; gives the exit code, and raises
             :class:`pipeline.options.UsageError` or :class:`pipeline.options.RunFailedError`.
         takes_beam_flags: Whether Beam's own flags are accepted beside its own.
+        extra: What must be installed beside the core, as pyproject.toml names it.
     """
 
     help: str
     add_flags: AddFlags
     run: Run
     takes_beam_flags: bool = False
+    extra: str | None = None
 
 
 def _segment(arguments: argparse.Namespace, beam_flags: Sequence[str]) -> int:
@@ -100,6 +102,7 @@ COMMANDS: Mapping[str, Command] = {
         "makes pictures, segments and scores them, and shows the result; needs no network",
         add_quickstart_flags,
         _quickstart,
+        extra="report",
     ),
     "segment": Command(
         "images in, masks and class areas in Parquet out",
@@ -112,6 +115,7 @@ COMMANDS: Mapping[str, Command] = {
         add_evaluate_flags,
         _evaluate,
         takes_beam_flags=True,
+        extra="report",
     ),
     "train": Command(
         "pictures and truth in, a network that --model takes out", add_train_flags, _train
