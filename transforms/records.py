@@ -56,10 +56,28 @@ class ImageRef:
         uri: Where it is: ``gs://bucket/object`` or a local path; or a caller's own key.
         version: What tells this content from a later one under the same URI: the object's
             generation, or ``<size>-<mtime in ns>`` of a local file; empty if not known.
+        size: The file's bytes, as it was listed; None if not known. It tells no two refs apart.
     """
 
     uri: str
     version: str = ""
+    size: int | None = field(default=None, compare=False, kw_only=True)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class LeftOut:
+    """Files that an input names and that are not looked at, for one reason.
+
+    Attributes:
+        pattern: The input: a glob or a folder.
+        kind: What they are: a suffix (``.json``), ``without suffix``, ``hidden`` or ``in the
+            output``.
+        count: How many.
+    """
+
+    pattern: str
+    kind: str
+    count: int
 
 
 @dataclass(frozen=True, slots=True, order=True)

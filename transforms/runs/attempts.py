@@ -45,7 +45,7 @@ def _uri(output: str, name: str) -> str:
 def note_plan(output: str, summary: PlanSummary) -> None:
     """Writes ``attempts/plan.json``, by which the launcher of any runner knows the total."""
     counts = asdict(summary)
-    del counts["shards"], counts["standing_shards"]
+    del counts["shards"], counts["standing_shards"], counts["left_out"]
     storage.write_atomically(_uri(output, PLAN_FILE), json.dumps(counts).encode())
 
 

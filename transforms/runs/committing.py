@@ -134,6 +134,7 @@ def commit_run(
         started=run.started,
         committed=committed.isoformat(timespec="milliseconds"),
         seconds=round((committed - datetime.fromisoformat(run.started)).total_seconds(), 3),
+        left_out=plan.left_out,
     )
     storage.write_atomically(storage.join(output, MANIFEST_FILE), manifest.to_json())
     attempts.clear(output)

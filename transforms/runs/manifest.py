@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
+from beam_deeplab.transforms.records import LeftOut
+
 RUN_FILE = "run.json"
 MANIFEST_FILE = "manifest.json"
 FORMAT_VERSION = 1
@@ -103,6 +105,8 @@ class Manifest:
         started: When the run began, UTC, ISO 8601.
         committed: When it was committed, UTC, ISO 8601.
         seconds: From one to the other.
+        left_out: Files that the inputs name and that were not looked at: ``pattern``, ``kind``
+            and ``count`` of each sort.
         format_version: Of this file's layout.
     """
 
@@ -118,6 +122,7 @@ class Manifest:
     started: str
     committed: str
     seconds: float
+    left_out: tuple[LeftOut, ...] = ()
     format_version: int = FORMAT_VERSION
 
     def to_json(self) -> bytes:
@@ -134,6 +139,8 @@ class Manifest:
         fields = _fields(content, MANIFEST_FILE)
         parts = fields.get("parts", [])
         fields["parts"] = tuple(_built(PartEntry, MANIFEST_FILE, part) for part in parts)
+        left_out = fields.get("left_out", [])
+        fields["left_out"] = tuple(_built(LeftOut, MANIFEST_FILE, each) for each in left_out)
         return _built(cls, MANIFEST_FILE, fields)
 
 

@@ -8,7 +8,7 @@ import math
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from beam_deeplab.transforms.records import ImageRef, Shard, ShardSlot
+from beam_deeplab.transforms.records import ImageRef, LeftOut, Shard, ShardSlot
 
 MAX_DEFAULT_SHARD_SIZE = 64
 """Images in a shard unless asked otherwise: what a crash can cost, and a file of a few MB."""
@@ -58,6 +58,7 @@ class PlanSummary:
         shards: Ids of the plan's shards.
         standing_shards: Ids of the shards that earlier work has finished.
         not_in_inputs: Images of those shards that the inputs no longer name.
+        left_out: Files that the inputs name and that are no images.
     """
 
     inputs: int
@@ -67,6 +68,7 @@ class PlanSummary:
     shards: tuple[str, ...]
     standing_shards: tuple[str, ...] = ()
     not_in_inputs: int = 0
+    left_out: tuple[LeftOut, ...] = ()
 
 
 def shard_id(fingerprint: str, refs: Iterable[ImageRef]) -> str:
@@ -97,10 +99,10 @@ def newest_versions(refs: Iterable[ImageRef]) -> list[ImageRef]:
     Two versions of one URI (it changed while it was listed twice) are one image; the last by
     sort order counts.
     """
-    versions: dict[str, str] = {}
+    newest: dict[str, ImageRef] = {}
     for ref in refs:
-        versions[ref.uri] = max(ref.version, versions.get(ref.uri, ""))
-    return [ImageRef(uri, version) for uri, version in sorted(versions.items())]
+        newest[ref.uri] = max(newest.get(ref.uri, ref), ref)
+    return sorted(newest.values())
 
 
 def plan_shards(

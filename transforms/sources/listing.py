@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from beam_deeplab.deeplab.image_suffixes import has_image_suffix
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.records import ImageRef
 from beam_deeplab.transforms.sources import image_lists
@@ -15,11 +16,6 @@ from beam_deeplab.transforms.sources.matching import match_files
 from beam_deeplab.transforms.sources.patterns import Glob, has_magic
 from beam_deeplab.transforms.sources.versions import with_versions
 from beam_deeplab.transforms.storage import local as local_storage
-
-IMAGE_SUFFIXES = (
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff",
-)  # fmt: skip
-"""What makes a file in a folder an image; a glob or a list can name others."""
 
 
 def absolute_pattern(pattern: str) -> str:
@@ -37,7 +33,7 @@ def list_images(pattern: str) -> Iterator[ImageRef]:
 
     * A glob (:mod:`transforms.sources.patterns`): the files that match. Nothing if none does,
       unless a file of just that name exists.
-    * A folder: the files below it with a suffix of :data:`IMAGE_SUFFIXES` in any case, hidden
+    * A folder: the files below it with a suffix of an image in any case, hidden
       ones left out. A folder that directly holds Parquet files and no others is a list.
     * A ``.txt``, ``.csv`` or ``.parquet``, or a glob of such: a list
       (:func:`transforms.sources.image_lists.read_uris`).
@@ -81,7 +77,7 @@ def _named(path: str) -> Iterator[ImageRef]:
             yield from _listed_in(match_files(Glob(path.rstrip("/"), ("*",))))
         else:
             below = match_files(Glob(path.rstrip("/"), ("**",)))
-            yield from (found for found in below if found.uri.lower().endswith(IMAGE_SUFFIXES))
+            yield from (found for found in below if has_image_suffix(found.uri))
     elif image_lists.is_image_list(path):
         yield from _listed_in([ref])
     else:
