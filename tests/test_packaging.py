@@ -177,10 +177,10 @@ def test_a_command_without_its_extra_says_what_to_install(
 @pytest.mark.parametrize("python", PYTHONS)
 def test_the_dependencies_resolve(python: str, tmp_path: Path) -> None:
     """A resolver's dry run, with every extra."""
-    command = ["pip", "compile", "--quiet", "--all-extras", "--python-version"]
     resolved = tmp_path / "resolved.txt"
     done = _run(
-        *(sys.executable, "-m", "uv", *command, python, ROOT / "pyproject.toml", "-o", resolved),
+        *(sys.executable, "-m", "uv", "pip", "compile", "--quiet", "--all-extras"),
+        *("--python-version", python, "--output-file", str(resolved), str(ROOT / "pyproject.toml")),
         cwd=tmp_path,
     )
     assert done.returncode == 0, done.stderr
