@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 import threading
 from collections.abc import Callable, Sequence
 
@@ -32,9 +33,27 @@ _OUT_OF_MEMORY = (
     "memory_object_allocation_failure",
     "mem_object_allocation_failure",
     "exceeded max size of memory object allocation",
+    "status_alloc_failed",
     "bad_alloc",
 )
 """How TensorFlow, CUDA and OpenVINO word it, in lower case."""
+
+_DEVICE_LOST = re.compile(
+    r"illegal (memory access|address|instruction)|device-side assert|launch (failure|timed out)"
+    r"|misaligned address|hardware stack error|ecc error|fallen off the bus"
+    r"|(device|gpu)[ _](is |was |has been )?(lost|removed|reset|hung|unavailable)"
+    r"|device_not_available"
+    r"|(cudnn|cublas|cusolver|cusparse|cufft|miopen|rocblas|hipblas)_?status_?"
+    r"(internal_?error|execution_?failed|mapping_?error|not_?initialized)"
+    r"|(cuda|hip)_?error_?(illegal|launch|misaligned|hardware|ecc|assert|device|devices|no_?device"
+    r"|unknown|not_?initialized|deinitialized|context|contained|external|mps|tensor_memory"
+    r"|invalid_?(address|pc|context)|system_not_ready)"
+    r"|failed call to cuinit|hsa_status_error|ze_result_error_device"
+)
+"""How the drivers and libraries of GPUs say, in lower case, that nothing will work any more."""
+
+FAILED_IN_A_ROW = 32
+"""After so many pictures that all failed, over at least two batches, it is not the pictures."""
 
 BATCH_PIXELS = 8 * 513 * 513
 """Pixels in a batch that the network sees at once: 8 pictures at the size of PASCAL VOC, 1 at that
@@ -76,6 +95,19 @@ def is_out_of_memory(error: BaseException) -> bool:
     return any(words in text for words in _OUT_OF_MEMORY)
 
 
+def is_device_lost(error: BaseException) -> bool:
+    """Whether an engine's exception means that its device is of no use to this process any more."""
+    return _DEVICE_LOST.search(f"{type(error).__name__}: {error}".lower()) is not None
+
+
+class BrokenEngineError(RuntimeError):
+    """It is the engine that fails, and no picture's fault; what was begun is to be done again."""
+
+
+class DeviceLostError(BrokenEngineError):
+    """The device has gone sick: only another process, or another machine, can go on."""
+
+
 class BatchInference:
     """Engines, one a bucket, and the batch size that their memory has shown to allow.
 
@@ -94,6 +126,7 @@ class BatchInference:
         self._buckets = tuple(buckets)
         self._engines: dict[Canvas, Callable[[Images], Images]] = {}
         self._limit: int | None = None
+        self._failed_pictures = self._failed_batches = 0
         self._lock = threading.Lock()
 
     @property
@@ -125,6 +158,10 @@ class BatchInference:
 
         Returns:
             One row for each, in the same order.
+
+        Raises:
+            DeviceLostError: The device has gone sick.
+            BrokenEngineError: No picture has come through for :data:`FAILED_IN_A_ROW`.
         """
         places: dict[Canvas, list[int]] = {}
         for place, row in enumerate(rows):
@@ -134,7 +171,9 @@ class BatchInference:
         answers: list[LogitsGrid | Failure | BatchBarrier | DecodedImage] = list(rows)
         for canvas, members in places.items():
             pictures = [row for place in members if isinstance(row := rows[place], DecodedImage)]
-            for place, answer in zip(members, self._infer(pictures, canvas), strict=True):
+            inferred = self._infer(pictures, canvas)
+            self._check_engine(inferred)
+            for place, answer in zip(members, inferred, strict=True):
                 answers[place] = answer
         return [answer for answer in answers if not isinstance(answer, DecodedImage)]
 
@@ -149,6 +188,8 @@ class BatchInference:
         try:
             logits = engine(assemble_batch(pictures, canvas))
         except Exception as error:
+            if not is_out_of_memory(error) and is_device_lost(error):
+                raise DeviceLostError(f"the device has gone sick: {_one_line(error)}") from error
             if len(pictures) == 1:
                 return [_failure(pictures[0], FailureCode.INFERENCE_ERROR, _one_line(error))]
             half = (len(pictures) + 1) // 2
@@ -158,6 +199,21 @@ class BatchInference:
         return [
             _to_row(picture, grid, canvas) for picture, grid in zip(pictures, logits, strict=True)
         ]
+
+    def _check_engine(self, rows: Sequence[LogitsGrid | Failure]) -> None:
+        """Stops at an engine that fails for all, before it fails a whole collection."""
+        failures = [row for row in rows if isinstance(row, Failure)]
+        with self._lock:
+            if len(failures) < len(rows):
+                self._failed_pictures = self._failed_batches = 0
+                return
+            self._failed_pictures += len(failures)
+            self._failed_batches += 1
+            pictures, batches = self._failed_pictures, self._failed_batches
+        if pictures >= FAILED_IN_A_ROW and batches > 1:
+            raise BrokenEngineError(
+                f"the engine has failed for the last {pictures} pictures: {failures[-1].message}"
+            )
 
     def _learn_limit(self, limit: int, error: Exception) -> None:
         with self._lock:

@@ -21,8 +21,12 @@ from beam_deeplab.transforms.records import (
     ShardSlot,
 )
 from beam_deeplab.transforms.segmenting.inference import (
+    FAILED_IN_A_ROW,
     BatchInference,
+    BrokenEngineError,
+    DeviceLostError,
     assemble_batch,
+    is_device_lost,
     is_out_of_memory,
 )
 from tests.rows import failure
@@ -204,3 +208,83 @@ def test_an_engine_that_cannot_be_loaded_is_no_picture_s_fault() -> None:
 
     with pytest.raises(FileNotFoundError):
         BatchInference(load, [CANVAS])([_picture(1)])
+
+
+def _refuse(values: NDArray[np.int64]) -> None:
+    raise ValueError("no kernel for this")
+
+
+@pytest.mark.parametrize("batch", [1, 8, 32, 40])
+def test_an_engine_that_fails_for_all_stops_before_it_fails_the_collection(batch: int) -> None:
+    infer = BatchInference(lambda _: RecordingEngine(_refuse), [CANVAS])
+    failed = 0
+    with pytest.raises(BrokenEngineError, match="ValueError: no kernel for this"):
+        for _ in range(100):
+            failed += len(infer([_picture(1)] * batch))
+    assert failed < FAILED_IN_A_ROW + batch
+
+
+def test_one_batch_of_bad_pictures_is_their_own_fault() -> None:
+    infer = BatchInference(lambda _: RecordingEngine(_refuse), [CANVAS])
+    rows = infer([_picture(1)] * 60)
+    assert all(isinstance(row, Failure) for row in rows)
+
+
+def test_a_picture_that_comes_through_clears_the_engine() -> None:
+    def fail(values: NDArray[np.int64]) -> None:
+        if (values != 7).any():
+            raise ValueError("not seven")
+
+    infer = BatchInference(lambda _: RecordingEngine(fail), [CANVAS])
+    for _ in range(20):
+        rows = infer([_picture(1)] * 7 + [_picture(7)])
+        assert [isinstance(row, Failure) for row in rows] == [True] * 7 + [False]
+
+
+def test_an_engine_that_answers_nothing_but_nan_is_broken_too() -> None:
+    infer = BatchInference(lambda _: RecordingEngine(), [CANVAS])
+    with pytest.raises(BrokenEngineError, match="NaN"):
+        for _ in range(10):
+            infer([_picture(66)] * 8)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CUDA error: an illegal memory access was encountered",
+        "CUDA_ERROR_ILLEGAL_ADDRESS: an illegal memory access was encountered",
+        "INTERNAL: CUDA_ERROR_LAUNCH_FAILED: unspecified launch failure",
+        "CUDA error: device-side assert triggered",
+        "cudaErrorECCUncorrectable: uncorrectable ECC error encountered",
+        "DNN library: CUDNN_STATUS_EXECUTION_FAILED",
+        "CUDNN_STATUS_INTERNAL_ERROR in tensorflow/stream_executor/cuda/cuda_dnn.cc",
+        "CUBLAS_STATUS_EXECUTION_FAILED",
+        "NVRM: Xid 79, GPU has fallen off the bus",
+        "[GPU] CL_DEVICE_NOT_AVAILABLE",
+        "ZE_RESULT_ERROR_DEVICE_LOST",
+        "hipErrorIllegalAddress",
+        "failed call to cuInit: CUDA_ERROR_UNKNOWN",
+    ],
+)
+def test_a_device_that_has_gone_sick_is_nobody_s_row(words: str) -> None:
+    def fail(values: NDArray[np.int64]) -> None:
+        if len(values) < 4:
+            raise AssertionError("asked again")
+        raise RuntimeError(words)
+
+    with pytest.raises(DeviceLostError):
+        BatchInference(lambda _: RecordingEngine(fail), [CANVAS])([_picture(1)] * 4)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CUDA_ERROR_OUT_OF_MEMORY: out of memory",
+        "CUDNN_STATUS_NOT_SUPPORTED",
+        "CUDNN_STATUS_BAD_PARAM",
+        "CUDA_ERROR_INVALID_VALUE: invalid argument",
+        "Incompatible shapes: [1,513,513,3] vs. [1,513,513,4]",
+    ],
+)
+def test_other_errors_say_nothing_of_the_device(words: str) -> None:
+    assert not is_device_lost(RuntimeError(words))
