@@ -6,7 +6,6 @@ Names load when they are first used, so that records and geometry cost no import
 from __future__ import annotations
 
 import importlib
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -65,10 +64,16 @@ _MODULE_BY_NAME = {name: module for module, names in _MODULES.items() for name i
 
 __all__ = sorted([*_MODULE_BY_NAME, "__version__"])  # noqa: PLE0605 - one list to keep, not two
 
-__version__ = version("beam-deeplab")
+
+if TYPE_CHECKING:
+    __version__: str
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version("beam-deeplab")
     if name not in _MODULE_BY_NAME:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(importlib.import_module(f"{__name__}.{_MODULE_BY_NAME[name]}"), name)

@@ -128,7 +128,7 @@ class ObservedJob:
         Raises:
             RuntimeError: The program failed, or not every photo has a mask.
         """
-        from beam_deeplab.pipeline.cli import run
+        from beam_deeplab.pipeline.commands import run
         from beam_deeplab.transforms.metrics import Spread, job_metrics
 
         listing = folder.with_suffix(".txt")

@@ -1,81 +1,80 @@
-"""The program ``beam-deeplab``: commands, and errors as one line."""
+"""The console script: whatever happens ends in one line on stderr and an exit code.
+
+It imports nothing that takes time before it can answer an interrupt.
+"""
 
 from __future__ import annotations
 
-import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
+from typing import NoReturn
 
-from beam_deeplab.pipeline.commands import COMMANDS
-from beam_deeplab.pipeline.extras import require_extra
-from beam_deeplab.pipeline.options import RunFailedError, UsageError
+from beam_deeplab.pipeline import stopping
+from beam_deeplab.pipeline.terminal import safe_line
 
 FAILED = 1
 USAGE = 2
-INTERRUPTED = 130
-
-
-def build_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
-    """The parser, and the parser of each command."""
-    parser = argparse.ArgumentParser(
-        prog="beam-deeplab",
-        description="Segments image collections with DeepLab-v3+ on Apache Beam: "
-        "masks and class areas in Parquet.",
-        allow_abbrev=False,
-    )
-    parser.add_argument("--version", action="version", version=version("beam-deeplab"))
-    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    parsers = {}
-    for name, command in COMMANDS.items():
-        parsers[name] = subparsers.add_parser(name, help=command.help, allow_abbrev=False)
-        command.add_flags(parsers[name])
-    return parser, parsers
-
-
-def run(argv: Sequence[str]) -> int:
-    """Runs one command.
-
-    Args:
-        argv: The arguments after the program's name.
-
-    Returns:
-        The exit code: 0 done, 1 the run failed.
-
-    Raises:
-        UsageError: Something that was asked for cannot be; the message says what to do.
-        SystemExit: ``--help``, ``--version``, or flags that argparse refuses.
-    """
-    parser, parsers = build_parser()
-    arguments, left_over = parser.parse_known_args(argv)
-    command = COMMANDS[arguments.command]
-    own = parsers[arguments.command]
-    if left_over and not command.takes_beam_flags:
-        own.error(f"unexpected argument {left_over[0]!r}")
-    if left_over:
-        from beam_deeplab.pipeline.beam_flags import check_flags
-
-        check_flags(left_over, [name for action in own._actions for name in action.option_strings])
-    if command.extra is not None:
-        require_extra(command.extra)
-    return command.run(arguments, left_over)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """The console script: :func:`run` with errors as one line on stderr and an exit code."""
+    """Runs a command (:func:`pipeline.commands.run`).
+
+    Args:
+        argv: The arguments after the program's name; None for those of this process.
+
+    Returns:
+        The exit code: 0 done, 1 the run failed, 2 a flag or an argument is wrong. A program that
+        a signal ends exits with 128 and its number.
+    """
+    with stopping.as_interrupts():
+        # What is raised in a callback, as the import of a module has some, is not handed on.
+        sys.unraisablehook = _unraisable
+        try:
+            return _run(sys.argv[1:] if argv is None else argv)
+        except BaseException as error:
+            if stopping.received() is None and not isinstance(error, KeyboardInterrupt):
+                raise
+            advice = str(error) if isinstance(error, KeyboardInterrupt) else ""
+            _end(advice)
+        finally:
+            sys.unraisablehook = sys.__unraisablehook__
+
+
+def _end(advice: str) -> NoReturn:
+    """Says that a signal has ended the program, and ends it."""
+    stopping.ignore()
+    number = stopping.received() or signal.SIGINT
+    what = "interrupted" if number is signal.SIGINT else f"ended by {number.name}"
+    _say(f"{what}; {advice}" if advice else what)
+    # Workers that are threads of this process would go on, and keep it alive.
+    os._exit(128 + number)
+
+
+def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
+    if issubclass(unraisable.exc_type, KeyboardInterrupt):
+        _end("")
+    sys.__unraisablehook__(unraisable)
+
+
+def _run(argv: Sequence[str]) -> int:
+    from beam_deeplab.pipeline.commands import run
+    from beam_deeplab.pipeline.options import RunFailedError, UsageError
+
     try:
-        return run(sys.argv[1:] if argv is None else argv)
+        return run(argv)
     except UsageError as error:
-        print(f"beam-deeplab: {error}", file=sys.stderr)
+        _say(str(error), *error.details)
         return USAGE
     except RunFailedError as error:
-        print(f"beam-deeplab: {error}", file=sys.stderr)
+        _say(str(error))
         return FAILED
-    except KeyboardInterrupt as interruption:
-        advice = str(interruption) or "the same command with --resume continues"
-        print(f"beam-deeplab: interrupted; {advice}", file=sys.stderr)
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # Workers that are threads of this process would go on, and keep it alive.
-        os._exit(INTERRUPTED)
+
+
+def _say(line: str, *details: str) -> None:
+    print(f"beam-deeplab: {safe_line(line)}", file=sys.stderr)
+    for detail in details:
+        print(f"  {safe_line(detail)}", file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""The commands of ``beam-deeplab``: for each its flags, and what runs it.
+"""The commands of ``beam-deeplab``: for each its flags, what runs it, and their parser.
 
 What a command needs is imported when it runs, so that ``--help`` costs none of it.
 """
@@ -8,8 +8,10 @@ from __future__ import annotations
 import argparse
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import TypeAlias
 
+from beam_deeplab.pipeline.extras import require_extra
 from beam_deeplab.pipeline.options import EvaluateOptions, SegmentOptions
 from beam_deeplab.pipeline.options.demo_data import DemoDataOptions, add_demo_data_flags
 from beam_deeplab.pipeline.options.evaluate import add_evaluate_flags
@@ -17,6 +19,8 @@ from beam_deeplab.pipeline.options.network import add_labels_flag
 from beam_deeplab.pipeline.options.quickstart import QuickstartOptions, add_quickstart_flags
 from beam_deeplab.pipeline.options.segment import add_segment_flags
 from beam_deeplab.pipeline.options.train import TrainOptions, add_train_flags
+
+_RESUME = "the same command with --resume continues"
 
 AddFlags: TypeAlias = Callable[[argparse.ArgumentParser], None]
 Run: TypeAlias = Callable[[argparse.Namespace, Sequence[str]], int]
@@ -33,6 +37,7 @@ class Command:
             :class:`pipeline.options.UsageError` or :class:`pipeline.options.RunFailedError`.
         takes_beam_flags: Whether Beam's own flags are accepted beside its own.
         extra: What must be installed beside the core, as pyproject.toml names it.
+        when_interrupted: What to do after an interrupt, for its message.
     """
 
     help: str
@@ -40,6 +45,7 @@ class Command:
     run: Run
     takes_beam_flags: bool = False
     extra: str | None = None
+    when_interrupted: str = ""
 
 
 def _segment(arguments: argparse.Namespace, beam_flags: Sequence[str]) -> int:
@@ -103,12 +109,14 @@ COMMANDS: Mapping[str, Command] = {
         add_quickstart_flags,
         _quickstart,
         extra="report",
+        when_interrupted="the same command begins anew",
     ),
     "segment": Command(
         "images in, masks and class areas in Parquet out",
         add_segment_flags,
         _segment,
         takes_beam_flags=True,
+        when_interrupted=_RESUME,
     ),
     "evaluate": Command(
         "images and ground truth in, mIoU and its relatives out",
@@ -116,15 +124,73 @@ COMMANDS: Mapping[str, Command] = {
         _evaluate,
         takes_beam_flags=True,
         extra="report",
+        when_interrupted="the same command starts anew",
     ),
     "train": Command(
-        "pictures and truth in, a network that --model takes out", add_train_flags, _train
+        "pictures and truth in, a network that --model takes out",
+        add_train_flags,
+        _train,
+        when_interrupted=_RESUME,
     ),
     "models": Command("the models that --model takes by name", lambda _: None, _models),
     "classes": Command(
         "what a model tells apart: ids, names and colours", _add_classes_flags, _classes
     ),
     "demo-data": Command(
-        "makes pictures of which the truth is known", add_demo_data_flags, _demo_data
+        "makes pictures of which the truth is known",
+        add_demo_data_flags,
+        _demo_data,
+        when_interrupted="the same command with --overwrite begins anew",
     ),
 }
+
+
+def build_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    """The parser, and the parser of each command."""
+    parser = argparse.ArgumentParser(
+        prog="beam-deeplab",
+        description="Segments image collections with DeepLab-v3+ on Apache Beam: "
+        "masks and class areas in Parquet.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=version("beam-deeplab"))
+    subparsers = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    parsers = {}
+    for name, command in COMMANDS.items():
+        parsers[name] = subparsers.add_parser(name, help=command.help, allow_abbrev=False)
+        command.add_flags(parsers[name])
+    return parser, parsers
+
+
+def run(argv: Sequence[str]) -> int:
+    """Runs one command.
+
+    Args:
+        argv: The arguments after the program's name.
+
+    Returns:
+        The exit code: 0 done.
+
+    Raises:
+        UsageError: Something that was asked for cannot be; the message says what to do.
+        RunFailedError: The run failed.
+        KeyboardInterrupt: A signal asks for an end; the message says what to do.
+        SystemExit: ``--help``, ``--version``, or flags that argparse refuses.
+    """
+    parser, parsers = build_parser()
+    arguments, left_over = parser.parse_known_args(argv)
+    command = COMMANDS[arguments.command]
+    own = parsers[arguments.command]
+    if left_over and not command.takes_beam_flags:
+        own.error(f"unexpected argument {left_over[0]!r}")
+    try:
+        if left_over:
+            from beam_deeplab.pipeline.beam_flags import check_flags
+
+            ours = [name for action in own._actions for name in action.option_strings]
+            check_flags(left_over, ours)
+        if command.extra is not None:
+            require_extra(command.extra)
+        return command.run(arguments, left_over)
+    except KeyboardInterrupt as interruption:
+        raise KeyboardInterrupt(str(interruption) or command.when_interrupted) from interruption

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from beam_deeplab.pipeline.options import RunFailedError, UsageError
+from beam_deeplab.pipeline.options import UsageError
 from beam_deeplab.pipeline.options.demo_data import DemoDataOptions
 from beam_deeplab.scenes import Collection, CollectionError, write_collection
 
@@ -22,7 +22,6 @@ def make_demo_data(options: DemoDataOptions) -> int:
 
     Raises:
         UsageError: It cannot be written there.
-        RunFailedError: It was interrupted.
     """
     collection = Collection(options.count, options.seed, options.settings, options.faults)
     try:
@@ -36,8 +35,6 @@ def make_demo_data(options: DemoDataOptions) -> int:
             )
     except CollectionError as error:
         raise UsageError(str(error)) from None
-    except KeyboardInterrupt:
-        raise RunFailedError("interrupted; the same command with --overwrite begins anew") from None
     broken = f" and {options.faults:,} broken files" if options.faults else ""
     print(f"{options.count:,} scenes{broken}: {options.output}")
     if options.truth is not None:

@@ -199,7 +199,7 @@ def _refuse(problems: list[Problem]) -> None:
     hidden = len(problems) - len(shown)
     more = [f"and {hidden} more"] if hidden else []
     count = "1 file" if len(problems) == 1 else f"{len(problems)} files"
-    raise UsageError("\n  ".join([f"{count} cannot be trained on:", *shown, *more]))
+    raise UsageError(f"{count} cannot be trained on:", [*shown, *more])
 
 
 def _check_output(options: TrainOptions) -> None:

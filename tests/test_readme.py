@@ -30,7 +30,7 @@ def test_the_pipeline_of_one_s_own(mobilenet_checkpoint: Path) -> None:
 
 def test_every_flag_that_the_readme_names_is_known() -> None:
     from beam_deeplab.pipeline.beam_flags import beam_flag_names
-    from beam_deeplab.pipeline.cli import build_parser
+    from beam_deeplab.pipeline.commands import build_parser
 
     _, commands = build_parser()
     ours = [

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from beam_deeplab.deeplab.engines.scales import OFFICIAL_SCALES
-from beam_deeplab.pipeline.cli import build_parser
+from beam_deeplab.pipeline.commands import build_parser
 from beam_deeplab.pipeline.options import NetworkOptions
 from benchmarks.scales import Variant
 
