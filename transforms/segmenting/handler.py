@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from apache_beam.ml.inference.base import ModelHandler
 
-from beam_deeplab.deeplab.engines import Engine, EngineChoice, choose_engine, load_engine
+from beam_deeplab.deeplab.engines import (
+    Engine,
+    EngineChoice,
+    check_gpu,
+    choose_engine,
+    load_engine,
+)
 from beam_deeplab.deeplab.engines.multi_scale import MultiScaleEngine
 from beam_deeplab.deeplab.engines.scales import PLAIN, scaled_canvas
 from beam_deeplab.deeplab.models import ModelSpec
@@ -16,11 +24,13 @@ from beam_deeplab.transforms.decoding.formats import DEFAULT_MAX_PIXELS
 from beam_deeplab.transforms.geometry import Canvas
 from beam_deeplab.transforms.metrics import MeasuredEngine
 from beam_deeplab.transforms.records import BatchBarrier, DecodedImage, Failure, LogitsGrid
+from beam_deeplab.transforms.runs import attempts
 from beam_deeplab.transforms.segmenting.buckets import bucket_for, canvas_buckets
 from beam_deeplab.transforms.segmenting.inference import (
     BATCH_PICTURES,
     BATCH_PIXELS,
     BatchInference,
+    DeviceLostError,
 )
 
 
@@ -70,6 +80,8 @@ class Recipe:
         return max(canvas.height * canvas.width, *(height * width for height, width in scaled))
 
 
+_LOGGER = logging.getLogger(__name__)
+
 Row = DecodedImage | Failure | BatchBarrier
 Answer = LogitsGrid | Failure | BatchBarrier
 
@@ -94,6 +106,11 @@ def _picture_weight(pixels: int, budget: int) -> int:
         budget: Pixels in a batch.
     """
     return min(max(pixels, budget // BATCH_PICTURES, 1), budget)
+
+
+def _is_restarted() -> bool:
+    """Whether Beam's boot program has started this process, and will start another after it."""
+    return "SEMI_PERSISTENT_DIRECTORY" in os.environ
 
 
 class DeepLabHandler(ModelHandler[Row, Answer, BatchInference]):
@@ -136,7 +153,12 @@ class DeepLabHandler(ModelHandler[Row, Answer, BatchInference]):
         """Loads the weights; once a process, its threads share it.
 
         Of several buckets each loads when it is first met: most runs meet a few.
+
+        Raises:
+            EngineError: The recipe wants a GPU, and there is none.
         """
+        if self._recipe.engine.needs_gpu:
+            check_gpu()
         buckets = self._recipe.buckets
         infer = BatchInference(self._load, buckets)
         if len(buckets) == 1:
@@ -170,9 +192,23 @@ class DeepLabHandler(ModelHandler[Row, Answer, BatchInference]):
         model: BatchInference,
         inference_args: Mapping[str, Any] | None = None,
     ) -> Iterable[Answer]:
-        """One row for each row of the batch, in order."""
+        """One row for each row of the batch, in order.
+
+        Raises:
+            BrokenEngineError: The engine fails for all pictures, or its device has gone sick. A
+                process that Beam's boot program watches over ends in the latter case: only a new
+                one can use the device again.
+        """
         del inference_args  # the network takes none
-        return model(batch)
+        try:
+            return model(batch)
+        except DeviceLostError as error:
+            if _is_restarted():
+                _LOGGER.critical("This worker ends: %s", error)
+                attempts.let_go()
+                logging.shutdown()
+                os._exit(1)
+            raise
 
     def get_num_bytes(self, batch: Sequence[Row]) -> int:
         """Bytes of pixels; the stock method would pickle the batch to learn its size."""
