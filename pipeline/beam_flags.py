@@ -10,6 +10,7 @@ from apache_beam.options.pipeline_options import (
     DebugOptions,
     DirectOptions,
     PipelineOptions,
+    PortableOptions,
     StandardOptions,
     WorkerOptions,
     _BeamArgumentParser,
@@ -17,8 +18,13 @@ from apache_beam.options.pipeline_options import (
 
 from beam_deeplab.deeplab.engines import available_cores
 from beam_deeplab.pipeline.options import UsageError
+from beam_deeplab.pipeline.runner_checks import parse_flags
 
 LOCAL_RUNNERS = ("FnApiRunner", "DirectRunner", "BundleBasedDirectRunner", "PrismRunner")
+
+_JOB_SECONDS = 30 * 24 * 3600
+"""How long a job may run. Beam's ``--job_server_timeout`` of 300 s is for its requests, and one of
+these lasts as long as the job: Prism ends every longer one."""
 
 _REFUSED_RUNNERS = {
     "DaskRunner": "it drops what a step emits at the end of a bundle and writes empty files",
@@ -67,9 +73,12 @@ def pipeline_options(flags: Sequence[str], workers: int | None = None) -> Pipeli
             for :func:`default_workers`.
 
     Raises:
-        UsageError: The runner, or its running mode, is known to lose data.
+        UsageError: A flag's value is none; or the runner, or its running mode, is known to lose
+            data.
     """
-    options = PipelineOptions(list(flags))
+    options = parse_flags(flags)
+    if not any(re.match("--job[_-]server[_-]timeout", flag) for flag in flags):
+        options.view_as(PortableOptions).job_server_timeout = _JOB_SECONDS
     direct = options.view_as(DirectOptions)
     if workers is not None or not any(flag.startswith("--direct_num_workers") for flag in flags):
         direct.direct_num_workers = workers or default_workers()

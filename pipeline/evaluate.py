@@ -112,7 +112,13 @@ def evaluate(options: EvaluateOptions, beam_arguments: Sequence[str] = ()) -> in
 
     try:
         with watch(shards, quiet=options.job.quiet, results=SCORES, end=end):
-            run_to_end(pipeline, verbose=options.job.verbose, advice=_ADVICE)
+            run_to_end(
+                pipeline,
+                options.output,
+                quiet=options.job.quiet,
+                verbose=options.job.verbose,
+                advice=_ADVICE,
+            )
     except KeyboardInterrupt as error:
         raise KeyboardInterrupt("the same command starts anew") from error
     metrics = read_metrics(options.output)

@@ -4,11 +4,31 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
+import sys
+import threading
+from typing import Final, NoReturn
 
 import apache_beam as beam
+from apache_beam.runners.runner import PipelineResult, PipelineState
 
+from beam_deeplab.pipeline import stopping
 from beam_deeplab.pipeline.options import RunFailedError
+from beam_deeplab.pipeline.remote_jobs import RemoteJob, describe_job, forget_job, note_job
+from beam_deeplab.pipeline.root_causes import root_cause
+from beam_deeplab.pipeline.terminal import safe_line
 from beam_deeplab.transforms import storage
+from beam_deeplab.transforms.runs import attempts
+
+SECOND_THOUGHTS: Final = 10.0
+"""Seconds in which a second interrupt cancels a remote job."""
+
+
+class _SafeFormatter(logging.Formatter):
+    """One line for each record: what is logged names files too."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return safe_line(record.getMessage())
 
 
 def set_verbosity(*, verbose: bool) -> None:
@@ -18,41 +38,96 @@ def set_verbosity(*, verbose: bool) -> None:
         return
     logging.getLogger().setLevel(logging.CRITICAL)
     logging.getLogger("beam_deeplab").setLevel(logging.WARNING)
+    if logging.lastResort is not None:
+        logging.lastResort.setFormatter(_SafeFormatter())
 
 
 def run_to_end(
     pipeline: beam.Pipeline,
+    output: str,
     *,
+    quiet: bool,
     verbose: bool,
     advice: str = "nothing finished is lost: --resume continues",
 ) -> None:
     """Runs a pipeline and waits for it.
 
+    A job that lives on a runner of its own is noted in the output for as long as it may write.
+
     Args:
         pipeline: The whole job.
+        output: The folder that it writes.
+        quiet: Do not say which job that is.
         verbose: Whether a failure keeps its traceback.
         advice: What to do after a failure, for its message.
 
     Raises:
         RunFailedError: It failed; the message is what its worker raised, in one line.
-        KeyboardInterrupt: It was interrupted, also where Beam calls that a step's failure.
+        KeyboardInterrupt: A signal has ended it, also where Beam calls that a step's failure; for
+            a remote job the message says what becomes of it.
     """
+    result: PipelineResult | None = None
+    job: RemoteJob | None = None
     try:
-        pipeline.run().wait_until_finish()
-    except Exception as error:
-        if KeyboardInterrupt.__name__ in str(error):
-            # With one worker it strikes a step, and Beam reports it as that step's failure.
+        result = pipeline.run()
+        job = describe_job(result, pipeline.options)
+        if job is not None:
+            note_job(output, job)
+            if not quiet:
+                say(f"job {job}")
+        result.wait_until_finish()
+    except BaseException as error:
+        if stopping.received() is not None or isinstance(error, KeyboardInterrupt):
+            attempts.let_go()
+            if job is not None and result is not None:
+                _leave(result, job)
             raise KeyboardInterrupt from error
-        if verbose:
+        if verbose or not isinstance(error, Exception):
             raise
-        raise RunFailedError(f"{_root_message(error)} ({advice}; --verbose shows more)") from error
+        raise RunFailedError(f"{_cause(error)} ({advice}; --verbose shows more)") from error
+    finally:
+        if job is not None and result is not None and _has_ended(result):
+            forget_job(output)
 
 
-def _root_message(error: BaseException) -> str:
-    """What a worker raised, in one line: Beam wraps whole tracebacks into its messages."""
+def _has_ended(result: PipelineResult) -> bool:
+    try:
+        return bool(PipelineState.is_terminal(result.state))
+    except Exception:  # a runner that cannot be asked may be at work
+        return False
+
+
+def _cause(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename:
         return storage.describe(error)
-    lines = [line.strip() for line in str(error).splitlines()]
-    lines = [line for line in lines if line and not line.startswith("[while running")]
-    errors = [line for line in lines if "Error" in line and not line.startswith("File ")]
-    return (errors or lines or [type(error).__name__])[-1]
+    return root_cause(str(error)) or type(error).__name__
+
+
+def _leave(result: PipelineResult, job: RemoteJob) -> NoReturn:
+    """Leaves a remote job alone, or cancels it if asked to once more."""
+    if not job.lives_alone:
+        _cancel(result, job)
+    goes_on = f"job {job} goes on; to cancel it use {job.how_to_cancel}"
+    if stopping.received() is not signal.SIGTERM:
+        stopping.forget()
+        say(f"{goes_on}, or interrupt once more within {SECOND_THOUGHTS:g} s")
+        try:
+            threading.Event().wait(SECOND_THOUGHTS)
+        except KeyboardInterrupt:
+            _cancel(result, job)
+    raise KeyboardInterrupt(goes_on)
+
+
+def _cancel(result: PipelineResult, job: RemoteJob) -> NoReturn:
+    try:
+        result.cancel()
+    except Exception as error:
+        raise KeyboardInterrupt(
+            f"job {job} cannot be cancelled from here ({_cause(error)}): use {job.how_to_cancel}"
+        ) from error
+    raise KeyboardInterrupt(f"job {job} is cancelled; --resume continues once it has ended")
+
+
+def say(line: str) -> None:
+    """Prints a line of the program's own on standard error."""
+    print(f"beam-deeplab: {safe_line(line)}", file=sys.stderr, flush=True)

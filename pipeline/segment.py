@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import GoogleCloudOptions, StandardOptions
+from apache_beam.options.pipeline_options import (
+    GoogleCloudOptions,
+    PipelineOptions,
+    StandardOptions,
+)
 
+from beam_deeplab.pipeline.accelerators import Accelerator, find_accelerator, missing_partners
 from beam_deeplab.pipeline.beam_flags import (
     check_reachable,
     engine_threads,
@@ -18,7 +24,7 @@ from beam_deeplab.pipeline.beam_flags import (
 )
 from beam_deeplab.pipeline.dry_run import dry_run
 from beam_deeplab.pipeline.job import build_job
-from beam_deeplab.pipeline.launch import run_to_end, set_verbosity
+from beam_deeplab.pipeline.launch import run_to_end, say, set_verbosity
 from beam_deeplab.pipeline.options import RunFailedError, SegmentOptions, UsageError
 from beam_deeplab.pipeline.progress.display import watch
 from beam_deeplab.pipeline.recipes import (
@@ -27,15 +33,33 @@ from beam_deeplab.pipeline.recipes import (
     describe_recipe,
     describe_versions,
 )
+from beam_deeplab.pipeline.remote_jobs import check_no_job
 from beam_deeplab.pipeline.reports.run_summary import print_summary
+from beam_deeplab.pipeline.runner_checks import check_runner, open_pipeline
 from beam_deeplab.pipeline.runs import check_output, check_same_options, read_manifest, start_run
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.parquet.schemas import FAILURES
-from beam_deeplab.transforms.runs import attempts
 from beam_deeplab.transforms.runs.manifest import Manifest, RunRecord, fingerprint_of
 from beam_deeplab.transforms.segmenting.handler import Recipe
 from beam_deeplab.transforms.sources.image_lists import ImageListError
 from beam_deeplab.transforms.sources.listing import list_images
+
+
+@dataclass(frozen=True)
+class PreparedRun:
+    """A run that nothing known speaks against, and that has touched nothing yet.
+
+    Attributes:
+        options: Our flags.
+        beam_options: Beam's.
+        recipe: What decides the masks.
+        record: What ``run.json`` shall say.
+    """
+
+    options: SegmentOptions
+    beam_options: PipelineOptions
+    recipe: Recipe
+    record: RunRecord
 
 
 def segment(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> int:
@@ -52,54 +76,126 @@ def segment(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> int:
         UsageError: Something asked for cannot be had.
         RunFailedError: The job ended without a commit, or with too many failures.
     """
+    prepared = prepare(options, beam_arguments)
+    if options.dry_run:
+        beam_options = prepared.beam_options
+        dry_run(
+            options,
+            prepared.recipe,
+            workers=worker_count(beam_options),
+            shared_machine=runs_here(beam_options),
+        )
+        return 0
+    manifest = carry_out(prepared)
+    if manifest is not None:
+        if not options.job.quiet:
+            print_summary(manifest, options.output)
+        _check_failures(manifest, options)
+    return 0
+
+
+def prepare(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> PreparedRun:
+    """Refuses whatever can be refused, and touches nothing.
+
+    Args:
+        options: Our flags.
+        beam_arguments: Beam's flags.
+
+    Raises:
+        UsageError: Something asked for cannot be had.
+    """
     beam_options = pipeline_options(beam_arguments, options.job.workers)
     check_reachable(beam_options, [*options.input, options.output])
+    accelerator = find_accelerator(beam_options, options.job.accelerator)
+    check_runner(beam_options)
     check_output(options.output, resume=options.resume, overwrite=options.overwrite)
+    if options.resume or options.overwrite:
+        check_no_job(options.output, beam_options)
     _check_inputs(options.input)
     set_verbosity(verbose=options.job.verbose)
-    gpu = None if runs_here(beam_options) else options.job.accelerator is not None
-    recipe = build_recipe(options.network, gpu=gpu)
-    workers = worker_count(beam_options)
-    run = describe_run(options, recipe, str(beam_options.view_as(StandardOptions).runner))
+    remote = not runs_here(beam_options)
+    recipe = build_recipe(options.network, gpu=accelerator is not None if remote else None)
+    if remote and accelerator is not None:
+        recipe = _on_gpus(recipe, accelerator, options, beam_options)
+    record = describe_run(options, recipe, str(beam_options.view_as(StandardOptions).runner))
     if options.resume:
-        check_same_options(options.output, run)
-    if options.dry_run:
-        dry_run(options, recipe, workers=workers, shared_machine=runs_here(beam_options))
-        return 0
+        check_same_options(options.output, record)
+    prepared = PreparedRun(options, beam_options, recipe, record)
+    _build(prepared, record)
+    return prepared
+
+
+def carry_out(prepared: PreparedRun) -> Manifest | None:
+    """Starts the run, submits its job, and watches it to its end.
+
+    Returns:
+        The manifest of the committed output; None where a template was written instead.
+
+    Raises:
+        UsageError: The output was taken meanwhile.
+        RunFailedError: The job ended without a commit.
+        KeyboardInterrupt: A signal has ended it.
+    """
+    options, job = prepared.options, prepared.options.job
     try:
-        run = start_run(options.output, run, resume=options.resume, overwrite=options.overwrite)
+        run = start_run(
+            options.output, prepared.record, resume=options.resume, overwrite=options.overwrite
+        )
     except OSError as error:
         raise UsageError(f"--output: {storage.describe(error)}") from error
-    pipeline = beam.Pipeline(options=beam_options)
-    build_job(
-        pipeline,
-        options.input,
-        options.output,
-        recipe,
-        run,
-        resume=options.resume,
-        shard_size=options.shard_size,
-        workers=workers,
-        engine_threads=engine_threads(beam_options),
-        resource_hints=options.job.resource_hints(),
-    )
-    template = beam_options.view_as(GoogleCloudOptions).template_location
+    pipeline = _build(prepared, run)
+    template = prepared.beam_options.view_as(GoogleCloudOptions).template_location
     if template:
-        pipeline.run()
-        if not options.job.quiet:
+        run_to_end(pipeline, options.output, quiet=job.quiet, verbose=job.verbose)
+        if not job.quiet:
             print(f"Wrote the job's template to {template}; running it commits {options.output}")
-        return 0
+        return None
+    with watch(options.output, quiet=job.quiet):
+        run_to_end(pipeline, options.output, quiet=job.quiet, verbose=job.verbose)
+    return read_manifest(options.output)
+
+
+def _build(prepared: PreparedRun, run: RunRecord) -> beam.Pipeline:
+    options, beam_options = prepared.options, prepared.beam_options
+    pipeline = open_pipeline(beam_options)
     try:
-        with watch(options.output, quiet=options.job.quiet):
-            run_to_end(pipeline, verbose=options.job.verbose)
-    except KeyboardInterrupt:
-        attempts.let_go()
-        raise
-    manifest = read_manifest(options.output)
-    if not options.job.quiet:
-        print_summary(manifest, options.output)
-    _check_failures(manifest, options)
-    return 0
+        build_job(
+            pipeline,
+            options.input,
+            options.output,
+            prepared.recipe,
+            run,
+            resume=options.resume,
+            shard_size=options.shard_size,
+            workers=worker_count(beam_options),
+            engine_threads=engine_threads(beam_options),
+            resource_hints=options.job.resource_hints(),
+        )
+    except ValueError as error:  # of a resource hint
+        raise UsageError(str(error)) from error
+    return pipeline
+
+
+def _on_gpus(
+    recipe: Recipe, accelerator: Accelerator, options: SegmentOptions, beam_options: PipelineOptions
+) -> Recipe:
+    """The recipe for workers that must have GPUs; says what they lack for it.
+
+    Raises:
+        UsageError: Its engine leaves them idle.
+    """
+    runner = str(beam_options.view_as(StandardOptions).runner)
+    if runner.endswith("DataflowRunner"):
+        for line in missing_partners(accelerator, beam_options):
+            say(f"{accelerator.type}: {line}")
+    if recipe.engine.name != "tensorflow":
+        if options.job.allow_cpu:
+            return recipe
+        raise UsageError(
+            f"--engine={recipe.engine.name} leaves {accelerator.type} idle: take tensorflow, or "
+            "--allow_cpu to compute on CPUs"
+        )
+    return replace(recipe, engine=recipe.engine._replace(needs_gpu=not options.job.allow_cpu))
 
 
 def describe_run(options: SegmentOptions, recipe: Recipe, runner: str) -> RunRecord:
@@ -121,14 +217,15 @@ def describe_run(options: SegmentOptions, recipe: Recipe, runner: str) -> RunRec
 
 
 def _check_inputs(patterns: Sequence[str]) -> None:
-    try:
-        if any(next(iter(list_images(pattern)), None) is not None for pattern in patterns):
-            return
-    except OSError as error:
-        raise UsageError(f"--input: {storage.describe(error)}") from error
-    except ImageListError as error:
-        raise UsageError(f"--input: {error}") from error
-    raise UsageError(f"--input {' '.join(patterns)}: no image matches")
+    """Each pattern must match something: what is misspelt is not to be found out by counting."""
+    for pattern in patterns:
+        try:
+            if next(iter(list_images(pattern)), None) is None:
+                raise UsageError(f"--input {pattern}: no image matches")
+        except OSError as error:
+            raise UsageError(f"--input: {storage.describe(error)}") from error
+        except ImageListError as error:
+            raise UsageError(f"--input: {error}") from error
 
 
 def _check_failures(manifest: Manifest, options: SegmentOptions) -> None:

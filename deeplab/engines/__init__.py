@@ -10,6 +10,7 @@ from beam_deeplab.deeplab.engines.choice import ENGINES as ENGINES
 from beam_deeplab.deeplab.engines.choice import PRECISIONS as PRECISIONS
 from beam_deeplab.deeplab.engines.choice import EngineChoice as EngineChoice
 from beam_deeplab.deeplab.engines.choice import check_engine as check_engine
+from beam_deeplab.deeplab.engines.choice import check_gpu as check_gpu
 from beam_deeplab.deeplab.engines.choice import choose_engine as choose_engine
 from beam_deeplab.deeplab.engines.choice import has_gpu as has_gpu
 from beam_deeplab.deeplab.engines.cores import available_cores as available_cores
@@ -28,6 +29,7 @@ __all__ = [
     "ScaleError",
     "available_cores",
     "check_engine",
+    "check_gpu",
     "checked_scales",
     "choose_engine",
     "has_gpu",

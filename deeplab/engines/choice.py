@@ -29,10 +29,12 @@ class EngineChoice(NamedTuple):
     Attributes:
         name: ``tensorflow`` or ``openvino``.
         precision: ``f32``, ``bf16`` or ``f16``: of the arithmetic; logits are always float32.
+        needs_gpu: Whether a machine without a GPU shall fail instead of computing on its CPU.
     """
 
     name: str
     precision: str
+    needs_gpu: bool = False
 
 
 def choose_engine(
@@ -83,6 +85,19 @@ def check_engine(choice: EngineChoice) -> None:
         check_precision(choice.precision)
     else:
         choose_engine(choice.name, choice.precision)
+
+
+def check_gpu() -> None:
+    """Makes sure that this machine computes on a GPU.
+
+    Raises:
+        EngineError: It cannot.
+    """
+    if not has_gpu():
+        raise EngineError(
+            "this worker was to have a GPU, and TensorFlow finds none: give it a driver and an "
+            "image with CUDA, or compute on its CPU with --allow_cpu"
+        )
 
 
 @cache

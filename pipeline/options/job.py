@@ -12,7 +12,8 @@ Every flag of Apache Beam is accepted too, for instance
   --runner=DataflowRunner --project=P --region=R --temp_location=gs://bucket/tmp
   --direct_num_workers=4 --direct_running_mode=multi_processing
 Without --runner the job runs here, in this process.
-Exit codes: 0 committed, 1 the run failed, 2 a flag or an argument is wrong."""
+Exit codes: 0 committed, 1 the run failed, 2 a flag or an argument is wrong, 130 interrupted, 143
+ended by SIGTERM."""
 
 
 @dataclass(frozen=True)
@@ -22,6 +23,7 @@ class JobOptions:
     Attributes:
         workers: Threads or processes of a local run; None for what suits the machine.
         accelerator: Of remote workers, as Beam's resource hint takes it.
+        allow_cpu: A worker that was to have an accelerator may do without.
         min_ram_per_worker: Of remote workers, as Beam's resource hint takes it.
         max_failure_fraction: Above this share of failures the run counts as failed.
         quiet: No progress and no summary.
@@ -30,6 +32,7 @@ class JobOptions:
 
     workers: int | None = None
     accelerator: str | None = None
+    allow_cpu: bool = False
     min_ram_per_worker: str | None = None
     max_failure_fraction: float = 0.01
     quiet: bool = False
@@ -41,6 +44,7 @@ class JobOptions:
         return cls(
             workers=arguments.workers,
             accelerator=arguments.accelerator,
+            allow_cpu=arguments.allow_cpu,
             min_ram_per_worker=arguments.min_ram_per_worker,
             max_failure_fraction=arguments.max_failure_fraction,
             quiet=arguments.quiet,
@@ -72,7 +76,14 @@ def add_job_flags(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
     job.add_argument(
         "--accelerator",
         metavar="HINT",
-        help="resource hint for remote workers: type:nvidia-tesla-t4;count:1;install-nvidia-driver",
+        help="GPU of remote workers: type:nvidia-tesla-t4;count:1;install-nvidia-driver. Beam's "
+        "--resource_hints=accelerator=... and Dataflow's worker_accelerator say the same",
+    )
+    job.add_argument(
+        "--allow_cpu",
+        action="store_true",
+        help="let a remote worker without the GPU that was asked for compute on its CPU, instead "
+        "of failing",
     )
     job.add_argument(
         "--min_ram_per_worker",

@@ -24,10 +24,12 @@ from beam_deeplab.transforms.runs.sharding import PlanSummary
 
 FOLDER = "attempts"
 PLAN_FILE = "plan.json"
+JOB_FILE = "job.json"
+"""Names the job of a remote runner that may write (:mod:`pipeline.remote_jobs`)."""
 _BEGUN = ".begun"
 _OPEN = ".open-"
 _REWRITE = ".rewrite"
-_NOTE = re.compile(r"plan\.json|[0-9a-f]{16}\.(begun|rewrite|open-[0-9]+)")
+_NOTE = re.compile(r"(plan|job)\.json|[0-9a-f]{16}\.(begun|rewrite|open-[0-9]+)")
 
 _PATIENCE_SECONDS = 600.0
 """After that an image is taken in hand beside another, lest one left behind stops all work."""
