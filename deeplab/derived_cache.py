@@ -1,7 +1,7 @@
-"""What was derived from weights, kept on disk under the digests of what it was derived from.
+"""What was derived from weights, kept in the cache under all that it was derived from.
 
-One file an entry: the SHA-256 of key and content in 64 hex digits, then the content. It appears
-by one rename, so a reader sees all of it or none, and what does not fit its digest is made anew.
+The mechanism is that of downloaded models (:mod:`deeplab.zoo.cache`); but what is missing, damaged
+or not to be trusted is made anew, and a cache that cannot be used costs time, never the result.
 """
 
 from __future__ import annotations
@@ -10,29 +10,32 @@ import hashlib
 import importlib.resources
 import json
 import logging
-import uuid
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
-from beam_deeplab.deeplab.zoo import CACHE_VARIABLE, cache_folder
+from beam_deeplab.deeplab.zoo import CACHE_VARIABLE, DigestError, cache_folder
+from beam_deeplab.deeplab.zoo.cache import CacheEntry
 
 _LOGGER = logging.getLogger(__name__)
 
-_HEADER_LENGTH = 64
 Derived = TypeVar("Derived")
+
+
+class _UnreadableError(Exception):
+    """A kept folder that is what was written, and yet cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
 class DerivedEntry:
-    """One entry's place in the cache.
+    """One entry of the cache.
 
     Attributes:
         shelf: Folder of the cache for entries of one kind.
-        name: For people: how the file's name begins.
+        name: For people: how the entry's name begins.
         key: All that the content depends on, as plain data for JSON.
     """
 
@@ -41,103 +44,61 @@ class DerivedEntry:
     key: Mapping[str, Any]
 
     @property
-    def path(self) -> Path:
-        """The entry's file."""
-        return cache_folder() / self.shelf / f"{self.name}-{self._key_digest()[:16]}"
+    def place(self) -> CacheEntry:
+        """Where it is kept."""
+        digest = hashlib.sha256(json.dumps(dict(self.key), sort_keys=True).encode()).hexdigest()
+        return CacheEntry(cache_folder() / self.shelf, f"{self.name}-{digest[:16]}")
 
     def load_or_make(
-        self, restore: Callable[[bytes], Derived], make: Callable[[], tuple[Derived, bytes]]
+        self, restore: Callable[[Path], Derived], make: Callable[[Path], None]
     ) -> Derived:
         """What is kept, or else what is made now and kept for the next time.
 
-        One process makes, others wait for it. A cache that cannot be used costs time, never the
-        result.
+        One process makes, others wait for it. What others than this user could have written is
+        not taken: whoever can change an entry can change the digests beside it too.
 
         Args:
-            restore: From kept content, which is whole; what it raises counts as damage.
-            make: Makes the thing and the content to keep.
+            restore: Reads a folder that ``make`` filled; what it raises counts as damage.
+            make: Puts files into an empty folder.
 
         Returns:
-            The thing.
+            What ``restore`` gives.
         """
-        if (kept := self._restored(restore)) is not None:
-            return kept
-        with self._lock():
-            if (kept := self._restored(restore)) is not None:
-                return kept
-            made, content = make()
-            self._write(content)
-            return made
+        place = self.place
 
-    def read(self) -> bytes | None:
-        """The content; None where there is none, or where it does not fit its digest."""
-        try:
-            with self.path.open("rb") as file:
-                header, content = file.read(_HEADER_LENGTH), file.read()
-        except FileNotFoundError:
-            return None
-        except OSError as error:
-            _LOGGER.debug("Cannot read %s: %s", self.path, error)
-            return None
-        if header != self._digest_of(content):
-            _LOGGER.warning("%s is damaged; it is made anew", self.path)
-            return None
-        return content
+        def fill() -> None:
+            with place.workspace() as workspace:
+                content = workspace / "content"
+                content.mkdir()
+                make(content)
+                place.install(content, source=self.name, archive_digest=None)
 
-    def _restored(self, restore: Callable[[bytes], Derived]) -> Derived | None:
-        content = self.read()
-        if content is None:
-            return None
-        try:
-            return restore(content)
-        except Exception as error:
-            _LOGGER.warning("%s cannot be used; it is made anew (%s)", self.path, error)
-            return None
-
-    def _write(self, content: bytes) -> None:
-        pending = self.path.with_name(f".{self.path.name}.{uuid.uuid4().hex}")
-        try:
+        def restored() -> Derived:
+            folder = place.filled(fill)
             try:
-                with pending.open("xb") as file:
-                    file.write(self._digest_of(content))
-                    file.write(content)
-                pending.replace(self.path)
-            finally:
-                pending.unlink(missing_ok=True)
+                return restore(folder)
+            except Exception as error:
+                raise _UnreadableError(error) from error
+
+        try:
+            if not place.others_can_write():
+                try:
+                    return restored()
+                except (DigestError, _UnreadableError) as error:
+                    _LOGGER.warning("%s is damaged; it is made anew (%s)", place.folder, error)
+                    place.discard()
+                    return restore(place.filled(fill))
+            reason = f"others can write {place.shelf}"
         except OSError as error:
-            _LOGGER.warning(
-                "Nothing is kept for the next start: %s (%s may name another folder)",
-                error,
-                CACHE_VARIABLE,
-            )
-
-    @contextmanager
-    def _lock(self) -> Iterator[None]:
-        from filelock import FileLock
-
-        lock = FileLock(self.path.with_name(f".{self.path.name}.lock"))
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            lock.acquire()
-        except (OSError, NotImplementedError) as error:
-            _LOGGER.debug("No lock on %s: %s", self.path, error)
-            yield
-            return
-        try:
-            yield
-        finally:
-            lock.release()
-
-    def _key_json(self) -> bytes:
-        return json.dumps(dict(self.key), sort_keys=True).encode()
-
-    def _key_digest(self) -> str:
-        return hashlib.sha256(self._key_json()).hexdigest()
-
-    def _digest_of(self, content: bytes) -> bytes:
-        digest = hashlib.sha256(self._key_json())
-        digest.update(content)
-        return digest.hexdigest().encode()
+            reason = str(error)
+        _LOGGER.warning(
+            "Nothing is kept for the next start: %s (%s may name another folder)",
+            reason,
+            CACHE_VARIABLE,
+        )
+        with tempfile.TemporaryDirectory() as folder:
+            make(Path(folder))
+            return restore(Path(folder))
 
 
 @cache

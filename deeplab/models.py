@@ -3,31 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from beam_deeplab.deeplab.architecture import DeepLabConfig
-from beam_deeplab.deeplab.checkpoints import (
-    CheckpointError,
-    digest_of,
-    find_weights,
-    open_checkpoint,
-)
-from beam_deeplab.deeplab.checkpoints.files import Format, WeightFiles
-from beam_deeplab.deeplab.derived_cache import DerivedEntry, code_digest
-from beam_deeplab.deeplab.labels import LabelSet, for_class_count
-from beam_deeplab.deeplab.quiet_tensorflow import import_tensorflow_quietly
-from beam_deeplab.deeplab.zoo import BUNDLED_MODELS, find_model, locate
+from beam_deeplab.deeplab.checkpoints import CheckpointError, digest_of, open_checkpoint
+from beam_deeplab.deeplab.checkpoints.checkpoint import DEFAULT_OUTPUT_STRIDE
+from beam_deeplab.deeplab.labels import LabelSet, for_class_count, is_official
+from beam_deeplab.deeplab.zoo import BUNDLED_MODELS, find_model, local_path, locate
 
 if TYPE_CHECKING:
     import keras
 
-_CANVAS_BY_LABELS = {"cityscapes": (1025, 2049)}
 _CANVAS = (513, 513)
-"""Input sizes of the official evaluation; they belong to the dataset."""
-
-_INSPECTED_STRIDE = 16
-"""Output stride of the configuration that a model is described by; weights fit any."""
+"""Input size of most official models, for weights that do not say theirs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +28,10 @@ class ModelSpec:
         config: The network.
         labels: Its classes and palette.
         canvas: (height, width) of its official input.
+        output_stride: Of the backbone as the model was exported or saved, else 16.
+        guesses: What of this is not known but guessed, ``model`` (one of several
+            checkpoints), ``labels`` or ``canvas``, and a line for
+            people about it.
     """
 
     reference: str
@@ -47,6 +39,8 @@ class ModelSpec:
     config: DeepLabConfig
     labels: LabelSet
     canvas: tuple[int, int]
+    output_stride: int = DEFAULT_OUTPUT_STRIDE
+    guesses: tuple[tuple[str, str], ...] = ()
 
     def load_network(
         self, output_stride: int, input_size: tuple[int, int] | None = None
@@ -76,13 +70,13 @@ class ModelSpec:
 
 
 def inspect_model(reference: str) -> ModelSpec:
-    """Finds a model and reads what it is from its variables' names and shapes.
+    """Finds a model, reads what it is, and makes sure that it can be loaded.
 
-    What they tell is kept in the cache folder under the weights' digest, so that TensorFlow,
-    which alone reads official files, is imported only when a model is new.
+    Official files are read without TensorFlow: names and shapes of all their variables are held
+    against the network that they belong to.
 
     Args:
-        reference: A zoo name, a local path or a ``gs://`` path.
+        reference: A zoo name, a local path (or ``file://``) or a ``gs://`` path.
 
     Returns:
         The model; a local reference is made absolute.
@@ -92,59 +86,52 @@ def inspect_model(reference: str) -> ModelSpec:
         CheckpointError: It is not a DeepLab network that this package knows.
     """
     official = find_model(reference)
-    weights = find_weights(locate(reference))
-    digest = weights.digest()
-    facts = _read_facts(weights, digest)
-    config = facts.config
-    labels = facts.labels or (official.labels if official else for_class_count(config.num_classes))
-    canvas = facts.canvas or (
-        official.canvas if official else _CANVAS_BY_LABELS.get(labels.name, _CANVAS)
-    )
+    checkpoint = open_checkpoint(locate(reference))
+    checkpoint.check_loadable()
+    output_stride = checkpoint.output_stride or DEFAULT_OUTPUT_STRIDE
+    config = checkpoint.config_at(output_stride)
+    guesses = [("model", checkpoint.choice)] if checkpoint.choice else []
+    if official is not None:
+        labels, canvas = official.labels, official.canvas
+    else:
+        labels = checkpoint.labels or for_class_count(config.num_classes)
+        canvas = checkpoint.canvas or _CANVAS
+        if checkpoint.labels is None:
+            guesses.append(("labels", _about_guessed(labels)))
+        if checkpoint.canvas is None:
+            height, width = canvas
+            guesses.append(
+                ("canvas", f"the canvas is guessed, {height} x {width}: --canvas gives another")
+            )
+    if len(labels) != config.num_classes:
+        raise CheckpointError(
+            f"{reference} has {config.num_classes} classes, not the {len(labels)} of {labels.name}"
+        )
     return ModelSpec(
         reference=official.name if official else _as_workers_find_it(reference),
-        digest=digest,
+        digest=checkpoint.digest,
         config=config,
         labels=labels,
         canvas=canvas,
+        output_stride=output_stride,
+        guesses=tuple(guesses),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    """What is known from weights: always the network; classes and canvas from our own only."""
-
-    config: DeepLabConfig
-    labels: LabelSet | None = None
-    canvas: tuple[int, int] | None = None
-
-
-def _read_facts(weights: WeightFiles, digest: str) -> _Facts:
-    if weights.format is Format.OWN:
-        checkpoint = open_checkpoint(weights.path)
-        return _Facts(checkpoint.config_at(_INSPECTED_STRIDE), checkpoint.labels, checkpoint.canvas)
-
-    def restore(kept: bytes) -> DeepLabConfig:
-        return DeepLabConfig.from_json(kept.decode())
-
-    def make() -> tuple[DeepLabConfig, bytes]:
-        import_tensorflow_quietly()
-        config = open_checkpoint(weights.path).config_at(_INSPECTED_STRIDE)
-        return config, config.to_json().encode()
-
-    entry = DerivedEntry(
-        shelf="networks",
-        name=digest[:12],
-        key={
-            "weights": digest,
-            "code": code_digest(
-                "beam_deeplab.deeplab.architecture", "beam_deeplab.deeplab.checkpoints"
-            ),
-        },
+def _about_guessed(labels: LabelSet) -> str:
+    if is_official(labels):
+        return (
+            f"class names are guessed: the weights do not say them, and the set {labels.name} has "
+            f"{len(labels)} classes too; --labels gives others"
+        )
+    return (
+        "class names are unknown: the weights do not say them, so they are "
+        f"{labels.names[0]} to {labels.names[-1]}; --labels gives others"
     )
-    return _Facts(entry.load_or_make(restore, make))
 
 
 def _as_workers_find_it(reference: str) -> str:
-    if "://" in reference or reference in BUNDLED_MODELS:
+    path = local_path(reference)
+    if path is None or reference in BUNDLED_MODELS:
         return reference
-    return str(Path(reference).expanduser().absolute())
+    return str(path.expanduser().absolute())

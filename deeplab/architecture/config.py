@@ -16,6 +16,13 @@ BACKBONES = ("mobilenet_v2", "xception_41", "xception_65", "xception_71")
 OUTPUT_STRIDES = (8, 16, 32)
 DECODER_STRIDE = 4
 
+MAX_CLASSES = 255
+"""A mask of uint8 tells so many classes apart, and pixels of none."""
+_MOST_CHANNELS = 4096
+_MOST_BRANCHES = 16
+_LARGEST_RATE = 512
+_LARGEST_MULTIPLIER = 4.0
+
 LOW_LEVEL_ENDPOINTS: Mapping[str, str] = {
     "mobilenet_v2": "layer_4/depthwise_output",
     "xception_41": "entry_flow/block2/unit_1/xception_module/separable_conv2_pointwise",
@@ -42,6 +49,13 @@ class AsppConfig:
     image_pooling: bool = True
     separable: bool = True
     channels: int = 256
+
+    def __post_init__(self) -> None:
+        _check_whole("ASPP channels", self.channels, _MOST_CHANNELS)
+        if len(self.rates) > _MOST_BRANCHES:
+            raise ValueError(f"{len(self.rates)} atrous rates are more than {_MOST_BRANCHES}")
+        for rate in self.rates:
+            _check_whole("an atrous rate", rate, _LARGEST_RATE)
 
     def rates_at(self, output_stride: int) -> tuple[int, ...]:
         """The rates for features at ``output_stride``: doubled at 8, halved at 32.
@@ -71,6 +85,10 @@ class DecoderConfig:
     channels: int = 256
     separable: bool = True
 
+    def __post_init__(self) -> None:
+        _check_whole("the decoder's channels", self.channels, _MOST_CHANNELS)
+        _check_whole("its low-level channels", self.low_level_channels, _MOST_CHANNELS)
+
 
 @dataclass(frozen=True, slots=True)
 class DeepLabConfig:
@@ -78,9 +96,9 @@ class DeepLabConfig:
 
     Attributes:
         backbone: One of ``BACKBONES``.
-        num_classes: Channels of the logits, at least 1.
+        num_classes: Channels of the logits, 1 to 255.
         output_stride: Input pixels between two points of the backbone's features: 8, 16 or 32.
-        depth_multiplier: Factor on MobileNet-v2's channels, above 0; 1 for Xception.
+        depth_multiplier: Factor on MobileNet-v2's channels, above 0, at most 4; 1 for Xception.
         channel_divisor: What MobileNet-v2's scaled channels are rounded to multiples of; None
             takes the official rule (8 for the multiplier 1, else 1).
         multi_grid: Factors on the atrous rate of the three convolutions of Xception's last
@@ -106,12 +124,21 @@ class DeepLabConfig:
             raise ValueError(f"backbone {self.backbone!r} is none of {', '.join(BACKBONES)}")
         if self.output_stride not in OUTPUT_STRIDES:
             raise ValueError(f"output stride {self.output_stride} is none of {OUTPUT_STRIDES}")
-        if self.num_classes < 1:
-            raise ValueError(f"a network needs at least one class, not {self.num_classes}")
-        if self.depth_multiplier <= 0:
-            raise ValueError(f"depth multiplier {self.depth_multiplier} is not above 0")
-        if len(self.multi_grid) != 3 or min(self.multi_grid) < 1:
-            raise ValueError(f"multi-grid {self.multi_grid} is not three positive factors")
+        _check_whole("the number of classes", self.num_classes, MAX_CLASSES)
+        if not (
+            isinstance(self.depth_multiplier, int | float)
+            and 0 < self.depth_multiplier <= _LARGEST_MULTIPLIER
+        ):
+            raise ValueError(
+                f"depth multiplier {_brief(self.depth_multiplier)} is not above 0 and at most "
+                f"{_LARGEST_MULTIPLIER:g}"
+            )
+        if self.channel_divisor is not None:
+            _check_whole("the channel divisor", self.channel_divisor, _MOST_CHANNELS)
+        if len(self.multi_grid) != 3:
+            raise ValueError(f"multi-grid {_brief(self.multi_grid)} is not three factors")
+        for factor in self.multi_grid:
+            _check_whole("a factor of the multi-grid", factor, _LARGEST_RATE)
         if self.backbone == "mobilenet_v2":
             if self.multi_grid != (1, 1, 1):
                 raise ValueError("multi-grid is a part of Xception; MobileNet-v2 has none")
@@ -136,7 +163,10 @@ class DeepLabConfig:
         Raises:
             ValueError: Not JSON, an unknown or missing key, or a value out of its range.
         """
-        fields: Any = json.loads(text)
+        try:
+            fields: Any = json.loads(text)
+        except RecursionError as error:
+            raise ValueError("a network's configuration is not nested so deeply") from error
         if not isinstance(fields, dict):
             raise ValueError("a network's configuration is a JSON object")
         try:
@@ -148,5 +178,16 @@ class DeepLabConfig:
             if "multi_grid" in fields:
                 fields["multi_grid"] = tuple(fields["multi_grid"])
             return cls(**fields)
-        except (TypeError, KeyError) as error:
-            raise ValueError(f"not a network's configuration: {error}") from error
+        except (TypeError, KeyError, AttributeError, OverflowError) as error:
+            raise ValueError(f"not a network's configuration: {_brief(error)}") from error
+
+
+def _check_whole(what: str, value: object, most: int) -> None:
+    """Refuses what is no number from 1 to a limit, before anything of its size is made."""
+    if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= most:
+        raise ValueError(f"{what}: {_brief(value)} is no whole number from 1 to {most}")
+
+
+def _brief(value: object) -> str:
+    text = str(value)
+    return text if len(text) <= 80 else f"{text[:80]}…"

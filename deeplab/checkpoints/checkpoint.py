@@ -3,24 +3,28 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from beam_deeplab.deeplab.architecture import DeepLabConfig
-from beam_deeplab.deeplab.checkpoints.files import Format, find_weights
-from beam_deeplab.deeplab.checkpoints.structure import infer_config
+from beam_deeplab.deeplab.architecture.variables import variable_shapes
+from beam_deeplab.deeplab.checkpoints.files import CheckpointError, Format, find_weights
+from beam_deeplab.deeplab.checkpoints.structure import NO_FACTS, GraphFacts, infer_config
+from beam_deeplab.deeplab.checkpoints.training_state import without_training_state
 from beam_deeplab.deeplab.labels import LabelSet
 
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_OPTIMIZER_SLOTS = frozenset(
-    {"Adagrad", "Adam", "Adam_1", "ExponentialMovingAverage", "Momentum", "RMSProp", "RMSProp_1"}
-)
-_TRAINING_STATE = frozenset({"global_step", "beta1_power", "beta2_power"})
+DEFAULT_OUTPUT_STRIDE = 16
+"""Of a network whose file does not say, as most official exports have it."""
+
+_NAMES_SHOWN = 12
+_LENGTH_SHOWN = 120
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +36,13 @@ class Checkpoint:
         shapes: Shape of each of the network's variables, by name; what only training needs
             (optimizer slots, moving averages of weights, the global step) is left out.
         digest: SHA-256, in hex, over the content of the files that hold the weights.
+        read: Reads one variable as float32.
         config: The network, where it is written beside the weights (ours), at the output stride
             that it was saved with; else None.
         labels: Its classes, where they are written beside the weights; else None.
-        canvas: (height, width) of the input that it is meant for, likewise.
-        read: Reads one variable as float32.
+        canvas: (height, width) of the input that it is meant for, where that is known; else None.
+        facts: What a frozen graph's operators say.
+        choice: As :attr:`deeplab.checkpoints.files.WeightFiles.choice`.
     """
 
     path: Path
@@ -46,6 +52,13 @@ class Checkpoint:
     config: DeepLabConfig | None = None
     labels: LabelSet | None = None
     canvas: tuple[int, int] | None = None
+    facts: GraphFacts = NO_FACTS
+    choice: str = ""
+
+    @property
+    def output_stride(self) -> int | None:
+        """Of the network as it was exported or saved; None where that is not known."""
+        return self.facts.output_stride if self.config is None else self.config.output_stride
 
     def config_at(self, output_stride: int) -> DeepLabConfig:
         """The network for these weights, at an output stride: as written, else as inferred.
@@ -55,7 +68,47 @@ class Checkpoint:
         """
         if self.config is not None:
             return dataclasses.replace(self.config, output_stride=output_stride)
-        return infer_config(self.shapes, output_stride)
+        return infer_config(self.shapes, output_stride, self.facts)
+
+    def check_loadable(self) -> None:
+        """Makes sure that the variables are all of a network's, in its shapes, and can be read.
+
+        Raises:
+            CheckpointError: They are not; lists what is wrong.
+        """
+        config = self.config_at(self.output_stride or DEFAULT_OUTPUT_STRIDE)
+        check_fit(self, variable_shapes(config), config.backbone)
+        for name, shape in self.shapes.items():
+            if self.read(name).shape != shape:
+                raise CheckpointError(f"{name} of {self.path} is not of the shape that it claims")
+
+
+def check_fit(checkpoint: Checkpoint, wanted: Mapping[str, tuple[int, ...]], network: str) -> None:
+    """Makes sure that a checkpoint holds just the variables of a network.
+
+    Args:
+        checkpoint: The weights.
+        wanted: Shape of each of the network's variables, by name.
+        network: What to call the network.
+
+    Raises:
+        CheckpointError: Either side has a variable that the other lacks, or has it in another
+            shape; lists both.
+    """
+    shapes = checkpoint.shapes
+    wrong = [
+        f"{name} {shapes[name]} for {shape}"
+        for name, shape in wanted.items()
+        if shapes.get(name, shape) != shape
+    ]
+    sides = (
+        ("not in the checkpoint", wanted.keys() - shapes.keys()),
+        ("not in the network", shapes.keys() - wanted.keys()),
+        ("of another shape", wrong),
+    )
+    if any(names for _, names in sides):
+        listed = "; ".join(f"{len(names)} {side}: {_some(names)}" for side, names in sides if names)
+        raise CheckpointError(f"{checkpoint.path} does not fit {network}: {listed}")
 
 
 def open_checkpoint(path: str | Path) -> Checkpoint:
@@ -68,38 +121,64 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
         The weights' view.
 
     Raises:
-        CheckpointError: There are none, there are several, they are damaged, or of a kind that
-            can carry code.
+        CheckpointError: There are none, there are several, they are damaged or claim to be more
+            than their files hold, or they are of a kind that can carry code.
     """
     found = find_weights(path)
     digest = found.digest()
-    config: DeepLabConfig | None = None
-    labels: LabelSet | None = None
-    canvas: tuple[int, int] | None = None
     if found.format is Format.TF1:
-        from beam_deeplab.deeplab.checkpoints.tf1 import open_tf1
+        from beam_deeplab.deeplab.checkpoints.tensor_bundle import open_tensor_bundle
 
-        shapes, read = open_tf1(found.path)
+        shapes, read = open_tensor_bundle(found.path)
+        checkpoint = Checkpoint(found.path, shapes, digest, read)
     elif found.format is Format.FROZEN_GRAPH:
         from beam_deeplab.deeplab.checkpoints.frozen_graph import open_frozen_graph
 
-        shapes, read = open_frozen_graph(found.path)
+        graph = open_frozen_graph(found.path)
+        checkpoint = Checkpoint(
+            found.path,
+            graph.shapes,
+            digest,
+            graph.read,
+            canvas=graph.facts.canvas,
+            facts=graph.facts,
+        )
     else:
         from beam_deeplab.deeplab.checkpoints.own import open_own
 
         own = open_own(found.path, digest)
-        shapes, read = own.shapes, own.read
-        config, labels, canvas = own.config, own.labels, own.canvas
-    return Checkpoint(
-        path=found.path,
-        shapes={name: shape for name, shape in shapes.items() if _belongs_to_network(name)},
-        digest=digest,
-        read=read,
-        config=config,
-        labels=labels,
-        canvas=canvas,
+        checkpoint = Checkpoint(
+            found.path, own.shapes, digest, own.read, own.config, own.labels, own.canvas
+        )
+    _check_sizes(checkpoint, sum(file.stat().st_size for file in found.files))
+    return dataclasses.replace(
+        checkpoint, shapes=without_training_state(checkpoint.shapes), choice=found.choice
     )
 
 
-def _belongs_to_network(name: str) -> bool:
-    return name not in _TRAINING_STATE and name.rpartition("/")[2] not in _OPTIMIZER_SLOTS
+def _check_sizes(checkpoint: Checkpoint, file_bytes: int) -> None:
+    """Refuses shapes that cannot be, before anything of their size is allocated."""
+    for name, shape in checkpoint.shapes.items():
+        if min(shape, default=0) < 0 or math.prod(shape) > file_bytes:
+            raise CheckpointError(
+                f"{checkpoint.path} claims a shape of {_brief(shape)} for {_brief(name)}, which "
+                f"its {file_bytes} bytes do not hold"
+            )
+    if sum(map(math.prod, checkpoint.shapes.values())) > file_bytes:
+        raise CheckpointError(
+            f"{checkpoint.path} claims more values than its {file_bytes} bytes can hold"
+        )
+
+
+def _some(names: Iterable[str]) -> str:
+    ordered = sorted(map(_brief, names))
+    shown = ", ".join(ordered[:_NAMES_SHOWN])
+    hidden = len(ordered) - _NAMES_SHOWN
+    return f"{shown} and {hidden} more" if hidden > 0 else shown
+
+
+def _brief(value: object) -> str:
+    """A name or shape of a file, in one line of bounded length whatever it holds."""
+    text = " ".join(str(value).split())
+    text = "".join(each if each.isprintable() else "?" for each in text)
+    return text if len(text) <= _LENGTH_SHOWN else f"{text[:_LENGTH_SHOWN]}…"

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 import keras
 
 from beam_deeplab.deeplab.architecture import build_network, official_variables
-from beam_deeplab.deeplab.checkpoints.checkpoint import Checkpoint, open_checkpoint
-from beam_deeplab.deeplab.checkpoints.files import CheckpointError
-
-_NAMES_SHOWN = 12
+from beam_deeplab.deeplab.architecture.variables import variable_shapes
+from beam_deeplab.deeplab.checkpoints.checkpoint import Checkpoint, check_fit, open_checkpoint
 
 
 def load_network(
@@ -33,7 +30,9 @@ def load_network(
         ValueError: An input size that does not fit the output stride.
     """
     checkpoint = open_checkpoint(path)
-    network = build_network(checkpoint.config_at(output_stride), input_size)
+    config = checkpoint.config_at(output_stride)
+    check_fit(checkpoint, variable_shapes(config), config.backbone)
+    network = build_network(config, input_size)
     assign_weights(network, checkpoint)
     return network
 
@@ -46,26 +45,7 @@ def assign_weights(network: keras.Model, checkpoint: Checkpoint) -> None:
             shape; lists both. The network is left as it was.
     """
     variables = official_variables(network)
-    shapes = checkpoint.shapes
-    wrong = [
-        f"{name} {shapes[name]} for {tuple(variable.shape)}"
-        for name, variable in variables.items()
-        if name in shapes and shapes[name] != tuple(variable.shape)
-    ]
-    sides = (
-        ("not in the checkpoint", variables.keys() - shapes.keys()),
-        ("not in the network", shapes.keys() - variables.keys()),
-        ("of another shape", wrong),
-    )
-    if any(names for _, names in sides):
-        listed = "; ".join(f"{len(names)} {side}: {_some(names)}" for side, names in sides if names)
-        raise CheckpointError(f"{checkpoint.path} does not fit {network.name}: {listed}")
+    wanted = {name: tuple(variable.shape) for name, variable in variables.items()}
+    check_fit(checkpoint, wanted, network.name)
     for name, variable in variables.items():
         variable.assign(checkpoint.read(name))
-
-
-def _some(names: Iterable[str]) -> str:
-    ordered = sorted(names)
-    shown = ", ".join(ordered[:_NAMES_SHOWN])
-    hidden = len(ordered) - _NAMES_SHOWN
-    return f"{shown} and {hidden} more" if hidden > 0 else shown

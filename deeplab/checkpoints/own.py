@@ -30,6 +30,8 @@ from beam_deeplab.deeplab.labels import LabelError, LabelSet
 if TYPE_CHECKING:
     import keras
 
+MAX_CANVAS_SIDE = 1 << 14
+"""Pixels; a canvas of that many by as many would take more memory than machines have."""
 _METADATA_KEY = "deeplab"
 _DESCRIBED = ("config", "labels", "canvas")
 
@@ -128,7 +130,7 @@ def open_own(path: Path, digest: str) -> OwnWeights:
             embedded = json.loads((weights.metadata() or {}).get(_METADATA_KEY, "{}"))
             names = weights.keys()
             shapes = {name: tuple(weights.get_slice(name).get_shape()) for name in names}
-    except (SafetensorError, ValueError) as error:
+    except (SafetensorError, ValueError, RecursionError, OSError) as error:
         raise CheckpointError(f"{path} cannot be read: {error}") from error
     if embedded != {key: description[key] for key in _DESCRIBED}:
         raise CheckpointError(
@@ -141,28 +143,32 @@ def open_own(path: Path, digest: str) -> OwnWeights:
             return np.asarray(weights.get_tensor(name), np.float32)
 
     try:
-        return OwnWeights(
-            shapes,
-            read,
-            config=DeepLabConfig.from_json(json.dumps(description["config"])),
-            labels=LabelSet.from_dict(description["labels"]),
-            canvas=_read_canvas(description["canvas"]),
-        )
-    except (ValueError, LabelError) as error:
+        config = DeepLabConfig.from_json(json.dumps(description["config"]))
+        labels = LabelSet.from_dict(description["labels"])
+        if len(labels) != config.num_classes:
+            raise LabelError(f"{len(labels)} labels for {config.num_classes} classes")
+        return OwnWeights(shapes, read, config, labels, _read_canvas(description["canvas"]))
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{DESCRIPTION_NAME} beside {path}: {error}") from error
 
 
 def _read_canvas(sides: Any) -> tuple[int, int]:
-    if not (isinstance(sides, list) and len(sides) == 2 and all(isinstance(s, int) for s in sides)):
-        raise ValueError(f"the canvas is two whole numbers, not {sides!r}")
+    if not (
+        isinstance(sides, list)
+        and len(sides) == 2
+        and all(isinstance(side, int) and 1 <= side <= MAX_CANVAS_SIDE for side in sides)
+    ):
+        raise ValueError(f"the canvas is two whole numbers from 1 to {MAX_CANVAS_SIDE}")
     return sides[0], sides[1]
 
 
 def _read_description(path: Path) -> dict[str, Any]:
     try:
         description: Any = json.loads(path.read_text("utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{path} is not JSON: {error}") from error
+    except OSError as error:
+        raise CheckpointError(f"{path} cannot be read: {error.strerror}") from error
     wanted = {*_DESCRIBED, "digest"}
     if not isinstance(description, dict) or wanted - description.keys():
         raise CheckpointError(f"{path} lacks config, labels, canvas or digest")

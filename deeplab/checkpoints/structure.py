@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 
 from beam_deeplab.deeplab.architecture import AsppConfig, DecoderConfig, DeepLabConfig
 from beam_deeplab.deeplab.architecture.blocks import mobilenet_v2_blocks
@@ -20,17 +21,44 @@ _SCOPES = {
 }
 _PUBLISHED_MULTIPLIERS = (1.0, 0.5, 0.35, 0.75, 1.3, 1.4)
 _PUBLISHED_RATES = (6, 12, 18)
+_RATES_STRIDE = 16
+_SPARSEST = 32
+_SCOPES_SHOWN = 8
+_LENGTH_SHOWN = 60
 
 
-def infer_config(shapes: Shapes, output_stride: int = 16) -> DeepLabConfig:
+@dataclass(frozen=True, slots=True)
+class GraphFacts:
+    """What is known from a graph; None and empty where it does not say.
+
+    Attributes:
+        canvas: (height, width) of the input.
+        output_stride: Of the backbone's features.
+        aspp_rates: Atrous rates of the pyramid's branches as they are in the graph.
+        multi_grid_rates: Atrous rates of Xception's last module, likewise.
+    """
+
+    canvas: tuple[int, int] | None = None
+    output_stride: int | None = None
+    aspp_rates: tuple[int, ...] = ()
+    multi_grid_rates: tuple[int, ...] = ()
+
+
+NO_FACTS = GraphFacts()
+
+
+def infer_config(
+    shapes: Shapes, output_stride: int = 16, facts: GraphFacts = NO_FACTS
+) -> DeepLabConfig:
     """Tells which DeepLab network variables belong to.
 
-    What names and shapes cannot tell is taken as published: atrous rates (6, 12, 18) at output
-    stride 16, no multi-grid, the backbone's own low-level endpoint.
+    What names, shapes and a graph cannot tell is taken as published: atrous rates (6, 12, 18) at
+    output stride 16, no multi-grid, the backbone's own low-level endpoint.
 
     Args:
         shapes: Shape of each variable by its official name.
         output_stride: Of the network to build, 8, 16 or 32; weights fit any.
+        facts: What the graph says that the weights were frozen into.
 
     Returns:
         The network's configuration.
@@ -42,15 +70,21 @@ def infer_config(shapes: Shapes, output_stride: int = 16) -> DeepLabConfig:
     multiplier, divisor = (1.0, None)
     if backbone == "mobilenet_v2":
         multiplier, divisor = _depth_multiplier(shapes)
-    return DeepLabConfig(
-        backbone=backbone,
-        num_classes=_last_axis(shapes, "logits/semantic/weights"),
-        output_stride=output_stride,
-        depth_multiplier=multiplier,
-        channel_divisor=divisor,
-        aspp=_aspp(shapes),
-        decoder=_decoder(shapes, backbone),
-    )
+    try:
+        return DeepLabConfig(
+            backbone=backbone,
+            num_classes=_last_axis(shapes, "logits/semantic/weights"),
+            output_stride=output_stride,
+            depth_multiplier=multiplier,
+            channel_divisor=divisor,
+            multi_grid=_multi_grid(facts),
+            aspp=_aspp(shapes, facts),
+            decoder=_decoder(shapes, backbone),
+        )
+    except CheckpointError:
+        raise
+    except ValueError as error:
+        raise CheckpointError(f"no such network can be built: {error}") from error
 
 
 def _backbone(shapes: Shapes) -> str:
@@ -58,10 +92,26 @@ def _backbone(shapes: Shapes) -> str:
     found = sorted(scopes & _SCOPES.keys())
     if len(found) != 1:
         raise CheckpointError(
-            f"no network is known with the variables of {', '.join(sorted(scopes)) or 'nothing'}; "
+            f"no network is known with the variables of {_listed(scopes) or 'nothing'}; "
             f"a DeepLab checkpoint has one backbone of {', '.join(_SCOPES)}"
         )
     return _SCOPES[found[0]]
+
+
+def _listed(scopes: set[str]) -> str:
+    shown = [scope[:_LENGTH_SHOWN] for scope in sorted(scopes)[:_SCOPES_SHOWN]]
+    return ", ".join(shown) + (" …" if len(scopes) > _SCOPES_SHOWN else "")
+
+
+def _multi_grid(facts: GraphFacts) -> tuple[int, int, int]:
+    rates, stride = facts.multi_grid_rates, facts.output_stride
+    if len(rates) != 3 or not stride:
+        return (1, 1, 1)
+    # Xception's last module runs at the rate that its lost strides leave it (place_strides).
+    before = max(1, _SPARSEST // stride)
+    if any(rate % before for rate in rates):
+        raise CheckpointError(f"atrous rates {rates} of the last module are of no multi-grid")
+    return rates[0] // before, rates[1] // before, rates[2] // before
 
 
 def _depth_multiplier(shapes: Shapes) -> tuple[float, int | None]:
@@ -82,7 +132,7 @@ def _multipliers() -> Iterator[tuple[float, int | None]]:
             yield multiplier, divisor
 
 
-def _aspp(shapes: Shapes) -> AsppConfig | None:
+def _aspp(shapes: Shapes, facts: GraphFacts) -> AsppConfig | None:
     if "concat_projection/weights" not in shapes:
         return None
     branches = {
@@ -90,13 +140,19 @@ def _aspp(shapes: Shapes) -> AsppConfig | None:
         for name in shapes
         if (match := re.match(r"aspp([1-9]\d*)(_depthwise)?/", name))
     }
-    if len(branches) not in (0, len(_PUBLISHED_RATES)):
+    rates: tuple[int, ...] = _PUBLISHED_RATES if branches else ()
+    if facts.aspp_rates and facts.output_stride:
+        scaled = [divmod(rate * facts.output_stride, _RATES_STRIDE) for rate in facts.aspp_rates]
+        if any(rest for _, rest in scaled):
+            raise CheckpointError(f"atrous rates {facts.aspp_rates} are of no known network")
+        rates = tuple(rate for rate, _ in scaled)
+    if len(branches) != len(rates):
         raise CheckpointError(
             f"the atrous rates of {len(branches)} ASPP branches are not known; "
             f"published networks have none or {len(_PUBLISHED_RATES)}"
         )
     return AsppConfig(
-        rates=_PUBLISHED_RATES if branches else (),
+        rates=rates,
         image_pooling="image_pooling/weights" in shapes,
         separable="aspp1/weights" not in shapes,
         channels=_last_axis(shapes, "concat_projection/weights"),

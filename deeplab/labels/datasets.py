@@ -102,3 +102,8 @@ def for_class_count(count: int) -> LabelSet:
         tuple(f"class_{label}" for label in range(count)),
         tuple(voc_color(label & 255) for label in range(count)),
     )
+
+
+def is_official(labels: LabelSet) -> bool:
+    """Whether a set is that of a dataset of the official models."""
+    return labels in _OFFICIAL

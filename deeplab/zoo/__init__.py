@@ -13,6 +13,7 @@ from beam_deeplab.deeplab.zoo.errors import ZooError as ZooError
 from beam_deeplab.deeplab.zoo.locating import ZOO_URL_VARIABLE as ZOO_URL_VARIABLE
 from beam_deeplab.deeplab.zoo.locating import download_url as download_url
 from beam_deeplab.deeplab.zoo.locating import is_cached as is_cached
+from beam_deeplab.deeplab.zoo.locating import local_path as local_path
 from beam_deeplab.deeplab.zoo.locating import locate as locate
 from beam_deeplab.deeplab.zoo.models import OFFICIAL_MODELS as OFFICIAL_MODELS
 from beam_deeplab.deeplab.zoo.models import Evaluation as Evaluation

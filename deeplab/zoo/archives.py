@@ -2,16 +2,23 @@
 
 An archive may hold regular files and folders, nothing else, and nothing outside its own folder.
 What it may cost is bounded by what is read, not by what its headers claim: the bytes between two
-members' contents (headers, padding, long names), the contents, and the number of members.
+members' contents (headers, padding, long names), the contents, the number of members, and the
+memory of a decompressor.
 """
 
 from __future__ import annotations
 
+import bz2
+import gzip
 import io
+import lzma
+import shutil
+import stat
 import tarfile
+import zipfile
 import zlib
 from pathlib import Path, PurePosixPath, PureWindowsPath
-from typing import BinaryIO
+from typing import BinaryIO, cast
 
 from beam_deeplab.deeplab.zoo.errors import ArchiveError
 
@@ -19,21 +26,44 @@ MAX_BYTES = 4 << 30
 """Bytes that an archive may unpack to; the largest official one holds about half a GB."""
 MAX_MEMBERS = 1000
 """Files and folders that an archive may hold; the official ones have less than ten."""
-ARCHIVE_SUFFIXES = (".tar.gz", ".tgz", ".tar")
+ARCHIVE_SUFFIXES = (
+    *(".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2", ".tar.xz", ".txz"),
+    ".zip",
+)
 
+_GZIP, _BZIP2, _XZ, _ZIP = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\0", b"PK\3\4"
+_TAR, _TAR_OFFSET = b"ustar", 257
 _HEADER_BYTES = 1 << 20
 _TAR_BUFFER = 10240
+_CHUNK = 1 << 18
+_XZ_MEMORY = 256 << 20
+"""Bytes; what `xz -9` packs takes 65 MiB to unpack, a header can claim 4 GiB."""
+_LONGEST_NAME, _LONGEST_PATH = 255, 1024
+"""Bytes that file systems take."""
+_ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
 
 
-def is_archive(path: str) -> bool:
-    """Whether a file or object of this name is unpacked before use."""
-    return path.lower().endswith(ARCHIVE_SUFFIXES)
+def is_archive(name: str) -> bool:
+    """Whether an object of this name is unpacked before use."""
+    return name.lower().endswith(ARCHIVE_SUFFIXES)
+
+
+def holds_archive(path: Path) -> bool:
+    """Whether a local file is an archive, whatever its name: by its first bytes.
+
+    Raises:
+        OSError: It cannot be read.
+    """
+    with path.open("rb") as file:
+        head = file.read(_TAR_OFFSET + len(_TAR))
+    packed = head.startswith((_GZIP, _BZIP2, _XZ, _ZIP))
+    return packed or head[_TAR_OFFSET:] == _TAR or is_archive(path.name)
 
 
 def unpack_archive(
     archive: Path, folder: Path, *, max_bytes: int = MAX_BYTES, max_members: int = MAX_MEMBERS
 ) -> Path:
-    """Unpack a tar archive, plain or compressed with gzip.
+    """Unpack a tar archive, plain or compressed with gzip, bzip2 or xz, or a zip archive.
 
     Metadata files of macOS (``._name``) are left out. On an error the folder may be left half
     full: give one that can be thrown away.
@@ -53,12 +83,20 @@ def unpack_archive(
             link, a device, a sparse file, a path that leaves the folder, or a path twice.
         OSError: If the disk does not take the files.
     """
+    place = _Place(folder, max_bytes, max_members)
     try:
-        with archive.open("rb") as packed, _decompressed(packed) as content:
-            _unpack_stream(_Allowance(content), folder, max_bytes, max_members)
+        with archive.open("rb") as packed:
+            if packed.read(len(_ZIP)) == _ZIP:
+                _unpack_zip(packed, place)
+            else:
+                packed.seek(0)
+                with _decompressed(packed) as content:
+                    _unpack_tar(_Allowance(content), place)
+        if not any(path.is_file() for path in folder.rglob("*")):
+            raise ArchiveError("it is empty")
     except ArchiveError as error:
         raise ArchiveError(f"refused to unpack {archive.name}: {error}") from error
-    except (tarfile.TarError, EOFError, zlib.error, UnicodeError, ValueError) as error:
+    except _DAMAGE as error:
         raise ArchiveError(f"cannot unpack {archive.name}: {error or 'it is damaged'}") from error
     except OSError as error:
         # gzip reports a bad magic number or checksum as an OSError without an errno.
@@ -66,6 +104,82 @@ def unpack_archive(
             raise
         raise ArchiveError(f"cannot unpack {archive.name}: {error}") from error
     return _top_folder(folder)
+
+
+_DAMAGE = (
+    *(tarfile.TarError, zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError),
+    *(UnicodeError, ValueError, NotImplementedError, RuntimeError, OverflowError),
+)
+"""What damaged archives make the standard library raise."""
+
+
+class _Place:
+    """The folder that an archive is unpacked into, and what it may still take."""
+
+    def __init__(self, folder: Path, max_bytes: int, max_members: int) -> None:
+        self.folder = folder
+        self._max_bytes, self._max_members = max_bytes, max_members
+        self._is_folder: dict[PurePosixPath, bool] = {}
+        self._members = self._bytes = 0
+
+    def admit(self, name: str, size: int, *, is_folder: bool) -> PurePosixPath:
+        """Checks a member before it is unpacked; gives its path."""
+        path, windows = PurePosixPath(name), PureWindowsPath(name)
+        if path.is_absolute() or windows.drive or windows.root:
+            raise ArchiveError(f"{_brief(name)} is an absolute path")
+        if ".." in path.parts or ".." in windows.parts or "\0" in name:
+            raise ArchiveError(f"{_brief(name)} leads out of the archive's folder")
+        if size < 0 or (is_folder and size) or not (path.parts or is_folder):
+            raise ArchiveError(f"{_brief(name)} has an impossible header")
+        lengths = [len(part.encode("utf-8", "surrogateescape")) for part in path.parts]
+        if max(lengths, default=0) > _LONGEST_NAME or sum(lengths) > _LONGEST_PATH:
+            raise ArchiveError(f"{_brief(name)} is a longer path than file systems take")
+        self._members += 1
+        self._bytes += size
+        if self._bytes > self._max_bytes:
+            raise ArchiveError(f"it holds more than the {self._max_bytes} bytes allowed")
+        if self._members > self._max_members:
+            raise ArchiveError(f"it holds more than the {self._max_members} files allowed")
+        if not self._is_folder.get(path, True) or (path in self._is_folder and not is_folder):
+            raise ArchiveError(f"it holds {_brief(name)} twice")
+        if not all(self._is_folder.get(parent, True) for parent in path.parents):
+            raise ArchiveError(f"it holds {_brief(name)} inside of a file")
+        self._is_folder[path] = is_folder
+        return path
+
+    def write(self, path: PurePosixPath, content: BinaryIO | None, size: int) -> None:
+        """Writes a file of just this size, or makes a folder where there is no content."""
+        if path.name.startswith("._"):
+            return
+        target = self.folder / path
+        if content is None:
+            target.mkdir(parents=True, exist_ok=True)
+            return
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with target.open("xb") as file:
+            # One byte more, so that a content that goes on is read to its checksum or found.
+            shutil.copyfileobj(_Limited(content, size), file, _CHUNK)
+
+
+def _brief(name: str) -> str:
+    return repr(name if len(name) <= 120 else f"{name[:120]}…")
+
+
+class _Limited(io.RawIOBase):
+    """A stream that must have just so many bytes."""
+
+    def __init__(self, stream: BinaryIO, size: int) -> None:
+        self._stream = stream
+        self._left = size
+
+    def read(self, size: int = -1, /) -> bytes:
+        content = self._stream.read(min(size, self._left + 1))
+        self._left -= len(content)
+        if self._left < 0:
+            raise ArchiveError("it holds more bytes than its headers say")
+        if not content and self._left:
+            raise EOFError("it is cut short")
+        return content
 
 
 class _Allowance(io.RawIOBase):
@@ -91,60 +205,76 @@ class _Allowance(io.RawIOBase):
         return content
 
 
+class _XzReader(io.RawIOBase):
+    """The content of an xz file, with a limit on memory that :mod:`lzma` files lack."""
+
+    def __init__(self, packed: BinaryIO) -> None:
+        self._packed = packed
+        self._decompressor = lzma.LZMADecompressor(lzma.FORMAT_XZ, memlimit=_XZ_MEMORY)
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1, /) -> bytes:
+        content = b""
+        while not content and not self._decompressor.eof:
+            fresh = self._packed.read(_CHUNK) if self._decompressor.needs_input else b""
+            if self._decompressor.needs_input and not fresh:
+                raise EOFError("it is cut short")
+            content = self._decompressor.decompress(fresh, size)
+        return content
+
+
 def _decompressed(packed: BinaryIO) -> BinaryIO:
-    import gzip
-
-    magic = packed.read(2)
+    magic = packed.read(len(_XZ))
     packed.seek(0)
-    if magic == b"\x1f\x8b":
-        return gzip.GzipFile(fileobj=packed, mode="rb")  # type: ignore[return-value]  # reads as one
-    return packed
+    content: object = packed
+    if magic.startswith(_GZIP):
+        content = gzip.GzipFile(fileobj=packed, mode="rb")
+    elif magic.startswith(_BZIP2):
+        content = bz2.BZ2File(packed)
+    elif magic == _XZ:
+        content = _XzReader(packed)
+    return cast(BinaryIO, content)  # each reads as one
 
 
-def _unpack_stream(content: _Allowance, folder: Path, max_bytes: int, max_members: int) -> None:
+def _unpack_tar(content: _Allowance, place: _Place) -> None:
     content.allow(_HEADER_BYTES)
-    is_folder: dict[PurePosixPath, bool] = {}
-    members = unpacked = 0
     with tarfile.open(fileobj=content, mode="r|", bufsize=_TAR_BUFFER) as tar:
         while (member := tar.next()) is not None:
-            path = _safe_path(member)
-            members += 1
-            unpacked += member.size
-            if unpacked > max_bytes:
-                raise ArchiveError(f"it holds more than the {max_bytes} bytes allowed")
-            if members > max_members:
-                raise ArchiveError(f"it holds more than the {max_members} files allowed")
-            if not is_folder.get(path, True) or (path in is_folder and not member.isdir()):
-                raise ArchiveError(f"it holds {str(path)!r} twice")
-            if not all(is_folder.get(parent, True) for parent in path.parents):
-                raise ArchiveError(f"it holds {str(path)!r} inside of a file")
-            is_folder[path] = member.isdir()
-            if not path.name.startswith("._"):
-                content.allow(member.size + _TAR_BUFFER)
-                tar.extract(member, folder, filter="data")
+            if member.issym() or member.islnk():
+                raise ArchiveError(f"{_brief(member.name)} is a link")
+            if member.issparse() or not (member.isreg() or member.isdir()):
+                raise ArchiveError(f"{_brief(member.name)} is neither a plain file nor a folder")
+            path = place.admit(member.name, member.size, is_folder=member.isdir())
+            content.allow(member.size + _TAR_BUFFER)
+            place.write(path, cast("BinaryIO | None", tar.extractfile(member)), member.size)
             content.allow(_HEADER_BYTES)
-        # gzip checks its checksum only when the stream is read to its end.
+        # Checksums of compressed streams are checked only when they are read to their end.
         while content.read(_TAR_BUFFER):
             pass
-    if not any(path.is_file() for path in folder.rglob("*")):
-        raise ArchiveError("it is empty")
 
 
-def _safe_path(member: tarfile.TarInfo) -> PurePosixPath:
-    name = member.name
-    path = PurePosixPath(name)
-    if member.issym() or member.islnk():
-        raise ArchiveError(f"{name!r} is a link")
-    if member.issparse() or not (member.isreg() or member.isdir()):
-        raise ArchiveError(f"{name!r} is neither a plain file nor a folder")
-    windows = PureWindowsPath(name)
-    if path.is_absolute() or windows.drive or windows.root:
-        raise ArchiveError(f"{name!r} is an absolute path")
-    if ".." in path.parts or ".." in windows.parts or "\0" in name:
-        raise ArchiveError(f"{name!r} leads out of the archive's folder")
-    if member.size < 0 or (member.isdir() and member.size) or not (path.parts or member.isdir()):
-        raise ArchiveError(f"{name!r} has an impossible header")
-    return path
+def _unpack_zip(packed: BinaryIO, place: _Place) -> None:
+    with zipfile.ZipFile(packed) as archive:
+        for member in archive.infolist():
+            kind = stat.S_IFMT(member.external_attr >> 16)
+            if kind == stat.S_IFLNK:
+                raise ArchiveError(f"{_brief(member.filename)} is a link")
+            if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
+                raise ArchiveError(
+                    f"{_brief(member.filename)} is neither a plain file nor a folder"
+                )
+            if member.flag_bits & 1:
+                raise ArchiveError(f"{_brief(member.filename)} is encrypted")
+            if member.compress_type not in _ZIP_METHODS:
+                raise ArchiveError(f"{_brief(member.filename)} is compressed in an unusual way")
+            path = place.admit(member.filename, member.file_size, is_folder=member.is_dir())
+            if member.is_dir():
+                place.write(path, None, 0)
+            else:
+                with archive.open(member) as content:
+                    place.write(path, cast(BinaryIO, content), member.file_size)
 
 
 def _top_folder(folder: Path) -> Path:

@@ -56,11 +56,7 @@ def fetch(uri: str, shelf: Path, progress: Progress) -> Path:
         blobs, name = _find(uri)
         identity = "\n".join([uri, *sorted(f"{blob.name}#{blob.generation}" for blob in blobs)])
         entry = CacheEntry(shelf, hashlib.sha256(identity.encode()).hexdigest()[:32])
-        if not entry.is_complete():
-            with entry.lock():
-                if not entry.is_complete():
-                    _fill(entry, uri, blobs, progress)
-    return entry.checked() / name
+        return entry.filled(lambda: _fill(entry, uri, blobs, progress)) / name
 
 
 def _find(uri: str) -> tuple[list[Any], str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from beam_deeplab.deeplab.zoo.archives import is_archive, unpack_archive
+from beam_deeplab.deeplab.zoo.archives import holds_archive, unpack_archive
 from beam_deeplab.deeplab.zoo.bundled import BUNDLED_MODELS
 from beam_deeplab.deeplab.zoo.cache import CACHE_VARIABLE, CacheEntry, cache_folder, file_digest
 from beam_deeplab.deeplab.zoo.download import download, forget_partial
@@ -53,17 +53,34 @@ def locate(reference: str, *, progress: Progress = terminal_bar) -> Path:
             from beam_deeplab.deeplab.zoo.gcs import fetch
 
             return fetch(reference, cache_folder() / "gcs", progress)
-        if "://" in reference:
+        path = local_path(reference)
+        if path is None:
             raise ModelNotFound(
                 f"{reference}: a model is a zoo name, a local path or a gs:// path; "
                 "download it first"
             )
-        return _local(reference)
+        return _local(reference, path)
     except OSError as error:
         raise ZooError(
             f"cannot use the model cache {cache_folder()}: {error}; "
             f"{CACHE_VARIABLE} may name another folder"
         ) from error
+
+
+def local_path(reference: str) -> Path | None:
+    """The path that a reference names on this machine; None if it names another place.
+
+    Args:
+        reference: A path, a ``file://`` address, or one of another scheme.
+    """
+    scheme, separator, rest = reference.partition("://")
+    if not separator:
+        return Path(reference)
+    if scheme.lower() != "file":
+        return None
+    from urllib.parse import unquote
+
+    return Path(unquote(rest.removeprefix("localhost")))
 
 
 def is_cached(model: ZooModel | str) -> bool:
@@ -98,11 +115,7 @@ def _entry(model: ZooModel) -> CacheEntry:
 
 def _official(model: ZooModel, progress: Progress) -> Path:
     entry = _entry(model)
-    if not entry.is_complete():
-        with entry.lock():
-            if not entry.is_complete():
-                _download_and_unpack(model, entry, progress)
-    return entry.checked()
+    return entry.filled(lambda: _download_and_unpack(model, entry, progress))
 
 
 def _download_and_unpack(model: ZooModel, entry: CacheEntry, progress: Progress) -> None:
@@ -132,16 +145,16 @@ def _download_and_unpack(model: ZooModel, entry: CacheEntry, progress: Progress)
     forget_partial(partial)
 
 
-def _local(reference: str) -> Path:
+def _local(reference: str, path: Path) -> Path:
     if not reference:
         raise ModelNotFound("no model is named")
     try:
-        path = Path(reference).expanduser()
-        if path.is_dir() or (path.is_file() and not is_archive(path.name)):
+        path = path.expanduser()
+        archive = path.is_file() and holds_archive(path)
+        if not archive and path.exists():
             return path
         if path.name and path.with_name(f"{path.name}.index").is_file():
             return path
-        archive = path.is_file()
     except OSError as error:
         raise ModelNotFound(f"cannot look for {reference[:200]!r}: {error.strerror}") from error
     except (RuntimeError, ValueError) as error:
@@ -157,11 +170,8 @@ def _unpacked(archive: Path) -> Path:
     except OSError as error:
         raise ModelNotFound(f"cannot read {archive}: {error.strerror}") from error
     entry = CacheEntry(cache_folder() / "archives", digest)
-    if not entry.is_complete():
-        with entry.lock():
-            if not entry.is_complete():
-                _unpack_into(entry, archive, source=str(archive.absolute()), digest=digest)
-    return entry.checked()
+    source = str(archive.absolute())
+    return entry.filled(lambda: _unpack_into(entry, archive, source=source, digest=digest))
 
 
 def _unpack_into(entry: CacheEntry, archive: Path, *, source: str, digest: str) -> None:

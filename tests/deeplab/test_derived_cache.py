@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 import os
 import subprocess
 import sys
@@ -33,80 +32,80 @@ class Maker:
         self.content = content
         self.calls = 0
 
-    def __call__(self) -> tuple[str, bytes]:
+    def __call__(self, folder: Path) -> None:
         self.calls += 1
-        return self.content.hex(), self.content
+        (folder / "content").write_bytes(self.content)
 
 
-def load(place: DerivedEntry, maker: Maker) -> str:
-    return place.load_or_make(bytes.hex, maker)
+def restore(folder: Path) -> bytes:
+    return (folder / "content").read_bytes()
+
+
+def load(place: DerivedEntry, maker: Maker) -> bytes:
+    return place.load_or_make(restore, maker)
+
+
+def kept_file() -> Path:
+    return entry().place.folder / "content"
 
 
 def test_what_was_made_once_is_restored(cache: Path) -> None:
     maker = Maker()
-    assert [load(entry(), maker) for _ in range(3)] == [CONTENT.hex()] * 3
+    assert [load(entry(), maker) for _ in range(3)] == [CONTENT] * 3
     assert maker.calls == 1
-    visible = [path for path in cache.rglob("*") if path.is_file() and path.name[0] != "."]
-    assert visible == [entry().path]
-
-
-def test_an_empty_content_counts() -> None:
-    maker = Maker(b"")
-    assert load(entry(), maker) == load(entry(), maker) == ""
-    assert maker.calls == 1
+    visible = {path for path in cache.rglob("*") if path.is_file() and path.name[0] != "."}
+    assert visible == {kept_file(), entry().place.record_path}
 
 
 def test_each_part_of_the_key_tells_entries_apart() -> None:
-    places = [entry(), entry(precision="f32"), entry(precision="bf16"), entry(canvas=[513, 513])]
+    places = [entry(), entry(stride=8), entry(stride=16), entry(canvas=[513, 513])]
     for number, place in enumerate(places):
-        assert load(place, Maker(bytes([number]))) == f"{number:02x}"
-    assert len({place.path for place in places}) == len(places)
-    assert [place.read() for place in places] == [b"\0", b"\1", b"\2", b"\3"]
+        assert load(place, Maker(bytes([number]))) == bytes([number])
+    assert len({place.place.folder for place in places}) == len(places)
+    assert [load(place, Maker()) for place in places] == [b"\0", b"\1", b"\2", b"\3"]
 
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
-@given(position=st.integers(0, 64 + len(CONTENT) - 1), bit=st.integers(0, 7))
+@given(position=st.integers(0, len(CONTENT) - 1), bit=st.integers(0, 7))
 def test_one_flipped_bit_is_found_and_repaired(position: int, bit: int) -> None:
     load(entry(), Maker())
-    stored = bytearray(entry().path.read_bytes())
+    stored = bytearray(CONTENT)
     stored[position] ^= 1 << bit
-    entry().path.write_bytes(stored)
+    kept_file().write_bytes(stored)
     maker = Maker()
-    assert load(entry(), maker) == CONTENT.hex()
+    assert load(entry(), maker) == CONTENT
     assert maker.calls == 1
-    assert entry().read() == CONTENT
+    assert kept_file().read_bytes() == CONTENT
 
 
-@pytest.mark.parametrize("length", [0, 1, 63, 64, 65, 64 + len(CONTENT) - 1])
-def test_a_truncated_entry_is_repaired(length: int) -> None:
+@pytest.mark.parametrize("record", [b"", b"{}", b"[" * 100_000])
+def test_a_damaged_record_is_repaired(record: bytes) -> None:
     load(entry(), Maker())
-    entry().path.write_bytes(entry().path.read_bytes()[:length])
-    assert load(entry(), Maker()) == CONTENT.hex()
-    assert entry().read() == CONTENT
-
-
-def test_an_entry_moved_under_another_key_is_not_believed() -> None:
-    load(entry(precision="bf16"), Maker(b"bf16"))
-    entry(precision="bf16").path.rename(entry(precision="f32").path)
-    maker = Maker(b"f32")
-    assert load(entry(precision="f32"), maker) == b"f32".hex()
-    assert maker.calls == 1
+    entry().place.record_path.write_bytes(record)
+    assert load(entry(), Maker()) == CONTENT
+    assert entry().place.checked()
 
 
 def test_content_that_cannot_be_restored_is_made_anew(caplog: pytest.LogCaptureFixture) -> None:
     load(entry(), Maker(b"{"))
-    made = entry().load_or_make(json.loads, lambda: ({"a": 1}, b'{"a": 1}'))
-    assert made == {"a": 1} == entry().load_or_make(json.loads, lambda: (None, b""))
-    assert "cannot be used; it is made anew" in caplog.text
+
+    def strict(folder: Path) -> bytes:
+        if restore(folder) == b"{":
+            raise RuntimeError("unexpected end")
+        return restore(folder)
+
+    assert entry().load_or_make(strict, Maker(b"{}")) == b"{}"
+    assert "is damaged; it is made anew (unexpected end)" in caplog.text
+    assert load(entry(), Maker()) == b"{}"
 
 
 def test_what_making_raises_is_raised_and_nothing_is_kept() -> None:
-    def make() -> tuple[str, bytes]:
+    def make(folder: Path) -> None:
         raise LookupError("no weights")
 
     with pytest.raises(LookupError, match="no weights"):
-        entry().load_or_make(bytes.hex, make)
-    assert load(entry(), Maker()) == CONTENT.hex()
+        entry().load_or_make(restore, make)
+    assert load(entry(), Maker()) == CONTENT
 
 
 def test_a_cache_that_cannot_be_written_costs_only_time(
@@ -115,9 +114,45 @@ def test_a_cache_that_cannot_be_written_costs_only_time(
     (tmp_path / "file").touch()
     monkeypatch.setenv("BEAM_DEEPLAB_CACHE", str(tmp_path / "file"))
     maker = Maker()
-    assert load(entry(), maker) == load(entry(), maker) == CONTENT.hex()
+    assert load(entry(), maker) == load(entry(), maker) == CONTENT
     assert maker.calls == 2
     assert "BEAM_DEEPLAB_CACHE may name another folder" in caplog.text
+
+
+@pytest.mark.parametrize("mode", [0o775, 0o777, 0o757])
+@pytest.mark.parametrize("which", ["cache", "shelf", "folder", "file", "record"])
+def test_what_others_could_have_written_is_made_anew(
+    cache: Path, mode: int, which: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    load(entry(), Maker(b"planted"))
+    place = entry().place
+    places = {
+        "cache": cache,
+        "shelf": place.shelf,
+        "folder": place.folder,
+        "file": kept_file(),
+        "record": place.record_path,
+    }
+    places[which].chmod(mode)
+    maker = Maker()
+    assert load(entry(), maker) == CONTENT
+    assert maker.calls == 1
+    assert "others can write" in caplog.text
+
+
+@pytest.mark.parametrize("umask", [0o022, 0o002, 0o000])
+def test_entries_can_be_read_and_not_written_by_others(cache: Path, umask: int) -> None:
+    before = os.umask(umask)
+    try:
+        load(entry(), Maker())
+    finally:
+        os.umask(before)
+    assert cache.stat().st_mode & 0o777 == 0o755
+    assert kept_file().parent.stat().st_mode & 0o777 == 0o755
+    assert kept_file().stat().st_mode & 0o777 == 0o644
+    maker = Maker()
+    assert load(entry(), maker) == CONTENT
+    assert maker.calls == 0
 
 
 _PROCESS = """
@@ -125,14 +160,14 @@ import sys
 from pathlib import Path
 from beam_deeplab.deeplab.derived_cache import DerivedEntry
 log = Path(sys.argv[1])
-def make():
+def make(folder):
     with log.open("a") as file:
         file.write("made\\n")
-    content = bytes(50_000_000)
-    return content, content
+    (folder / "content").write_bytes(bytes(50_000_000))
 sys.stdin.readline()
-content = DerivedEntry("shelf", "name", {"weights": "b"}).load_or_make(bytes, make)
-assert content == bytes(50_000_000)
+restore = lambda folder: (folder / "content").read_bytes()
+entry = DerivedEntry("shelf", "name", {"weights": "b"})
+assert entry.load_or_make(restore, make) == bytes(50_000_000)
 """
 
 
@@ -150,15 +185,6 @@ def test_processes_that_start_at_once_make_it_once(tmp_path: Path) -> None:
         process.communicate()
         assert process.returncode == 0
     assert log.read_text() == "made\n"
-
-
-def test_entries_follow_the_umask() -> None:
-    before = os.umask(0o022)
-    try:
-        load(entry(), Maker())
-    finally:
-        os.umask(before)
-    assert entry().path.stat().st_mode & 0o777 == 0o644
 
 
 def test_the_code_digest_follows_the_source(

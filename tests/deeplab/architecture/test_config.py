@@ -62,10 +62,17 @@ def test_equal_configurations_and_only_those_have_equal_json(
     [
         ({"backbone": "resnet_101"}, "resnet_101"),
         ({"output_stride": 4}, "output stride 4"),
-        ({"num_classes": 0}, "at least one class"),
+        ({"num_classes": 0}, "the number of classes: 0"),
+        ({"num_classes": 256}, "from 1 to 255"),
+        ({"num_classes": 2**31}, "from 1 to 255"),
+        ({"num_classes": -(10**500)}, "from 1 to 255"),
         ({"depth_multiplier": 0.0}, "not above 0"),
+        ({"depth_multiplier": 60}, "at most 4"),
+        ({"depth_multiplier": float("nan")}, "at most 4"),
+        ({"depth_multiplier": float("inf")}, "at most 4"),
+        ({"channel_divisor": 0}, "the channel divisor: 0"),
         ({"multi_grid": (1, 2, 4)}, "part of Xception"),
-        ({"backbone": "xception_65", "multi_grid": (1, 0, 1)}, "three positive"),
+        ({"backbone": "xception_65", "multi_grid": (1, 0, 1)}, "multi-grid: 0"),
         ({"backbone": "xception_65", "depth_multiplier": 0.5}, "only MobileNet-v2"),
         ({"output_stride": 32, "aspp": AsppConfig(rates=(3,))}, "not whole at stride 32"),
     ],
@@ -86,10 +93,13 @@ def test_impossible_networks_are_refused(fields: dict[str, Any], message: str) -
         '{"backbone": "mobilenet_v2", "num_classes": 21, "aspp": {"channels": 3}}',
         '{"backbone": "mobilenet_v2", "num_classes": 21, "multi_grid": 3}',
         '{"backbone": "mobilenet_v2", "num_classes": 21, "decoder": "yes"}',
+        '{"backbone": "mobilenet_v2", "num_classes": 1e400}',
+        '{"backbone": ["mobilenet_v2"], "num_classes": 21}',
+        pytest.param("[" * 100_000, id="deep"),
     ],
 )
 def test_what_is_not_a_configuration_is_a_value_error(text: str) -> None:
-    with pytest.raises(ValueError, match=r"configuration|Expecting value"):
+    with pytest.raises(ValueError, match=r"configur|Expecting|backbone|number of classes"):
         DeepLabConfig.from_json(text)
 
 
@@ -123,3 +133,11 @@ def test_unknown_names_of_the_lazy_packages_are_attribute_errors() -> None:
     for package in (architecture, checkpoints):
         with pytest.raises(AttributeError, match="no_such_name"):
             _ = package.no_such_name
+
+
+@pytest.mark.parametrize("channels", [0, -5, 1_500_000, 2**80, 2.5, "256", True])
+def test_impossible_channels_are_refused(channels: Any) -> None:
+    with pytest.raises(ValueError, match="is no whole number from 1 to 4096"):
+        AsppConfig(channels=channels)
+    with pytest.raises(ValueError, match="is no whole number from 1 to 4096"):
+        DecoderConfig("layer_4/depthwise_output", low_level_channels=channels)

@@ -169,7 +169,7 @@ def test_what_does_not_fit_is_one_error_with_both_sides(
 
 def test_long_lists_of_names_are_cut(mobilenet_checkpoint: Path, tmp_path: Path) -> None:
     weights = _mobilenet_weights(mobilenet_checkpoint)
-    extra = {f"extra_{index:02}": np.zeros(1, np.float32) for index in range(15)}
+    extra = {f"extra_{index:02}": np.zeros(3, np.float32) for index in range(15)}
     write_tf1_checkpoint(tmp_path / "m", {**weights, **extra})
     with pytest.raises(
         CheckpointError, match=r"15 not in the network: extra_00, .*, extra_11 and 3 more"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from beam_deeplab.deeplab.engines import EngineError, load_engine
-from beam_deeplab.deeplab.engines.openvino_engine import compiled_entry
+from beam_deeplab.deeplab.engines.openvino_engine import converted_entry
 from beam_deeplab.deeplab.models import ModelSpec, inspect_model
 from tests.networks import random_images, relative_error
 from tests.small_models import write_small_checkpoint
@@ -100,35 +101,55 @@ def test_other_sizes_and_a_closed_engine_are_refused(model: ModelSpec) -> None:
 
 
 def test_a_restored_engine_answers_the_same_bits(model: ModelSpec) -> None:
-    entry = compiled_entry(model.digest, CANVAS, 16, "f32")
-    entry.path.unlink(missing_ok=True)
+    place = converted_entry(model.digest, CANVAS, 16).place
+    place.discard()
     first = logits_of(model)
-    kept = entry.path.read_bytes()
+    kept = place.record_path.stat().st_mtime_ns
     np.testing.assert_array_equal(logits_of(model), first)
-    assert entry.path.read_bytes() == kept
+    assert place.record_path.stat().st_mtime_ns == kept
 
 
 def test_a_damaged_entry_is_built_anew(model: ModelSpec, caplog: pytest.LogCaptureFixture) -> None:
     first = logits_of(model)
-    entry = compiled_entry(model.digest, CANVAS, 16, "f32")
-    stored = bytearray(entry.path.read_bytes())
+    place = converted_entry(model.digest, CANVAS, 16).place
+    weights = place.folder / "network.bin"
+    stored = bytearray(weights.read_bytes())
     stored[-5000] ^= 64
-    entry.path.write_bytes(stored)
+    weights.write_bytes(stored)
     np.testing.assert_array_equal(logits_of(model), first)
     assert "is damaged; it is made anew" in caplog.text
-    assert entry.read() is not None
+    assert place.checked()
 
 
-def test_entries_of_other_weights_sizes_strides_and_precisions_are_others() -> None:
+def test_what_others_could_have_written_is_not_taken(
+    model: ModelSpec, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = logits_of(model)
+    place = converted_entry(model.digest, CANVAS, 16).place
+    with place.workspace() as workspace:
+        planted = Path(shutil.copytree(place.folder, workspace / "planted"))
+        weights = planted / "network.bin"
+        weights.write_bytes(weights.read_bytes()[:-4000] + bytes(4000))
+        place.install(planted, source="elsewhere", archive_digest=None)
+    assert (logits_of(model) != first).any(), "the digests alone would let it pass"
+    place.shelf.chmod(0o777)
+    try:
+        np.testing.assert_array_equal(logits_of(model), first)
+        assert f"others can write {place.shelf}" in caplog.text
+    finally:
+        place.shelf.chmod(0o755)
+        place.discard()
+
+
+def test_entries_of_other_weights_sizes_and_strides_are_others() -> None:
     digests = ("a" * 64, "a" * 63 + "b")
     paths = {
-        compiled_entry(digest, canvas, stride, precision).path
+        converted_entry(digest, canvas, stride).place.folder
         for digest in digests
         for canvas in ((33, 65), (65, 33))
         for stride in (8, 16)
-        for precision in ("f32", "bf16")
     }
-    assert len(paths) == 16
+    assert len(paths) == 8
 
 
 def _as_voc_labels(

@@ -65,7 +65,7 @@ def test_damaged_data(tmp_path: Path, damage: Callable[[bytes], bytes]) -> None:
     write_tf1_checkpoint(tmp_path / "m", {"logits/semantic/biases": np.zeros(300, np.float32)})
     data = tmp_path / "m.data-00000-of-00001"
     data.write_bytes(damage(data.read_bytes()))
-    with pytest.raises(CheckpointError, match=r"logits/semantic/biases of .* cannot be read"):
+    with pytest.raises(CheckpointError, match="logits/semantic/biases"):
         open_checkpoint(tmp_path).read("logits/semantic/biases")
 
 
