@@ -5,6 +5,7 @@ It imports nothing that takes time before it can answer an interrupt.
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import sys
@@ -28,6 +29,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0 done, 1 the run failed, 2 a flag or an argument is wrong. A program that
         a signal ends exits with 128 and its number.
     """
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # A terminal that lacks a character is no reason to fail behind a finished run.
+        sys.stdout.reconfigure(errors="backslashreplace")
     with stopping.as_interrupts():
         # What is raised in a callback, as the import of a module has some, is not handed on.
         sys.unraisablehook = _unraisable

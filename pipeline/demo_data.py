@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 from beam_deeplab.pipeline.options import UsageError
 from beam_deeplab.pipeline.options.demo_data import DemoDataOptions
+from beam_deeplab.pipeline.terminal import open_console, safe_line
 from beam_deeplab.scenes import Collection, CollectionError, write_collection
 
 
@@ -36,9 +37,9 @@ def make_demo_data(options: DemoDataOptions) -> int:
     except CollectionError as error:
         raise UsageError(str(error)) from None
     broken = f" and {options.faults:,} broken files" if options.faults else ""
-    print(f"{options.count:,} scenes{broken}: {options.output}")
+    print(f"{options.count:,} scenes{broken}: {safe_line(options.output)}")
     if options.truth is not None:
-        print(f"Their truth: {options.truth}")
+        print(f"Their truth: {safe_line(options.truth)}")
     return 0
 
 
@@ -52,10 +53,9 @@ def shown_progress(total: int) -> Iterator[Callable[[], None]]:
     Yields:
         What to call after each of them.
     """
-    from rich.console import Console
     from rich.progress import Progress
 
-    console = Console(stderr=True)
+    console = open_console(stderr=True)
     with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as bars:
         task = bars.add_task("Composing scenes", total=total)
         yield lambda: bars.advance(task)

@@ -7,7 +7,6 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from rich.console import Console
 from rich.filesize import decimal
 from rich.table import Table
 
@@ -17,6 +16,7 @@ from beam_deeplab.deeplab.zoo import ZooError
 from beam_deeplab.pipeline.options import SegmentOptions, UsageError
 from beam_deeplab.pipeline.progress.display import describe_seconds
 from beam_deeplab.pipeline.sampling import SAMPLES, Cost, Sample, measure, spread
+from beam_deeplab.pipeline.terminal import open_console, safe_line
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.records import ImageRef
 from beam_deeplab.transforms.runs.inventory import take_inventory
@@ -137,9 +137,9 @@ def dry_run(
     ):
         for name, value in section.items():
             if value is not None:
-                table.add_row(name, value)
+                table.add_row(name, safe_line(value))
         table.add_section()
-    Console().print(table)
+    open_console().print(table)
 
 
 def _try(recipe: Recipe, refs: Sequence[ImageRef]) -> tuple[Cost, Sample]:

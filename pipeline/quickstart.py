@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TypeVar
 
 import duckdb
-from rich.console import Console
 
 from beam_deeplab.deeplab.labels import LabelSet
 from beam_deeplab.pipeline.demo_data import make_demo_data
@@ -23,6 +22,7 @@ from beam_deeplab.pipeline.options.segment import SegmentOptions
 from beam_deeplab.pipeline.reports.contact_sheet import SheetRow, write_contact_sheet
 from beam_deeplab.pipeline.runs import read_manifest
 from beam_deeplab.pipeline.segment import segment
+from beam_deeplab.pipeline.terminal import open_console, safe_line
 from beam_deeplab.scenes import SceneSettings
 
 ItemT = TypeVar("ItemT")
@@ -76,12 +76,12 @@ def quickstart(options: QuickstartOptions) -> int:
             overwrite=True,
         )
     )
-    console = Console()
-    console.print("\nWhich pictures are more than a quarter animal?", highlight=False)
+    console = open_console()
+    console.print("\nWhich pictures are more than a quarter animal?")
     areas = str(run / "class_areas" / "*.parquet")
     print(duckdb.sql(_MOSTLY_ANIMAL, params={"areas": areas}))
     for file in show(run, evaluation, output):
-        console.print(f"Contact sheet: {file}", soft_wrap=True, highlight=False)
+        console.print(f"Contact sheet: {safe_line(file)}", soft_wrap=True)
     return 0
 
 

@@ -20,6 +20,7 @@ from apache_beam.options.pipeline_options import (
     SetupOptions,
     StandardOptions,
 )
+from apache_beam.runners.runner import create_runner
 
 from beam_deeplab.pipeline.options import UsageError
 
@@ -52,7 +53,12 @@ def check_runner(options: PipelineOptions) -> None:
     Raises:
         UsageError: The message is one line that says what to do.
     """
-    runner = str(options.view_as(StandardOptions).runner).rsplit(".", 1)[-1]
+    name = str(options.view_as(StandardOptions).runner)
+    try:
+        create_runner(name)
+    except (ValueError, ImportError, AttributeError) as error:
+        raise UsageError(f"--runner={name}: {_one_line(error)}") from error
+    runner = name.rsplit(".", 1)[-1]
     if runner == "DataflowRunner":
         _check_dataflow(options)
     endpoint = options.view_as(PortableOptions).job_endpoint

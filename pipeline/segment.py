@@ -37,6 +37,7 @@ from beam_deeplab.pipeline.remote_jobs import check_no_job
 from beam_deeplab.pipeline.reports.run_summary import print_summary
 from beam_deeplab.pipeline.runner_checks import check_runner, open_pipeline
 from beam_deeplab.pipeline.runs import check_output, check_same_options, read_manifest, start_run
+from beam_deeplab.pipeline.terminal import safe_line
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.parquet.schemas import FAILURES
 from beam_deeplab.transforms.runs.manifest import Manifest, RunRecord, fingerprint_of
@@ -105,9 +106,9 @@ def prepare(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> Prep
         UsageError: Something asked for cannot be had.
     """
     beam_options = pipeline_options(beam_arguments, options.job.workers)
+    check_runner(beam_options)
     check_reachable(beam_options, [*options.input, options.output])
     accelerator = find_accelerator(beam_options, options.job.accelerator)
-    check_runner(beam_options)
     check_output(options.output, resume=options.resume, overwrite=options.overwrite)
     if options.resume or options.overwrite:
         check_no_job(options.output, beam_options)
@@ -148,7 +149,8 @@ def carry_out(prepared: PreparedRun) -> Manifest | None:
     if template:
         run_to_end(pipeline, options.output, quiet=job.quiet, verbose=job.verbose)
         if not job.quiet:
-            print(f"Wrote the job's template to {template}; running it commits {options.output}")
+            done = f"Wrote the job's template to {template}; running it commits {options.output}"
+            print(safe_line(done))
         return None
     with watch(options.output, quiet=job.quiet):
         run_to_end(pipeline, options.output, quiet=job.quiet, verbose=job.verbose)

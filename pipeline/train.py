@@ -38,6 +38,7 @@ from beam_deeplab.deeplab.zoo import ZooError
 from beam_deeplab.pipeline.options.errors import RunFailedError, UsageError
 from beam_deeplab.pipeline.options.train import TrainOptions
 from beam_deeplab.pipeline.progress.training import TrainingProgress, checking
+from beam_deeplab.pipeline.terminal import safe_line
 from beam_deeplab.transforms.decoding.decode import DecodingError, decode
 from beam_deeplab.transforms.geometry import Canvas
 
@@ -105,7 +106,7 @@ def train(options: TrainOptions) -> int:
         score = "" if best.miou is None else f", mIoU {best.miou:.4f}"
         print(
             f"Trained {len(history)} epochs; the weights of epoch {best.epoch}{score} are in "
-            f"{options.output / MODEL_FOLDER}"
+            f"{safe_line(options.output / MODEL_FOLDER)}"
         )
     return 0
 

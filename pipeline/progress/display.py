@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 from beam_deeplab.pipeline.progress.estimate import RunProgress, Watcher
+from beam_deeplab.pipeline.terminal import open_console
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.parquet.schemas import MASKS
 
@@ -71,11 +72,10 @@ class _Show(Protocol):
 
 @contextlib.contextmanager
 def _bar() -> Iterator[_Show]:
-    from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn
 
-    columns = BarColumn(bar_width=None), TextColumn("{task.description}")
-    console = Console(stderr=True)
+    columns = BarColumn(bar_width=None), TextColumn("{task.description}", markup=False)
+    console = open_console(stderr=True)
     with Progress(*columns, console=console, expand=True, redirect_stdout=False) as bars:
         task = bars.add_task(describe_progress(None), total=None)
 
@@ -108,9 +108,7 @@ def _lines(seconds: float) -> Iterator[_Show]:
 
 def is_drawn_on() -> bool:
     """Whether standard error is a terminal that a bar can be drawn on."""
-    from rich.console import Console
-
-    return sys.stderr.isatty() and not Console(stderr=True).is_dumb_terminal
+    return sys.stderr.isatty() and not open_console(stderr=True).is_dumb_terminal
 
 
 @contextlib.contextmanager

@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Iterator
 from types import TracebackType
 
-from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -25,6 +24,7 @@ from beam_deeplab.pipeline.progress.display import (
     describe_seconds,
     is_drawn_on,
 )
+from beam_deeplab.pipeline.terminal import open_console
 
 _SMOOTHING = 0.05
 """Weight of a step in the loss and the rate that are shown."""
@@ -125,16 +125,16 @@ class TrainingProgress:
         if self._bars.disable:
             print(line, file=sys.stderr, flush=True)
         else:
-            self._bars.console.print(line, highlight=False)
+            self._bars.console.print(line)
 
 
 def _bars(*, quiet: bool) -> Progress:
     return Progress(
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=None),
         MofNCompleteColumn(),
         TimeRemainingColumn(),
-        console=Console(stderr=True),
+        console=open_console(stderr=True),
         expand=True,
         redirect_stdout=False,
         disable=quiet or not is_drawn_on(),

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from rich.color import Color
-from rich.console import Console
 from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
 from beam_deeplab.deeplab.labels import LabelSet
 from beam_deeplab.deeplab.zoo import BUNDLED_MODELS, OFFICIAL_MODELS, is_cached
+from beam_deeplab.pipeline.terminal import open_console, safe_line
 
 
 def print_models() -> None:
@@ -38,7 +38,7 @@ def print_models() -> None:
             f"{bundled.size_mb:.1f} MB",
             "ships with this package",
         )
-    Console().print(table)
+    open_console().print(table)
 
 
 def _backbone(name: str, depth_multiplier: float) -> str:
@@ -47,11 +47,13 @@ def _backbone(name: str, depth_multiplier: float) -> str:
 
 def print_classes(labels: LabelSet) -> None:
     """Prints a label set: id, name and colour of each class."""
-    table = Table(title=f"Classes ({labels.name})", title_justify="left")
+    table = Table(title=f"Classes ({safe_line(labels.name)})", title_justify="left")
     table.add_column("id", justify="right")
     table.add_column("name")
     table.add_column("colour")
     for label, (name, color) in enumerate(zip(labels.names, labels.palette, strict=True)):
         swatch = Text("██", Style(color=Color.from_rgb(*color)))
-        table.add_row(str(label), name, swatch + Text(" #{:02x}{:02x}{:02x}".format(*color)))
-    Console().print(table)
+        table.add_row(
+            str(label), safe_line(name), swatch + Text(" #{:02x}{:02x}{:02x}".format(*color))
+        )
+    open_console().print(table)

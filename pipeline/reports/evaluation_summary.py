@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from rich.console import Console
 from rich.table import Table
+
+from beam_deeplab.pipeline.terminal import open_console, safe_line
 
 _CLASSES_SHOWN = 24
 
@@ -18,12 +19,12 @@ def print_evaluation(metrics: Mapping[str, Any], output: str) -> None:
         metrics: What ``metrics.json`` holds.
         output: Where that is.
     """
-    console = Console()
+    console = open_console()
     table = Table(title="Evaluated", title_justify="left", show_header=False)
     table.add_row("images", f"{metrics['images']:,}")
     table.add_row("failures", f"{metrics['failures']:,}")
     for code, number in metrics["failures_by_code"].items():
-        table.add_row(f"  {code}", f"{number:,}")
+        table.add_row(f"  {safe_line(code)}", f"{number:,}")
     table.add_section()
     for name, words in (
         ("miou", "mIoU"),
@@ -34,12 +35,12 @@ def print_evaluation(metrics: Mapping[str, Any], output: str) -> None:
         table.add_row(words, _measure(metrics[name]))
     table.add_section()
     for name, iou in _shown(metrics["iou"]):
-        table.add_row(name, iou)
+        table.add_row(safe_line(name), iou)
     table.add_section()
     table.add_row("truth", metrics["options"]["truth_format"])
     table.add_row("time", f"{metrics['seconds']:.1f} s")
     console.print(table)
-    console.print(f"Report: {output}", soft_wrap=True, highlight=False)
+    console.print(f"Report: {safe_line(output)}", soft_wrap=True)
 
 
 def _shown(iou: Mapping[str, float | None]) -> list[tuple[str, str]]:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from rich.console import Console
 from rich.table import Table
 
+from beam_deeplab.pipeline.terminal import open_console, safe_line
 from beam_deeplab.transforms.runs.manifest import Manifest
 
 _CLASSES_SHOWN = 8
@@ -12,7 +12,7 @@ _CLASSES_SHOWN = 8
 
 def print_summary(manifest: Manifest, output: str) -> None:
     """Prints images, failures by code, the most common classes by area, and where it all is."""
-    console = Console()
+    console = open_console()
     counts = manifest.counts
     table = Table(title="Segmented", title_justify="left", show_header=False)
     table.add_row("images", f"{counts['inputs']:,}")
@@ -22,14 +22,15 @@ def print_summary(manifest: Manifest, output: str) -> None:
     table.add_row("masks", f"{counts['total_masks']:,}")
     table.add_row("failures", f"{counts['total_failures']:,}")
     for code, number in sorted(manifest.failures_by_code.items()):
-        table.add_row(f"  {code}", f"{number:,}")
+        table.add_row(f"  {safe_line(code)}", f"{number:,}")
     table.add_section()
     pixels = sum(manifest.class_pixels.values())
     by_area = sorted(manifest.class_pixels.items(), key=lambda item: -item[1])
     for name, area in by_area[:_CLASSES_SHOWN]:
-        table.add_row(name, f"{area / pixels:.1%} of the area")
+        table.add_row(safe_line(name), f"{area / pixels:.1%} of the area")
     table.add_section()
-    table.add_row("engine", f"{manifest.options['engine']}, {manifest.options['precision']}")
+    engine = f"{manifest.options['engine']}, {manifest.options['precision']}"
+    table.add_row("engine", safe_line(engine))
     table.add_row("time", f"{manifest.seconds:.1f} s")
     console.print(table)
-    console.print(f"Committed: {output}", soft_wrap=True, highlight=False)
+    console.print(f"Committed: {safe_line(output)}", soft_wrap=True)

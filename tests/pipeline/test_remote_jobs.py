@@ -1,0 +1,193 @@
+"""A job that goes on without its launcher: said, kept apart from other writers, cancelled."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from beam_deeplab.pipeline.options import UsageError
+from beam_deeplab.pipeline.remote_jobs import RemoteJob, check_no_job, forget_job, note_job
+from beam_deeplab.transforms.runs import attempts
+from tests.faults.conftest import ended, wait_until
+from tests.job_service import flags
+
+pytest_plugins = ("tests.job_service",)
+
+NOBODY = "localhost:1"
+JOB = RemoteJob("job-7", NOBODY, "2026-01-01T00:00:00+00:00")
+
+_LAUNCHER = """
+import pathlib, signal, sys, time
+import apache_beam as beam
+from apache_beam.options.pipeline_options import PipelineOptions
+from beam_deeplab.pipeline import cli, stopping
+from beam_deeplab.pipeline.launch import run_to_end
+
+def wait(name):
+    while not pathlib.Path(name).exists():
+        time.sleep(0.05)
+
+def job(argv):
+    output, gate, *flags = argv
+    pipeline = beam.Pipeline(options=PipelineOptions(flags))
+    pipeline | beam.Create([gate]) | beam.Map(wait)
+    run_to_end(pipeline, output, quiet=False, verbose=False)
+    return 0
+
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
+cli._run = job
+sys.exit(cli.main())
+"""
+
+
+@pytest.fixture
+def launcher(job_service: str, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+    """A program whose job waits for a gate that nobody opens."""
+    arguments = [str(tmp_path), str(tmp_path / "gate"), *flags(job_service)]
+    process = subprocess.Popen(
+        [sys.executable, "-c", _LAUNCHER, *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with ended(process):
+        wait_until((tmp_path / "attempts" / "job.json").exists, process)
+        yield process
+
+
+def _next_line(process: subprocess.Popen[str]) -> str:
+    assert process.stderr is not None
+    return process.stderr.readline().strip()
+
+
+def _refusal(output: Path) -> str:
+    with pytest.raises(UsageError) as error:
+        check_no_job(str(output), PipelineOptions([]))
+    assert "\n" not in str(error.value)
+    return str(error.value)
+
+
+@pytest.mark.slow
+def test_an_interrupt_leaves_the_job_and_a_second_cancels_it(
+    launcher: subprocess.Popen[str], job_service: str, tmp_path: Path
+) -> None:
+    job = json.loads((tmp_path / "attempts" / "job.json").read_text())
+    assert _next_line(launcher) == f"beam-deeplab: job {job['id']} on {job_service}"
+    assert "still writes" in _refusal(tmp_path)
+    assert job["id"] in _refusal(tmp_path)
+    launcher.send_signal(signal.SIGINT)
+    line = _next_line(launcher)
+    assert f"{job['id']} on {job_service} goes on" in line
+    assert "interrupt once more" in line
+    launcher.send_signal(signal.SIGINT)
+    assert "is cancelled" in _next_line(launcher)
+    assert launcher.wait(60) == 130
+    check_no_job(str(tmp_path), PipelineOptions([]))
+
+
+@pytest.mark.slow
+def test_sigterm_leaves_the_job_at_once(
+    launcher: subprocess.Popen[str], job_service: str, tmp_path: Path
+) -> None:
+    _next_line(launcher)
+    launcher.send_signal(signal.SIGTERM)
+    line = _next_line(launcher)
+    assert line.startswith("beam-deeplab: ended by SIGTERM; job ")
+    assert "goes on" in line
+    assert launcher.wait(60) == 143
+    assert "still writes" in _refusal(tmp_path)
+    (tmp_path / "gate").touch()
+
+
+@pytest.mark.slow
+def test_a_job_that_has_ended_is_forgotten(launcher: subprocess.Popen[str], tmp_path: Path) -> None:
+    (tmp_path / "gate").touch()
+    assert launcher.wait(60) == 0
+    assert not (tmp_path / "attempts" / "job.json").exists()
+
+
+def test_a_runner_that_cannot_be_asked_is_no_yes(tmp_path: Path) -> None:
+    note_job(str(tmp_path), JOB)
+    line = _refusal(tmp_path)
+    for words in ("job-7", NOBODY, "cannot be asked", str(tmp_path / "attempts" / "job.json")):
+        assert words in line
+
+
+def test_without_a_job_nobody_is_asked(tmp_path: Path) -> None:
+    check_no_job(str(tmp_path), PipelineOptions([]))
+    note_job(str(tmp_path), JOB)
+    forget_job(str(tmp_path))
+    check_no_job(str(tmp_path), PipelineOptions([]))
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"id": 1}'])
+def test_a_damaged_note_is_named(content: str, tmp_path: Path) -> None:
+    note_job(str(tmp_path), JOB)
+    (tmp_path / "attempts" / "job.json").write_text(content)
+    assert "is not a file of beam-deeplab" in _refusal(tmp_path)
+
+
+def test_what_clears_the_notes_clears_the_job(tmp_path: Path) -> None:
+    note_job(str(tmp_path), JOB)
+    attempts.clear(str(tmp_path))
+    assert list((tmp_path / "attempts").iterdir()) == []
+
+
+class _Dataflow(BaseHTTPRequestHandler):
+    """The one answer of Dataflow's API that is needed."""
+
+    state = "JOB_STATE_RUNNING"
+
+    def do_GET(self) -> None:
+        found = self.path.startswith("/v1b3/projects/my-project/locations/europe-west4/jobs/7")
+        self.send_response(200 if found else 404)
+        self.end_headers()
+        self.wfile.write(json.dumps({"id": "7", "currentState": self.state}).encode())
+
+    def log_message(self, *arguments: object) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    ("state", "runs"),
+    [
+        ("JOB_STATE_RUNNING", True),
+        ("JOB_STATE_CANCELLING", True),
+        ("JOB_STATE_PENDING", True),
+        ("JOB_STATE_DONE", False),
+        ("JOB_STATE_FAILED", False),
+        ("JOB_STATE_CANCELLED", False),
+    ],
+)
+def test_dataflow_is_asked_by_the_job_s_own_project_and_region(
+    state: str, runs: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_Dataflow, "state", state)
+    with HTTPServer(("localhost", 0), _Dataflow) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        endpoint = f"http://localhost:{server.server_port}"
+        job = RemoteJob("7", endpoint, JOB.started, "my-project", "europe-west4")
+        note_job(str(tmp_path), job)
+        options = PipelineOptions(["--no_auth", "--project=another", "--region=us-east1"])
+        if not runs:
+            check_no_job(str(tmp_path), options)
+        else:
+            with pytest.raises(UsageError) as error:
+                check_no_job(str(tmp_path), options)
+            for words in (
+                "dataflow/jobs/europe-west4/7?project=my-project",
+                "gcloud dataflow jobs cancel 7 --project=my-project --region=europe-west4",
+            ):
+                assert words in str(error.value)
+        server.shutdown()
+    assert asdict(job)["project"] == "my-project"
