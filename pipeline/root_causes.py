@@ -11,6 +11,7 @@ _RAISED: Final = re.compile(r"(?:[A-Za-z_]\w*\.)*([A-Za-z_]\w*)(?:: (.*))?")
 _STEP: Final = re.compile(r"\s*\[while running ['\"].*['\"]\]?\s*$")
 _GRPC_DETAILS: Final = re.compile(r'^\s*details = "(.+)"\s*$', re.MULTILINE)
 _GRPC_STATUS: Final = re.compile(r"^\s*status = StatusCode\.(\w+)\s*$", re.MULTILINE)
+_DATAFLOW: Final = re.compile(r"Root cause: (.+)")
 _JAVA: Final = re.compile(r"(?:Caused by: )?(?:[a-z]\w*\.)+([A-Z]\w*(?:Exception|Error)): (.+)")
 
 
@@ -35,6 +36,7 @@ def root_cause(text: str) -> str:
         _python(lines)
         or _java(lines)
         or _grpc(text)
+        or _last(_DATAFLOW, text)
         or _named(line for line in lines if not line.startswith((" ", "\t")))
         or _named(lines)
     )
@@ -68,8 +70,14 @@ def _grpc(text: str) -> str:
     return ": ".join(match[1] for match in (status, details) if match)
 
 
+def _last(pattern: re.Pattern[str], text: str) -> str:
+    found: list[str] = pattern.findall(text)
+    return found[-1].strip() if found else ""
+
+
 def _named(lines: Iterable[str]) -> str:
     said = [_STEP.sub("", line).strip() for line in lines]
     said = [line for line in said if line and not line.startswith("[while running")]
+    said = [line for line in said if not line.endswith("Error:")] or said
     errors = [line for line in said if "Error" in line and not line.startswith("File ")]
     return (errors or said or [""])[-1]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import io
 import re
 import socket
@@ -22,7 +21,9 @@ from apache_beam.options.pipeline_options import (
 )
 from apache_beam.runners.runner import create_runner
 
+from beam_deeplab.pipeline.extras import require_extra
 from beam_deeplab.pipeline.options import UsageError
+from beam_deeplab.pipeline.root_causes import root_cause
 
 EMBEDDED: Final = "embed"
 """A ``--job_endpoint`` that is no address: the job service of this process."""
@@ -149,9 +150,8 @@ def _check_setup_file(setup: SetupOptions) -> None:
         raise UsageError(f"--setup_file {file}: give a setup.py or a pyproject.toml")
     # Beam changes to its folder, which for a bare name it takes to be nameless.
     setup.setup_file = str(file)
-    if importlib.util.find_spec("build") is None:
-        raise UsageError("--setup_file: install `build`, which makes the package for the workers")
-    from build import BuildException, ProjectBuilder
+    require_extra("dataflow")
+    from build import BuildBackendException, BuildException, ProjectBuilder
     from pyproject_hooks import quiet_subprocess_runner
 
     try:
@@ -159,6 +159,10 @@ def _check_setup_file(setup: SetupOptions) -> None:
         missing = builder.check_dependencies("sdist")
     except BuildException as error:
         raise UsageError(f"--setup_file {file}: cannot be built: {_one_line(error)}") from error
+    except BuildBackendException as error:
+        said = getattr(error.exception, "output", None) or str(error).encode()
+        cause = root_cause(said.decode(errors="replace"))
+        raise UsageError(f"--setup_file {file}: cannot be built: {cause}") from error
     if missing:
         wanted = ", ".join(sorted(chain[-1] for chain in missing))
         raise UsageError(f"--setup_file {file}: needs {wanted} to be built: pip install it")
