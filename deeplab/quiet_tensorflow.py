@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 import re
+import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 _LOG_LEVEL = "TF_CPP_MIN_LOG_LEVEL"
 _GREETING = re.compile(
     rb"WARNING: All log messages before absl::InitializeLog"
-    rb"|(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: )?[IWEF](\d{4} \d\d:\d\d:\d+\.\d+ +\d+)? \S+:\d+\]"
+    rb"|(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: )?[IWE](\d{4} \d\d:\d\d:\d+\.\d+ +\d+)? \S+:\d+\]"
     rb"|To enable the following instructions"
     rb"|\s*$"
 )
@@ -28,8 +30,8 @@ def import_tensorflow_quietly() -> None:
     It writes a dozen lines to the file descriptor of stderr before any setting of its own is in
     force, ``TF_CPP_MIN_LOG_LEVEL`` included, which would bury the line that a program has to
     say. What others write to stderr in the meantime comes out afterwards, and all of it if the
-    import fails. Where somebody else has imported it, the search for GPUs is still to be kept
-    quiet. Whoever sets ``TF_CPP_MIN_LOG_LEVEL=0`` hears everything at once.
+    import fails or ends the process. Where somebody else has imported it, the search for GPUs is
+    still to be kept quiet. Whoever sets ``TF_CPP_MIN_LOG_LEVEL=0`` hears everything at once.
 
     Raises:
         ImportError: TensorFlow is not installed, or does not suit this machine.
@@ -54,7 +56,7 @@ def _with_stderr_held(action: Callable[[], None]) -> None:
     sys.stderr.flush()
     stderr = os.dup(2)
     done = False
-    with tempfile.TemporaryFile() as held:
+    with tempfile.NamedTemporaryFile() as held, _shown_at_death(held.name, stderr):
         os.dup2(held.fileno(), 2)
         try:
             action()
@@ -66,6 +68,26 @@ def _with_stderr_held(action: Callable[[], None]) -> None:
             said = held.read()
             os.write(stderr, without_greetings(said) if done else said)
             os.close(stderr)
+
+
+@contextmanager
+def _shown_at_death(held: str, stderr: int) -> Iterator[None]:
+    """Has a shell wait that shows what is held if this process dies meanwhile, as at an abort."""
+    command = ["/bin/sh", "-c", 'read -r done || { cat "$0"; rm -f "$0"; }', held]
+    try:
+        shell = subprocess.Popen(
+            command, bufsize=0, stdin=subprocess.PIPE, stdout=stderr, stderr=stderr
+        )
+    except OSError:
+        yield  # no such shell: a message at death is lost
+        return
+    with shell:
+        try:
+            yield
+        finally:
+            assert shell.stdin is not None
+            with suppress(OSError):
+                shell.stdin.write(b"done\n")
 
 
 def without_greetings(said: bytes) -> bytes:

@@ -19,6 +19,7 @@ from apache_beam.options.pipeline_options import (
 from beam_deeplab.deeplab.engines import available_cores
 from beam_deeplab.pipeline.options import UsageError
 from beam_deeplab.pipeline.runner_checks import parse_flags
+from beam_deeplab.transforms import storage
 
 LOCAL_RUNNERS = ("FnApiRunner", "DirectRunner", "BundleBasedDirectRunner", "PrismRunner")
 
@@ -97,8 +98,8 @@ def pipeline_options(flags: Sequence[str], workers: int | None = None) -> Pipeli
 
 
 def is_local(uri: str) -> bool:
-    """Whether a path names this machine's file system: it has no ``scheme://``."""
-    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", uri) is None
+    """Whether a path names this machine's file system: it has no scheme but ``file://``."""
+    return not storage.scheme(uri)
 
 
 def runs_here(options: PipelineOptions) -> bool:

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 from importlib.metadata import version
 from typing import TypeAlias
 
+from beam_deeplab.deeplab.zoo import BUNDLED_MODELS, closest_names, find_model
 from beam_deeplab.pipeline.extras import require_extra
-from beam_deeplab.pipeline.options import EvaluateOptions, SegmentOptions
+from beam_deeplab.pipeline.options import EvaluateOptions, SegmentOptions, UsageError
 from beam_deeplab.pipeline.options.demo_data import DemoDataOptions, add_demo_data_flags
 from beam_deeplab.pipeline.options.evaluate import add_evaluate_flags
 from beam_deeplab.pipeline.options.network import add_labels_flag
@@ -69,10 +70,21 @@ def _train(arguments: argparse.Namespace, _: Sequence[str]) -> int:
     return train(options)
 
 
-def _models(_: argparse.Namespace, __: Sequence[str]) -> int:
-    from beam_deeplab.pipeline.reports.catalogue import print_models
+def _add_models_flags(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("name", nargs="?", metavar="NAME", help="say all of this model")
 
-    print_models()
+
+def _models(arguments: argparse.Namespace, _: Sequence[str]) -> int:
+    from beam_deeplab.pipeline.reports.catalogue import print_model, print_models
+
+    if arguments.name is None:
+        print_models()
+        return 0
+    model = BUNDLED_MODELS.get(arguments.name) or find_model(arguments.name)
+    if model is None:
+        hint = " or ".join(closest_names(arguments.name)) or "see `beam-deeplab models`"
+        raise UsageError(f"there is no model {arguments.name!r}: {hint}")
+    print_model(model)
     return 0
 
 
@@ -82,10 +94,12 @@ def _add_classes_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def _classes(arguments: argparse.Namespace, _: Sequence[str]) -> int:
-    from beam_deeplab.pipeline.recipes import find_model_spec
+    from beam_deeplab.pipeline.recipes import find_model_spec, say_guesses
     from beam_deeplab.pipeline.reports.catalogue import print_classes
 
-    print_classes(find_model_spec(arguments.model, arguments.labels).labels)
+    model = find_model_spec(arguments.model, arguments.labels)
+    say_guesses(model, known=("canvas",))
+    print_classes(model.labels)
     return 0
 
 
@@ -132,7 +146,7 @@ COMMANDS: Mapping[str, Command] = {
         _train,
         when_interrupted=_RESUME,
     ),
-    "models": Command("the models that --model takes by name", lambda _: None, _models),
+    "models": Command("the models that --model takes by name", _add_models_flags, _models),
     "classes": Command(
         "what a model tells apart: ids, names and colours", _add_classes_flags, _classes
     ),

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterable
 from dataclasses import asdict, replace
 from importlib.metadata import version
 from typing import Any
 
 from beam_deeplab.deeplab.checkpoints import CheckpointError
 from beam_deeplab.deeplab.engines import EngineError, check_engine, choose_engine
-from beam_deeplab.deeplab.labels import LabelError, read_labels
+from beam_deeplab.deeplab.labels import LabelError
 from beam_deeplab.deeplab.models import ModelSpec, inspect_model
-from beam_deeplab.deeplab.zoo import ZooError
+from beam_deeplab.deeplab.zoo import BUNDLED_MODELS, ZooError, find_model, local_path
+from beam_deeplab.pipeline.labels import read_labels
 from beam_deeplab.pipeline.options import NetworkOptions, UsageError
+from beam_deeplab.pipeline.terminal import safe_line
 from beam_deeplab.transforms.geometry import Canvas
 from beam_deeplab.transforms.segmenting.handler import Recipe
 
@@ -34,7 +38,7 @@ def find_model_spec(reference: str, labels_file: str | None = None) -> ModelSpec
 
     Args:
         reference: A zoo name, a local path or a ``gs://`` path.
-        labels_file: JSON with the model's class names and colours; None for its own.
+        labels_file: Where the model's class names and colours are; None for its own.
 
     Raises:
         UsageError: The model cannot be had, or the labels do not suit it.
@@ -46,9 +50,23 @@ def find_model_spec(reference: str, labels_file: str | None = None) -> ModelSpec
     if labels_file is None:
         return model
     try:
-        return replace(model, labels=read_labels(labels_file, classes=model.config.num_classes))
-    except (LabelError, OSError) as error:
+        labels = read_labels(labels_file, classes=model.config.num_classes)
+    except LabelError as error:
         raise UsageError(f"--labels: {error}") from error
+    guesses = tuple(guess for guess in model.guesses if guess[0] != "labels")
+    return replace(model, labels=labels, guesses=guesses)
+
+
+def say_guesses(model: ModelSpec, known: Iterable[str] = ()) -> None:
+    """Says on stderr what of a model is not known but guessed.
+
+    Args:
+        model: The model.
+        known: Of what nothing is to be said, ``canvas`` for example.
+    """
+    for what, line in model.guesses:
+        if what not in known:
+            print(f"beam-deeplab: --model: {safe_line(line)}", file=sys.stderr)
 
 
 def build_recipe(options: NetworkOptions, *, gpu: bool | None = None) -> Recipe:
@@ -68,21 +86,35 @@ def build_recipe(options: NetworkOptions, *, gpu: bool | None = None) -> Recipe:
             check_engine(engine)
     except EngineError as error:
         raise UsageError(f"--engine: {error}") from error
+    if gpu is not None:
+        _check_workers_can_read(options.model)
     model = find_model_spec(options.model, options.labels)
+    say_guesses(model, known=("canvas",) if options.canvas else ())
+    output_stride = options.output_stride or model.output_stride
     try:
         canvas = Canvas(*(options.canvas or model.canvas))
-        canvas.grid_size(options.output_stride)
+        canvas.grid_size(output_stride)
     except ValueError as error:
         raise UsageError(f"--canvas: {error}") from error
     return Recipe(
         model,
         canvas,
-        options.output_stride,
+        output_stride,
         engine,
         options.bucketed,
         options.max_pixels,
         options.eval_scales,
         options.flip,
+    )
+
+
+def _check_workers_can_read(reference: str) -> None:
+    """Refuses a model on this machine's disk, for workers that are elsewhere."""
+    if reference in BUNDLED_MODELS or find_model(reference) or local_path(reference) is None:
+        return
+    raise UsageError(
+        f"--model: {reference} is on this machine, and the runner's workers are not: copy it "
+        "(gcloud storage cp --recursive) and give its gs:// path"
     )
 
 
@@ -109,6 +141,7 @@ def describe_model(model: ModelSpec) -> dict[str, Any]:
         "digest": model.digest,
         "config": asdict(model.config),
         "labels": model.labels.to_dict(),
+        "guessed": [what for what, _ in model.guesses if what != "model"],
     }
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from beam_deeplab.deeplab.checkpoints import CheckpointError
-from beam_deeplab.deeplab.labels import LABEL_SETS, LabelError, LabelSet, read_labels
+from beam_deeplab.deeplab.labels import LABEL_SETS, LabelError, LabelSet
 from beam_deeplab.deeplab.quiet_tensorflow import import_tensorflow_quietly
 from beam_deeplab.deeplab.training.config import ConfigError, TrainingConfig
 from beam_deeplab.deeplab.training.config_file import read_config
@@ -35,10 +35,12 @@ from beam_deeplab.deeplab.training.state import (
     read_state,
 )
 from beam_deeplab.deeplab.zoo import ZooError
+from beam_deeplab.pipeline.labels import read_labels
 from beam_deeplab.pipeline.options.errors import RunFailedError, UsageError
 from beam_deeplab.pipeline.options.train import TrainOptions
 from beam_deeplab.pipeline.progress.training import TrainingProgress, checking
 from beam_deeplab.pipeline.terminal import safe_line
+from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.decoding.decode import DecodingError, decode
 from beam_deeplab.transforms.geometry import Canvas
 
@@ -139,7 +141,7 @@ def _read_config(path: Path) -> tuple[TrainingConfig, LabelSet]:
 
 
 def _read_labels(name: str) -> LabelSet:
-    if not Path(name).is_file():
+    if not storage.scheme(name) and not storage.exists(name):
         raise LabelError(
             f"[model] labels: {name!r} is neither a file nor one of {', '.join(LABEL_SETS)}"
         )

@@ -6,6 +6,8 @@ looked for where a driver is installed.
 
 from __future__ import annotations
 
+import sys
+
 from beam_deeplab.deeplab.engines.choice import ENGINES as ENGINES
 from beam_deeplab.deeplab.engines.choice import PRECISIONS as PRECISIONS
 from beam_deeplab.deeplab.engines.choice import EngineChoice as EngineChoice
@@ -19,6 +21,9 @@ from beam_deeplab.deeplab.engines.interface import EngineError as EngineError
 from beam_deeplab.deeplab.engines.loading import load_engine as load_engine
 from beam_deeplab.deeplab.engines.scales import ScaleError as ScaleError
 from beam_deeplab.deeplab.engines.scales import checked_scales as checked_scales
+
+# OpenVINO reports its use to its makers, and fails where the user has no home, if it finds this.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # what importing heeds
 
 __all__ = [
     "ENGINES",

@@ -12,7 +12,7 @@ from beam_deeplab.deeplab.labels.datasets import SCENES as SCENES
 from beam_deeplab.deeplab.labels.datasets import VOC as VOC
 from beam_deeplab.deeplab.labels.datasets import for_class_count as for_class_count
 from beam_deeplab.deeplab.labels.datasets import is_official as is_official
-from beam_deeplab.deeplab.labels.files import read_labels as read_labels
+from beam_deeplab.deeplab.labels.files import parse_labels as parse_labels
 from beam_deeplab.deeplab.labels.label_set import Color as Color
 from beam_deeplab.deeplab.labels.label_set import LabelError as LabelError
 from beam_deeplab.deeplab.labels.label_set import LabelSet as LabelSet

@@ -65,6 +65,8 @@ class LabelSet:
         for index, name in enumerate(self.names):
             if not name.strip():
                 raise LabelError(f"class {index} has an empty name")
+            if any(0xD800 <= ord(character) < 0xE000 for character in name):
+                raise LabelError(f"the name of class {index} is no Unicode text")
         repeated = [name for name, count in Counter(self.names).items() if count > 1]
         if repeated:
             raise LabelError(f"two classes are named {repeated[0]!r}")

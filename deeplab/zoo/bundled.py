@@ -19,7 +19,8 @@ class BundledModel:
         depth_multiplier: Width of the backbone relative to the published one.
         dataset: What it was trained on.
         classes: Number of classes, the background included.
-        score: Its measured mIoU, and on what; its card says more.
+        miou: Its measured mean intersection over union, 0 to 1; its card says more.
+        measured_on: What it was measured on.
     """
 
     name: str
@@ -27,7 +28,8 @@ class BundledModel:
     depth_multiplier: float
     dataset: str
     classes: int
-    score: str
+    miou: float
+    measured_on: str
 
     @property
     def folder(self) -> Path:
@@ -46,7 +48,8 @@ EMOJI_SCENES = BundledModel(
     depth_multiplier=0.5,
     dataset="scenes of emoji (beam-deeplab demo-data)",
     classes=7,
-    score="0.88 (500 unseen scenes)",
+    miou=0.88,
+    measured_on="500 unseen scenes",
 )
 """Tells people, animals, food, vehicles, plants and buildings apart, as emoji; see its card."""
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from beam_deeplab.pipeline.options.errors import UsageError
+from beam_deeplab.pipeline.options.local_paths import local_flag
 from beam_deeplab.pipeline.options.network import positive
 from beam_deeplab.scenes.settings import DEFAULT_SIZE, SEEDS, SPLITS, SceneSettings, Split
 
@@ -53,8 +54,8 @@ class DemoDataOptions:
         return cls(
             count=arguments.count,
             seed=arguments.seed,
-            output=Path(arguments.output),
-            truth=None if arguments.truth is None else Path(arguments.truth),
+            output=local_flag("--output", arguments.output),
+            truth=None if arguments.truth is None else local_flag("--truth", arguments.truth),
             settings=_settings(arguments.size, arguments.split),
             faults=_faults(arguments.faults, arguments.count),
             overwrite=arguments.overwrite,

@@ -18,12 +18,12 @@ class NetworkOptions:
 
     Attributes:
         model: A zoo name, a path or a ``gs://`` path.
-        labels: A JSON file of class names and colours; None for the model's own.
+        labels: A file of class names and colours; None for the model's own.
         canvas: (height, width) of the network's input; None for the model's own.
         bucketed: Whether narrower canvases spare pictures their padding (``--canvas auto``).
         engine: ``auto``, ``tensorflow`` or ``openvino``.
         precision: ``f32``, ``bf16`` or ``f16``.
-        output_stride: Of the backbone, 8 or 16.
+        output_stride: Of the backbone, 8 or 16; None for the model's own.
         max_pixels: Pictures that claim more are refused before they are decoded.
         eval_scales: Factors on the canvas's sides, ascending: the network is asked at each.
         flip: Whether it is asked about the mirror image too.
@@ -35,7 +35,7 @@ class NetworkOptions:
     bucketed: bool = True
     engine: str = "auto"
     precision: str = "f32"
-    output_stride: int = 16
+    output_stride: int | None = None
     max_pixels: int = DEFAULT_MAX_PIXELS
     eval_scales: tuple[float, ...] = PLAIN
     flip: bool = False
@@ -107,8 +107,8 @@ def add_network_flags(parser: argparse.ArgumentParser) -> None:
         "--output_stride",
         type=int,
         choices=(8, 16),
-        default=16,
-        help="8 is finer and about three times slower (default %(default)s)",
+        help="8 is finer and about three times slower (default: the model's own where its file "
+        "says it, else 16)",
     )
     network.add_argument(
         "--eval_scales",
@@ -139,8 +139,9 @@ def add_labels_flag(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--labels",
         metavar="FILE",
-        help="JSON with the names, and if you like colours, of the model's classes: "
-        '["road", {"name": "sky", "color": [70, 130, 180]}] (default: the dataset\'s)',
+        help="a local or gs:// file with the names, and if you like colours, of the model's "
+        'classes: JSON as ["road", {"name": "sky", "color": [70, 130, 180]}], one name a line, or '
+        "what CVAT, COCO, mmsegmentation, Hugging Face and others write (default: the dataset's)",
     )
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from beam_deeplab.deeplab.zoo.bundled import EMOJI_SCENES
 from beam_deeplab.pipeline.options.errors import UsageError
+from beam_deeplab.pipeline.options.local_paths import local_flag
 from beam_deeplab.pipeline.options.network import positive
 from beam_deeplab.scenes.settings import SEEDS
 
@@ -40,7 +41,7 @@ class QuickstartOptions:
         if not 0 <= arguments.seed < SEEDS:
             raise UsageError(f"--seed {arguments.seed}: give 0 to {SEEDS - 1}")
         return cls(
-            output=Path(arguments.output).expanduser().absolute(),
+            output=local_flag("--output", arguments.output),
             count=arguments.count,
             seed=arguments.seed,
             model=arguments.model,

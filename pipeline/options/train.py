@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from beam_deeplab.pipeline.options.errors import UsageError
+from beam_deeplab.pipeline.options.local_paths import local_flag
 
 
 @dataclass(frozen=True)
@@ -40,8 +41,8 @@ class TrainOptions:
         """
         return cls(
             data=_folders("--data", arguments.data),
-            config=_local(arguments.config),
-            output=_local(arguments.output),
+            config=local_flag("--config", arguments.config),
+            output=local_flag("--output", arguments.output),
             validation=_folders("--validation", arguments.validation),
             resume=arguments.resume,
             overwrite=arguments.overwrite,
@@ -100,8 +101,4 @@ def add_train_flags(parser: argparse.ArgumentParser) -> None:
 def _folders(flag: str, words: list[str]) -> tuple[Path, ...]:
     if len(words) > 2:
         raise UsageError(f"{flag} takes one folder or two (pictures, masks), not {len(words)}")
-    return tuple(_local(word) for word in words)
-
-
-def _local(path: str) -> Path:
-    return Path(path).expanduser().absolute()
+    return tuple(local_flag(flag, word) for word in words)

@@ -21,6 +21,7 @@ WARNING:root:Compressing a mask took long
 beam-deeplab: --model: there is no such model
 INFO:deeplab.engines.loading:openvino at f32
 I think that this is a sentence
+2025-03-02 22:46:00.123456: F tensorflow/core/platform/cpu_feature_guard.cc:37] compiled for AVX512
 Traceback (most recent call last):
 """
 
@@ -32,7 +33,7 @@ def test_only_greetings_are_dropped() -> None:
     assert sorted(kept) == sorted(OTHERS.splitlines())
 
 
-_IMPORT = "from deeplab.quiet_tensorflow import import_tensorflow_quietly as quietly\n"
+_IMPORT = "from beam_deeplab.deeplab.quiet_tensorflow import import_tensorflow_quietly as quietly\n"
 _SPEAK_MEANWHILE = """
 import builtins, os
 real = builtins.__import__
@@ -90,3 +91,20 @@ except ImportError as error:
     done = subprocess.run([sys.executable, "-c", _IMPORT + fail], capture_output=True, check=True)
     assert done.stdout == b"libcuda.so is missing\n"
     assert b"a clue" in done.stderr
+
+
+@pytest.mark.parametrize("death", ["os.abort()", "os.kill(os.getpid(), 9)"])
+def test_a_message_on_which_the_import_dies_reaches_the_user(death: str) -> None:
+    die = f"""
+import os, sys
+class Fatal:
+    def find_spec(self, name, *arguments):
+        if name == "tensorflow":
+            os.write(2, b"F0000 00:00:1795475164.848577 6850 cpu_feature_guard.cc:37] needs AVX\\n")
+            {death}
+sys.meta_path.insert(0, Fatal())
+quietly()
+"""
+    done = subprocess.run([sys.executable, "-c", _IMPORT + die], capture_output=True, check=False)
+    assert done.returncode < 0
+    assert b"cpu_feature_guard.cc:37] needs AVX" in done.stderr

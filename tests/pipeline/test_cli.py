@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from beam_deeplab.deeplab.zoo import BUNDLED_MODELS, OFFICIAL_MODELS
 from beam_deeplab.pipeline.cli import main
 
 PHOTO = b"not a photo, but a file that the pattern matches"
@@ -128,15 +129,36 @@ def test_no_input_matches(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     assert f"{pattern}: no image matches" in _one_line(capsys)
 
 
-def test_models_lists_the_zoo(
+@pytest.mark.parametrize("columns", ["40", "80", "250"])
+def test_models_lists_the_zoo_with_names_that_can_be_copied(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    columns: str,
+) -> None:
+    monkeypatch.setenv("BEAM_DEEPLAB_CACHE", str(tmp_path))
+    monkeypatch.setenv("COLUMNS", columns)
+    assert main(["models"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    words = [line.split() for line in lines]
+    for name in (*OFFICIAL_MODELS, *BUNDLED_MODELS):
+        assert sum(each[:1] == [name] for each in words) == 1
+    assert max(map(len, lines)) <= 80
+
+
+def test_models_says_all_of_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("BEAM_DEEPLAB_CACHE", str(tmp_path))
     monkeypatch.setenv("COLUMNS", "250")
-    assert main(["models"]) == 0
+    assert main(["models", "mobilenetv2_coco_voc_trainaug"]) == 0
     text = capsys.readouterr().out
-    for words in ("mobilenetv2_coco_voc_trainaug", "xception65_ade20k_train", "75.32 %", "MB"):
+    for words in ("75.32 % (val, output stride 16)", "513 x 513", "PASCAL VOC 2012", "23 MB"):
         assert words in text
+    assert main(["models", "emoji_scenes"]) == 0
+    assert "88 % (500 unseen scenes)" in capsys.readouterr().out
+    assert main(["models", "mobilenetv2_coco_voc"]) == 2
+    assert "mobilenetv2_coco_voc_trainaug" in _one_line(capsys)
 
 
 @pytest.mark.slow
