@@ -186,10 +186,6 @@ def _on_gpus(
     Raises:
         UsageError: Its engine leaves them idle.
     """
-    runner = str(beam_options.view_as(StandardOptions).runner)
-    if runner.endswith("DataflowRunner"):
-        for line in missing_partners(accelerator, beam_options):
-            say(f"{accelerator.type}: {line}")
     if recipe.engine.name != "tensorflow":
         if options.job.allow_cpu:
             return recipe
@@ -197,6 +193,9 @@ def _on_gpus(
             f"--engine={recipe.engine.name} leaves {accelerator.type} idle: take tensorflow, or "
             "--allow_cpu to compute on CPUs"
         )
+    if str(beam_options.view_as(StandardOptions).runner).endswith("DataflowRunner"):
+        for line in missing_partners(accelerator, beam_options):
+            say(f"{accelerator.type}: {line}")
     return replace(recipe, engine=recipe.engine._replace(needs_gpu=not options.job.allow_cpu))
 
 
