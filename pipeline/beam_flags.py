@@ -11,6 +11,7 @@ from apache_beam.options.pipeline_options import (
     DirectOptions,
     PipelineOptions,
     PortableOptions,
+    SetupOptions,
     StandardOptions,
     WorkerOptions,
     _BeamArgumentParser,
@@ -26,6 +27,8 @@ LOCAL_RUNNERS = ("FnApiRunner", "DirectRunner", "BundleBasedDirectRunner", "Pris
 _JOB_SECONDS = 30 * 24 * 3600
 """How long a job may run. Beam's ``--job_server_timeout`` of 300 s is for its requests, and one of
 these lasts as long as the job: Prism ends every longer one."""
+
+_WORKER_SIGNALS = "beam_deeplab.transforms.runs.worker_signals"
 
 _REFUSED_RUNNERS = {
     "DaskRunner": "it drops what a step emits at the end of a bundle and writes empty files",
@@ -80,6 +83,8 @@ def pipeline_options(flags: Sequence[str], workers: int | None = None) -> Pipeli
     options = parse_flags(flags)
     if not any(re.match("--job[_-]server[_-]timeout", flag) for flag in flags):
         options.view_as(PortableOptions).job_server_timeout = _JOB_SECONDS
+    setup = options.view_as(SetupOptions)
+    setup.beam_plugins = [*(setup.beam_plugins or ()), _WORKER_SIGNALS]
     direct = options.view_as(DirectOptions)
     if workers is not None or not any(flag.startswith("--direct_num_workers") for flag in flags):
         direct.direct_num_workers = workers or default_workers()

@@ -9,6 +9,7 @@ import io
 import os
 import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -35,6 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with stopping.as_interrupts():
         # What is raised in a callback, as the import of a module has some, is not handed on.
         sys.unraisablehook = _unraisable
+        threading.excepthook = _in_thread
         try:
             return _run(sys.argv[1:] if argv is None else argv)
         except BaseException as error:
@@ -44,6 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             _end(advice)
         finally:
             sys.unraisablehook = sys.__unraisablehook__
+            threading.excepthook = threading.__excepthook__
 
 
 def _end(advice: str) -> NoReturn:
@@ -60,6 +63,12 @@ def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
     if issubclass(unraisable.exc_type, KeyboardInterrupt):
         _end("")
     sys.__unraisablehook__(unraisable)
+
+
+def _in_thread(arguments: threading.ExceptHookArgs) -> None:
+    """What threads raise once the program ends, such as that workers are gone, is no news."""
+    if stopping.received() is None:
+        threading.__excepthook__(arguments)
 
 
 def _run(argv: Sequence[str]) -> int:

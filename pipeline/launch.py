@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import signal
@@ -10,6 +11,7 @@ import threading
 from typing import Final, NoReturn
 
 import apache_beam as beam
+import psutil
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from beam_deeplab.pipeline import stopping
@@ -22,6 +24,9 @@ from beam_deeplab.transforms.runs import attempts
 
 SECOND_THOUGHTS: Final = 10.0
 """Seconds in which a second interrupt cancels a remote job."""
+
+_END_SECONDS: Final = 5.0
+"""For worker processes to take back their notes."""
 
 
 class _SafeFormatter(logging.Formatter):
@@ -68,8 +73,10 @@ def run_to_end(
     """
     result: PipelineResult | None = None
     job: RemoteJob | None = None
+    workers = _LocalWorkers()
     try:
-        result = pipeline.run()
+        with stopping.doing_at_once(workers.end):
+            result = pipeline.run()
         job = describe_job(result, pipeline.options)
         if job is not None:
             note_job(output, job)
@@ -79,6 +86,7 @@ def run_to_end(
     except BaseException as error:
         if stopping.received() is not None or isinstance(error, KeyboardInterrupt):
             attempts.let_go()
+            workers.wait()
             if job is not None and result is not None:
                 _leave(result, job)
             raise KeyboardInterrupt from error
@@ -88,6 +96,27 @@ def run_to_end(
     finally:
         if job is not None and result is not None and _has_ended(result):
             forget_job(output)
+
+
+class _LocalWorkers:
+    """The processes that a local run has started; Beam would wait until their bundles are done."""
+
+    def __init__(self) -> None:
+        self._ending: list[psutil.Process] = []
+
+    def end(self) -> None:
+        """Asks each to end; takes no lock and no time."""
+        self._ending = psutil.Process().children(recursive=True)
+        for process in self._ending:
+            with contextlib.suppress(psutil.Error):
+                process.terminate()
+
+    def wait(self) -> None:
+        """Returns once none can write any more."""
+        _, alive = psutil.wait_procs(self._ending, _END_SECONDS)
+        for process in alive:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
 
 
 def _has_ended(result: PipelineResult) -> bool:

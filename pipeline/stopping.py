@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 from typing import Final
@@ -12,6 +12,7 @@ from typing import Final
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 _received: list[signal.Signals] = []
+_at_once: list[Callable[[], None]] = []
 
 
 def received() -> signal.Signals | None:
@@ -29,6 +30,20 @@ def ignore() -> None:
     if threading.current_thread() is threading.main_thread():
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
+
+
+@contextmanager
+def doing_at_once(action: Callable[[], None]) -> Iterator[None]:
+    """Within it each signal does something before the interrupt unwinds what it has struck.
+
+    Args:
+        action: It takes no locks: the main thread may hold any.
+    """
+    _at_once.append(action)
+    try:
+        yield
+    finally:
+        _at_once.remove(action)
 
 
 @contextmanager
@@ -55,4 +70,6 @@ def as_interrupts() -> Iterator[None]:
 
 def _interrupt(number: int, _: FrameType | None) -> None:
     _received.append(signal.Signals(number))
+    for action in _at_once:
+        action()
     raise KeyboardInterrupt
