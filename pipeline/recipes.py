@@ -102,7 +102,7 @@ def build_recipe(options: NetworkOptions, *, gpu: bool | None = None) -> Recipe:
         output_stride,
         engine,
         options.bucketed,
-        options.max_pixels,
+        options.decoding,
         options.eval_scales,
         options.flip,
     )
@@ -128,7 +128,7 @@ def describe_recipe(recipe: Recipe) -> dict[str, Any]:
         "canvas_buckets": recipe.bucketed,
         "engine": recipe.engine.name,
         "precision": recipe.engine.precision,
-        "max_pixels": recipe.max_pixels,
+        **asdict(recipe.decoding),
         "eval_scales": list(recipe.eval_scales),
         "flip": recipe.flip,
     }

@@ -164,12 +164,12 @@ def _read_and_decode(
         encoded = list(read_images(refs))
     for row in encoded:
         if isinstance(row, EncodedImage):
-            decode_image(row, recipe.canvas, recipe.max_pixels)
+            decode_image(row, recipe.canvas, recipe.decoding)
             break
     for row in encoded:
         if isinstance(row, EncodedImage):
             with sample.read_and_decode.measured(0):
-                outcome = decode_image(row, recipe.canvas, recipe.max_pixels)
+                outcome = decode_image(row, recipe.canvas, recipe.decoding)
         else:
             outcome = row
         if isinstance(outcome, Failure):

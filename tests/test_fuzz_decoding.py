@@ -23,8 +23,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from beam_deeplab.transforms.decoding.containers import PNG_SIGNATURE, png_chunks
-from beam_deeplab.transforms.decoding.decode import decode_image
+from beam_deeplab.transforms.decoding.decode import DecodeOptions, decode_image
+from beam_deeplab.transforms.decoding.png import PNG_SIGNATURE, png_chunks
 from beam_deeplab.transforms.geometry import Canvas
 from beam_deeplab.transforms.records import DecodedImage, EncodedImage, Failure, ImageRef
 from tests import corpus
@@ -34,6 +34,7 @@ FIRST = int(os.environ.get("DECODER_FUZZ_FIRST", "0"))
 
 CANVAS = Canvas(65, 97)
 MAX_PIXELS = 4_000_000
+OPTIONS = DecodeOptions(MAX_PIXELS)
 # Twelve bytes a pixel, and room for what libraries and allocators keep.
 MEMORY_BYTES = 12 * MAX_PIXELS + (160 << 20)
 HEADER_BYTES = 80
@@ -126,7 +127,7 @@ def _mutate(data: bytearray, random: np.random.Generator) -> bytearray:
 def check(case: int) -> str:
     """Decode one case and return what became of it; whatever must not happen is an error."""
     data = mutated(case)
-    result = decode_image(EncodedImage(ImageRef(f"case-{case}"), data), CANVAS, MAX_PIXELS)
+    result = decode_image(EncodedImage(ImageRef(f"case-{case}"), data), CANVAS, OPTIONS)
     if isinstance(result, Failure):
         assert "memory" not in result.message, result
         assert result.message

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, fields
 from beam_deeplab.pipeline.options.errors import UsageError
 from beam_deeplab.pipeline.options.job import JobOptions, add_job_flags
 from beam_deeplab.pipeline.options.network import NetworkOptions, add_network_flags
-from beam_deeplab.transforms.decoding.formats import DEFAULT_MAX_PIXELS
+from beam_deeplab.transforms.decoding.options import DEFAULT_MAX_PIXELS, DecodeOptions
 from beam_deeplab.transforms.sources.image_lists import is_pair_list
 from beam_deeplab.transforms.sources.listing import absolute_pattern
 
@@ -90,11 +90,12 @@ def _check_segmented(arguments: argparse.Namespace) -> None:
     asked = NetworkOptions.from_arguments(
         argparse.Namespace(**{**vars(arguments), "model": arguments.model or ""})
     )
-    taken = NetworkOptions(model="", max_pixels=asked.max_pixels)
+    taken = NetworkOptions(model="", decoding=DecodeOptions(max_pixels=asked.decoding.max_pixels))
     names = [each.name for each in fields(asked)]
     idle = [name for name in names if getattr(asked, name) != getattr(taken, name)]
     if idle:
-        flags = dict.fromkeys("--canvas" if name == "bucketed" else f"--{name}" for name in idle)
+        given = {"bucketed": "--canvas", "decoding": "--truncated or --sample_bits"}
+        flags = dict.fromkeys(given.get(name, f"--{name}") for name in idle)
         raise UsageError(f"--segmented takes masks as they are: leave {', '.join(flags)} out")
 
 

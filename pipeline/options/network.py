@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from beam_deeplab.deeplab.engines.choice import ENGINES, PRECISIONS
 from beam_deeplab.deeplab.engines.scales import PLAIN, ScaleError, checked_scales
 from beam_deeplab.deeplab.zoo import BUNDLED_MODELS, OFFICIAL_MODELS
 from beam_deeplab.pipeline.options.errors import UsageError
-from beam_deeplab.transforms.decoding.formats import DEFAULT_MAX_PIXELS
+from beam_deeplab.transforms.decoding.options import DEFAULT_MAX_PIXELS, DecodeOptions
 
 
 @dataclass(frozen=True)
@@ -24,7 +24,7 @@ class NetworkOptions:
         engine: ``auto``, ``tensorflow`` or ``openvino``.
         precision: ``f32``, ``bf16`` or ``f16``.
         output_stride: Of the backbone, 8 or 16; None for the model's own.
-        max_pixels: Pictures that claim more are refused before they are decoded.
+        decoding: How files are decoded.
         eval_scales: Factors on the canvas's sides, ascending: the network is asked at each.
         flip: Whether it is asked about the mirror image too.
     """
@@ -36,7 +36,7 @@ class NetworkOptions:
     engine: str = "auto"
     precision: str = "f32"
     output_stride: int | None = None
-    max_pixels: int = DEFAULT_MAX_PIXELS
+    decoding: DecodeOptions = field(default_factory=DecodeOptions)
     eval_scales: tuple[float, ...] = PLAIN
     flip: bool = False
 
@@ -65,7 +65,9 @@ class NetworkOptions:
             engine=arguments.engine,
             precision=arguments.precision,
             output_stride=arguments.output_stride,
-            max_pixels=arguments.max_pixels,
+            decoding=DecodeOptions(
+                arguments.max_pixels, arguments.truncated, arguments.sample_bits
+            ),
             eval_scales=eval_scales,
             flip=arguments.flip,
         )
@@ -131,6 +133,22 @@ def add_network_flags(parser: argparse.ArgumentParser) -> None:
         default=DEFAULT_MAX_PIXELS,
         metavar="N",
         help="refuse pictures that claim more pixels, before decoding (default %(default)s)",
+    )
+    network.add_argument(
+        "--truncated",
+        choices=("refuse", "keep"),
+        default="refuse",
+        help="pictures whose file is cut short: refuse them as CORRUPT (default), or keep what is "
+        "there; the rest is grey or black then, and the output marks them",
+    )
+    network.add_argument(
+        "--sample_bits",
+        type=int,
+        choices=range(9, 17),
+        default=16,
+        metavar="N",
+        help="significant bits of samples that files store in 16, such as 10, 12 or 14 of cameras "
+        "and microscopes (default %(default)s: the full range)",
     )
 
 

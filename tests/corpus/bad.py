@@ -65,7 +65,7 @@ def _foreign() -> Iterator[BadFile]:
     yield BadFile("document.jpg", b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n1 0 obj\n", unsupported)
     yield BadFile("archive.jpg", b"PK\x03\x04" + bytes(60), unsupported)
     yield BadFile("sound.webp", b"RIFF\x24\0\0\0WAVEfmt " + bytes(40), unsupported)
-    yield BadFile("photo.heic", b"\0\0\0\x18ftypheic" + bytes(60), unsupported)
+    yield BadFile("film.mp4", b"\0\0\0\x18ftypisom" + bytes(60), unsupported)
     yield BadFile("zeros.jpg", bytes(1000), unsupported)
 
 
@@ -83,6 +83,9 @@ def _truncated() -> Iterator[BadFile]:
     yield BadFile("webp-without-frame.webp", webp(canvas, loop), FailureCode.CORRUPT)
     beyond = webp(canvas, loop, webp_frame(10, 6, 32, 64, still))
     yield BadFile("webp-frame-beyond-canvas.webp", beyond, FailureCode.CORRUPT)
+    for brand in ("heic", "avif"):
+        box = b"\0\0\0\x18ftyp" + brand.encode() + bytes(4)
+        yield BadFile(f"without-boxes.{brand}", box + bytes(60), FailureCode.CORRUPT)
     yield BadFile(
         "gif-without-frame.gif", gif((9, 9), (0, 0, 9, 9))[:13] + b";", FailureCode.CORRUPT
     )

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image
 
+from beam_deeplab.transforms.decoding.formats import Header, corrupt
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -30,7 +32,7 @@ def rgb_over_white(
 
     Args:
         image: The picture, its pixels loaded.
-        bits: Significant bits of a sample, where Pillow keeps 16.
+        bits: Significant bits of a sample, where Pillow keeps 16; larger samples are white.
         inverted: Whether 0 is white, where Pillow keeps 16 bits (it inverts 8-bit samples itself).
 
     Returns:
@@ -58,9 +60,67 @@ def rgb_over_white(
     return rgb
 
 
+def deep_over_white(samples: NDArray[np.uint16], bits: int) -> NDArray[np.uint8]:
+    """Convert a picture of 16 bits a sample to RGB, in bands as :func:`rgb_over_white`.
+
+    Args:
+        samples: uint16 of shape [height, width, channels]: blue, green, red and perhaps alpha, of
+            16 bits, as OpenCV gives them.
+        bits: Significant bits of a colour's sample.
+
+    Returns:
+        uint8 of shape [height, width, 3].
+    """
+    height, width, channels = samples.shape
+    rgb = np.empty((height, width, 3), np.uint8)
+    rows = max(1, _BAND_PIXELS // width)
+    for top in range(0, height, rows):
+        band = samples[top : top + rows]
+        colours = high_bytes(band[..., 2::-1], bits)
+        if channels == 4:
+            alpha = (band[..., 3] >> 8).astype(np.uint8)
+            veiled = Image.fromarray(np.dstack([colours, alpha]), "RGBA")
+            colours = np.asarray(_over_white(veiled))
+        rgb[top : top + rows] = colours
+    return rgb
+
+
+def high_bytes(samples: NDArray[np.uint16], bits: int) -> NDArray[np.uint8]:
+    """The upper 8 of a sample's bits; 255 for what is larger than these can be."""
+    high: NDArray[np.uint8] = np.minimum(samples >> (bits - 8), 255).astype(np.uint8)
+    return high
+
+
+def place_on_white(
+    frame: NDArray[np.uint8], header: Header, top: int, left: int
+) -> NDArray[np.uint8]:
+    """Put a frame on its white canvas.
+
+    Args:
+        frame: uint8 of shape [rows, columns, 3].
+        header: The canvas.
+        top: Row of it where the frame begins.
+        left: Column where it begins.
+
+    Returns:
+        uint8 of shape [header.height, header.width, 3].
+
+    Raises:
+        DecodingError: CORRUPT if the frame reaches beyond the canvas.
+    """
+    height, width = frame.shape[:2]
+    if top + height > header.height or left + width > header.width:
+        raise corrupt(header.format, "its first frame reaches beyond its canvas")
+    if (height, width) == (header.height, header.width):
+        return frame
+    pixels = np.full((header.height, header.width, 3), 255, np.uint8)
+    pixels[top : top + height, left : left + width] = frame
+    return pixels
+
+
 def _high_byte(band: Image.Image, bits: int, inverted: bool) -> NDArray[np.uint8]:
     samples = np.asarray(band)
-    grey = (samples >> (bits - 8)).astype(np.uint8)
+    grey = high_bytes(samples, bits)
     if inverted:
         grey = 255 - grey
     transparent = band.info.get("transparency")

@@ -5,18 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from beam_deeplab.transforms.decoding.codecs import decode_whole
+import cv2
+
+from beam_deeplab.transforms.decoding.budget import decoding_budget
+from beam_deeplab.transforms.decoding.codecs import decode_stored, held_bytes, read_header
 from beam_deeplab.transforms.decoding.colours import UnknownRangeError
 from beam_deeplab.transforms.decoding.formats import (
-    DEFAULT_MAX_PIXELS,
+    DecodeRequest,
     DecodingError,
-    Header,
     ImageFormat,
     corrupt,
-    read_header,
     refuse_too_large,
+    sniff_format,
+    unsupported,
 )
-from beam_deeplab.transforms.decoding.jpeg import decode_jpeg
+from beam_deeplab.transforms.decoding.options import DecodeOptions
 from beam_deeplab.transforms.decoding.resizing import reduce_by_area, turn_upright
 from beam_deeplab.transforms.geometry import Canvas, fit_size
 from beam_deeplab.transforms.records import (
@@ -32,8 +35,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-__all__ = ["DEFAULT_MAX_PIXELS", "DecodingError", "Picture", "decode", "decode_image"]
+__all__ = ["DecodeOptions", "DecodingError", "Picture", "decode", "decode_image"]
 
+_BY_DEFAULT = DecodeOptions()
 _LONGEST_REASON = 120
 _UNSUPPORTED_KINDS = ("unknown pixel mode", "unknown data organization", "Unsupported BMP")
 
@@ -51,22 +55,28 @@ class Picture:
     original: Original
 
 
-def decode(data: bytes, canvas: Canvas, max_pixels: int = DEFAULT_MAX_PIXELS) -> Picture:
-    """Decode the first picture of a JPEG, PNG, WebP, BMP, GIF or TIFF file.
+def decode(data: bytes, canvas: Canvas, options: DecodeOptions = _BY_DEFAULT) -> Picture:
+    """Decode the first picture of a file of any format that is read (:class:`ImageFormat`).
 
-    The result is upright (Exif orientation), RGB and has 8 bits a sample; for grey, CMYK, palette,
-    16-bit and transparent ones see :func:`transforms.decoding.colours.rgb_over_white`. Colour
-    profiles are not applied. A picture larger than the canvas is reduced by area
+    The result is upright (orientation from Exif, XMP or the format's own boxes), RGB and has 8 bits
+    a sample; for grey, CMYK, palette, 16-bit and transparent ones see
+    :func:`transforms.decoding.colours.rgb_over_white`. Colour profiles are not applied. A picture
+    larger than the canvas is reduced by area
     (:func:`transforms.decoding.resizing.reduce_by_area`), a large JPEG from a reduced DCT scale;
     one that fits comes out as Pillow decodes it, bit for bit.
 
-    A JPEG is taken to be damaged where libjpeg warns of it. Damage that happens to leave a valid
+    A JPEG is taken to be damaged where libjpeg lost something of it; stray bytes that no decoder
+    shows are none (:mod:`transforms.decoding.jpeg_noise`). Damage that happens to leave a valid
     Huffman stream of the right length, as a single flipped bit mostly does, nothing can see.
+
+    What the header claims bounds the memory, which all threads of the process share
+    (:mod:`transforms.decoding.budget`), and the time: about 20 seconds of one CPU at the default
+    ``max_pixels``, whatever the bytes, and a second for each 10 MB of the file.
 
     Args:
         data: The file's content.
         canvas: What the picture must fit into.
-        max_pixels: Pixels that the header may claim.
+        options: How to decode it.
 
     Returns:
         The picture.
@@ -75,57 +85,67 @@ def decode(data: bytes, canvas: Canvas, max_pixels: int = DEFAULT_MAX_PIXELS) ->
         DecodingError: The file is EMPTY, of an UNSUPPORTED_FORMAT, CORRUPT or TOO_LARGE. Nothing
             else is raised, whatever the bytes.
     """
-    header = read_header(data)
-    refuse_too_large(header, max_pixels)
-    height, width = header.upright_size
+    image_format = sniff_format(data)
     try:
-        pixels = _fitting_pixels(data, header, fit_size(height, width, canvas))
+        return _decode(data, canvas, options)
     except DecodingError:
         raise
     except UnknownRangeError as error:
-        raise DecodingError(FailureCode.UNSUPPORTED_FORMAT, f"{header.format}: {error}") from None
+        raise DecodingError(FailureCode.UNSUPPORTED_FORMAT, f"{image_format}: {error}") from None
     except MemoryError:
-        raise DecodingError(
-            FailureCode.TOO_LARGE, f"{width} x {height} pixels do not fit into memory"
-        ) from None
+        raise _no_memory(image_format) from None
+    except cv2.error as error:
+        if error.code == cv2.Error.StsNoMem:
+            raise _no_memory(image_format) from None
+        raise _from_codec(image_format, error) from error
     except Exception as error:  # codecs raise whatever a damaged file makes them trip over
-        raise _from_codec(header.format, error) from error
-    scale = min(1.0, canvas.height / height, canvas.width / width)
-    return Picture(pixels, Original(height, width, header.orientation, scale))
+        raise _from_codec(image_format, error) from error
 
 
 def decode_image(
-    encoded: EncodedImage, canvas: Canvas, max_pixels: int = DEFAULT_MAX_PIXELS
+    encoded: EncodedImage, canvas: Canvas, options: DecodeOptions = _BY_DEFAULT
 ) -> DecodedImage | Failure:
     """Decode one image of the pipeline.
 
     Args:
         encoded: The file as read.
         canvas: What the picture must fit into.
-        max_pixels: Pixels that its header may claim.
+        options: How to decode it.
 
     Returns:
         The picture, or why there is none; nothing is raised, whatever the bytes.
     """
     try:
-        picture = decode(encoded.data, canvas, max_pixels)
+        picture = decode(encoded.data, canvas, options)
     except DecodingError as error:
         return Failure(encoded.ref, Stage.DECODE, error.code, error.message, encoded.slot)
     return DecodedImage(encoded.ref, picture.pixels, picture.original, encoded.slot)
 
 
-def _fitting_pixels(data: bytes, header: Header, content: tuple[int, int]) -> NDArray[np.uint8]:
-    height, width = content[::-1] if header.orientation >= 5 else content
-    if header.format is ImageFormat.JPEG:
-        scaled = decode_jpeg(data, header, height, width)
-        pixels = reduce_by_area(scaled.pixels, height, width, scaled.rows, scaled.columns)
-    else:
-        pixels = reduce_by_area(decode_whole(data, header), height, width)
-    return turn_upright(pixels, header.orientation)
+def _decode(data: bytes, canvas: Canvas, options: DecodeOptions) -> Picture:
+    header = read_header(data)
+    refuse_too_large(header, options.max_pixels)
+    height, width = header.upright_size
+    content = fit_size(height, width, canvas)
+    stored_content = content[::-1] if header.orientation >= 5 else content
+    request = DecodeRequest(header, options, *stored_content)
+    with decoding_budget().hold(held_bytes(request)):
+        stored = decode_stored(data, request)
+        reduced = reduce_by_area(stored.pixels, *stored_content, stored.rows, stored.columns)
+        pixels = turn_upright(reduced, header.orientation)
+    scale = min(1.0, canvas.height / height, canvas.width / width)
+    return Picture(pixels, Original(height, width, header.orientation, scale, stored.truncated))
 
 
-def _from_codec(image_format: ImageFormat, error: Exception) -> DecodingError:
+def _no_memory(image_format: ImageFormat | None) -> DecodingError:
+    return DecodingError(
+        FailureCode.TOO_LARGE, f"{image_format}: there is not enough memory to decode it"
+    )
+
+
+def _from_codec(image_format: ImageFormat | None, error: Exception) -> DecodingError:
+    assert image_format is not None
     reason = next(iter(str(error).splitlines()), "").strip()[:_LONGEST_REASON]
     if reason.startswith(_UNSUPPORTED_KINDS):
-        return DecodingError(FailureCode.UNSUPPORTED_FORMAT, f"{image_format}: {reason}")
+        return unsupported(image_format, reason)
     return corrupt(image_format, reason or type(error).__name__)

@@ -1,10 +1,7 @@
 """What an image file says about itself before any of its pixels is decoded.
 
-Sizes are read here and not by the decoding libraries, because some of those allocate the canvas
-that a header claims or judge it by a process-wide limit before their caller can look.
-
-Sources: ITU-T T.81 annex B (JPEG), the BITMAPINFOHEADER family (BMP), Exif 2.32; the others in
-:mod:`transforms.decoding.containers`.
+Sizes are read here and not by the decoding libraries where those allocate the canvas that a header
+claims, or judge it by a process-wide limit, before their caller can look.
 """
 
 from __future__ import annotations
@@ -12,39 +9,30 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
-from beam_deeplab.transforms.decoding.containers import (
-    PNG_SIGNATURE,
-    first_gif_frame,
-    png_chunks,
-    read_uint24,
-    riff_chunks,
-    tiff_integers,
-    webp_frame_size,
-)
+from beam_deeplab.transforms.decoding.options import DecodeOptions
 from beam_deeplab.transforms.records import FailureCode
 
-DEFAULT_MAX_PIXELS = 250_000_000
-"""Pixels that a header may claim: those of cameras with 200 megapixels pass, and the 3 to 8 bytes a
-pixel that formats without reduced scales need stay within 2 GB."""
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import ImageFile
 
 MAX_SIDE = 1 << 20
 """Rows or columns that a header may claim; codecs and resampling need memory by the side, too."""
 
-EXIF_PREFIX = b"Exif\0\0"
+MOST_BLOCKS = 200_000
+"""Chunks, segments or sub-blocks of a file that are walked, one Python step each: a tenth of a
+second, and more than a file of the most pixels has."""
 
 _BMP_HEADER_SIZES = frozenset(
     struct.pack("<I", size) for size in (12, 16, 40, 52, 56, 64, 108, 124)
 )
-_BMP_CORE_HEADER_SIZE = 12
-
-_SEQUENTIAL_AND_PROGRESSIVE_SOF = frozenset({0xC0, 0xC1, 0xC2, 0xC9, 0xCA})
-_SOF = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_SOI, _EOI, _SOS, _APP1 = 0xD8, 0xD9, 0xDA, 0xE1
-_MARKERS_WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD9)})
-
-_WIDTH_TAG, _HEIGHT_TAG, _ORIENTATION_TAG = 256, 257, 274
-_TILE_WIDTH_TAG, _TILE_HEIGHT_TAG = 322, 323
+_AVIF_BRANDS = frozenset((b"avif", b"avis"))
+_HEIF_BRANDS = frozenset(
+    (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"hevm", b"hevs", b"mif1", b"msf1")
+)
 
 
 class DecodingError(Exception):
@@ -70,11 +58,13 @@ class ImageFormat(StrEnum):
     GIF = "GIF"
     BMP = "BMP"
     TIFF = "TIFF"
+    HEIF = "HEIF"
+    AVIF = "AVIF"
 
 
 _SIGNATURES = {
     b"\xff\xd8": ImageFormat.JPEG,
-    PNG_SIGNATURE[:4]: ImageFormat.PNG,
+    b"\x89PNG": ImageFormat.PNG,
     b"RIFF": ImageFormat.WEBP,
     b"GIF87a": ImageFormat.GIF,
     b"GIF89a": ImageFormat.GIF,
@@ -94,7 +84,9 @@ class Header:
         format: The file's format, from its signature.
         height: Rows as stored, before the orientation is applied; at least 1.
         width: Columns as stored; at least 1.
-        orientation: The Exif orientation, 1 to 8; 1 if there is none or it cannot be read.
+        orientation: 1 to 8, as Exif numbers them; 1 if there is none or it cannot be read.
+        pixel_bytes: Bytes that decoding holds at its peak for each pixel that comes out.
+        stored_bytes: Bytes that it holds besides for each stored pixel, also if fewer come out.
         tile_pixels: Pixels of one tile of a tiled TIFF, which its decoder allocates at once.
     """
 
@@ -102,6 +94,8 @@ class Header:
     height: int
     width: int
     orientation: int = 1
+    pixel_bytes: int = 8
+    stored_bytes: int = 0
     tile_pixels: int = 0
 
     @property
@@ -110,37 +104,52 @@ class Header:
         return (self.width, self.height) if self.orientation >= 5 else (self.height, self.width)
 
 
-def read_header(data: bytes) -> Header:
-    """Read what a file claims about its first picture.
+@dataclass(frozen=True, slots=True)
+class StoredPicture:
+    """A picture as it lies in its file, perhaps at a scale that need not divide its sides.
 
-    Args:
-        data: The file's content; as far as its header reaches will do.
-
-    Returns:
-        The claims; nothing is known yet about the pixels.
-
-    Raises:
-        DecodingError: EMPTY, UNSUPPORTED_FORMAT if the signature or the kind of JPEG is none that
-            is decoded, CORRUPT if the header ends early or contradicts itself.
+    Attributes:
+        pixels: uint8 RGB of shape [rows, columns, 3].
+        rows: How many of the rows the picture covers, the last one perhaps in part; None for all.
+        columns: The same for the columns.
+        truncated: Whether the file was cut short, and the rest of the pixels is made up.
     """
-    if not data:
-        raise DecodingError(FailureCode.EMPTY, "the file is empty")
-    image_format = sniff_format(data)
-    if image_format is None:
-        raise DecodingError(
-            FailureCode.UNSUPPORTED_FORMAT, "not a JPEG, PNG, WebP, GIF, BMP or TIFF file"
-        )
-    try:
-        header = _READERS[image_format](data)
-    except (struct.error, IndexError):
-        raise corrupt(image_format, "the file ends inside its header") from None
-    if header.height < 1 or header.width < 1:
-        raise corrupt(image_format, f"its header claims {header.width} x {header.height} pixels")
-    return header
+
+    pixels: NDArray[np.uint8]
+    rows: float | None = None
+    columns: float | None = None
+    truncated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class DecodeRequest:
+    """What is wanted of a file besides its bytes.
+
+    Attributes:
+        header: What the file claims, its size already checked.
+        options: How to decode it.
+        height: Stored rows that are needed, at most the header's.
+        width: Stored columns that are needed.
+    """
+
+    header: Header
+    options: DecodeOptions
+    height: int
+    width: int
+
+    @property
+    def keeps_truncated(self) -> bool:
+        """Whether to keep what is there of a file that is cut short."""
+        return self.options.truncated == "keep"
 
 
 def sniff_format(data: bytes) -> ImageFormat | None:
     """The format that a file's first bytes show, or None if it is none of ours."""
+    if data[4:8] == b"ftyp":
+        brands = _brands(data)
+        if brands & _AVIF_BRANDS:
+            return ImageFormat.AVIF
+        return ImageFormat.HEIF if brands & _HEIF_BRANDS else None
     image_format = next(
         (known for signature, known in _SIGNATURES.items() if data.startswith(signature)), None
     )
@@ -150,6 +159,12 @@ def sniff_format(data: bytes) -> ImageFormat | None:
     if image_format is ImageFormat.BMP and data[14:18] not in _BMP_HEADER_SIZES:
         return None
     return image_format
+
+
+def _brands(data: bytes) -> set[bytes]:
+    """The major and the compatible brands of an ISO base media file."""
+    end = min(int.from_bytes(data[:4], "big"), len(data), 256)
+    return {data[8:12], *(data[begin : begin + 4] for begin in range(16, end, 4))}
 
 
 def refuse_too_large(header: Header, max_pixels: int) -> None:
@@ -175,21 +190,13 @@ def refuse_too_large(header: Header, max_pixels: int) -> None:
         )
 
 
-def check_size(
-    header: Header, height: int, width: int, expected: tuple[int, int] | None = None
-) -> None:
+def check_size(header: Header, height: int, width: int) -> None:
     """Hold the size that a codec sees against the one that was checked.
-
-    Args:
-        header: What the file claims.
-        height: Rows that the codec sees.
-        width: Columns that it sees.
-        expected: What they should be, if not the stored height and width.
 
     Raises:
         DecodingError: CORRUPT if they differ.
     """
-    if (height, width) != (expected or (header.height, header.width)):
+    if (height, width) != (header.height, header.width):
         raise corrupt(header.format, "its headers disagree about its size")
 
 
@@ -198,117 +205,40 @@ def corrupt(image_format: ImageFormat, reason: str) -> DecodingError:
     return DecodingError(FailureCode.CORRUPT, f"{image_format}: {reason}")
 
 
-def exif_orientation(exif: bytes) -> int:
-    """The orientation in an Exif block.
+def cut_off(image_format: ImageFormat) -> DecodingError:
+    """The error of a file whose end is missing."""
+    return corrupt(image_format, "the file is cut off")
+
+
+def unsupported(image_format: ImageFormat, reason: str) -> DecodingError:
+    """The error of a file that may be sound, but holds what is not decoded."""
+    return DecodingError(FailureCode.UNSUPPORTED_FORMAT, f"{image_format}: {reason}")
+
+
+def load_picture(
+    image: ImageFile.ImageFile, header: Header, *, keep: bool = False
+) -> tuple[ImageFile.ImageFile, bool]:
+    """Let Pillow decode a picture, if it sees the size that was checked.
 
     Args:
-        exif: A TIFF structure, with or without the prefix that it has in JPEG files.
+        image: The opened file.
+        header: What it claims.
+        keep: Whether to keep what is there of a file that is cut short.
 
     Returns:
-        1 to 8; 1 if there is none or it cannot be read, since the pixels are whole all the same.
+        The image, its pixels loaded, and whether some are missing.
+
+    Raises:
+        DecodingError: CORRUPT if the sizes differ.
+        Exception: Whatever Pillow raises for a damaged file.
     """
+    check_size(header, image.height, image.width)
     try:
-        return _valid_orientation(tiff_integers(exif.removeprefix(EXIF_PREFIX)))
-    except (struct.error, IndexError):
-        return 1
-
-
-def _valid_orientation(tags: dict[int, int]) -> int:
-    orientation = tags.get(_ORIENTATION_TAG, 1)
-    return orientation if 1 <= orientation <= 8 else 1
-
-
-def _read_jpeg(data: bytes) -> Header:
-    size: tuple[int, int] | None = None
-    orientation = 1
-    position = 2
-    while position + 4 <= len(data) and data[position] == 0xFF:
-        marker = data[position + 1]
-        if marker == 0xFF or marker in _MARKERS_WITHOUT_LENGTH:
-            position += 1 if marker == 0xFF else 2
-            continue
-        (length,) = struct.unpack_from(">H", data, position + 2)
-        if marker in (_SOS, _EOI) or length < 2:
-            break
-        if marker in _SOF and size is None:
-            precision, height, width = struct.unpack_from(">BHH", data, position + 4)
-            if precision != 8 or marker not in _SEQUENTIAL_AND_PROGRESSIVE_SOF:
-                raise DecodingError(
-                    FailureCode.UNSUPPORTED_FORMAT,
-                    f"JPEG: {precision} bits a sample, process SOF{marker - 0xC0}:"
-                    " only baseline, sequential and progressive files of 8 bits are read",
-                )
-            size = height, width
-        elif marker == _APP1 and data.startswith(EXIF_PREFIX, position + 4):
-            orientation = exif_orientation(data[position + 4 : position + 2 + length])
-        position += 2 + length
-    if size is None:
-        raise corrupt(ImageFormat.JPEG, "there is no frame header before the first scan")
-    return Header(ImageFormat.JPEG, *size, orientation)
-
-
-def _read_png(data: bytes) -> Header:
-    signature, kind, width, height = struct.unpack_from(">8s4x4sII", data)
-    if signature != PNG_SIGNATURE or kind != b"IHDR":
-        raise corrupt(ImageFormat.PNG, "it does not begin with an IHDR chunk")
-    orientation = 1
-    for kind, begin, end in png_chunks(data):
-        if kind == b"eXIf":
-            orientation = exif_orientation(data[begin:end])
-    return Header(ImageFormat.PNG, height, width, orientation)
-
-
-def _read_webp(data: bytes) -> Header:
-    (riff_size,) = struct.unpack_from("<I", data, 4)
-    kind = data[12:16]
-    if kind == b"VP8X":
-        width, height = read_uint24(data, 24) + 1, read_uint24(data, 27) + 1
-    elif kind in (b"VP8 ", b"VP8L"):
-        height, width = webp_frame_size(data, kind, 20)
-    else:
-        raise corrupt(ImageFormat.WEBP, "its first chunk holds no picture")
-    orientation = 1
-    for kind, begin, end in riff_chunks(data, 12, min(len(data), riff_size + 8)):
-        if kind == b"EXIF":
-            orientation = exif_orientation(data[begin:end])
-    return Header(ImageFormat.WEBP, height, width, orientation)
-
-
-def _read_gif(data: bytes) -> Header:
-    width, height = struct.unpack_from("<HH", data, 6)
-    frame = first_gif_frame(data)
-    if frame is not None:
-        # Frames larger than the screen occur; the picture then has the size of both together.
-        height = max(height, frame.top + frame.height)
-        width = max(width, frame.left + frame.width)
-    return Header(ImageFormat.GIF, height, width)
-
-
-def _read_bmp(data: bytes) -> Header:
-    (header_size,) = struct.unpack_from("<I", data, 14)
-    sides = "<HH" if header_size == _BMP_CORE_HEADER_SIZE else "<ii"
-    width, height = struct.unpack_from(sides, data, 18)
-    return Header(ImageFormat.BMP, abs(height), width)
-
-
-def _read_tiff(data: bytes) -> Header:
-    tags = tiff_integers(data)
-    if _WIDTH_TAG not in tags or _HEIGHT_TAG not in tags:
-        raise corrupt(ImageFormat.TIFF, "its first directory gives no size")
-    return Header(
-        ImageFormat.TIFF,
-        tags[_HEIGHT_TAG],
-        tags[_WIDTH_TAG],
-        _valid_orientation(tags),
-        tags.get(_TILE_WIDTH_TAG, 0) * tags.get(_TILE_HEIGHT_TAG, 0),
-    )
-
-
-_READERS = {
-    ImageFormat.JPEG: _read_jpeg,
-    ImageFormat.PNG: _read_png,
-    ImageFormat.WEBP: _read_webp,
-    ImageFormat.GIF: _read_gif,
-    ImageFormat.BMP: _read_bmp,
-    ImageFormat.TIFF: _read_tiff,
-}
+        image.load()
+    except OSError as error:
+        if not keep or "truncated" not in str(error):
+            raise
+        image.tile = []  # what Pillow has decoded stays; it asks for no more
+        image.load()
+        return image, True
+    return image, False

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from beam_deeplab.deeplab.labels import LabelSet
-from beam_deeplab.transforms.decoding.formats import DEFAULT_MAX_PIXELS
+from beam_deeplab.transforms.decoding.options import DEFAULT_MAX_PIXELS
 from beam_deeplab.transforms.evaluating.tally import Tally, tally_pixels
 from beam_deeplab.transforms.evaluating.truth import (
     TruthError,

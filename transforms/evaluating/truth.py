@@ -16,15 +16,15 @@ from beam_deeplab.deeplab.labels import (
     LabelSet,
     train_ids,
 )
-from beam_deeplab.transforms.decoding.codecs import load_png
+from beam_deeplab.transforms.decoding.codecs import read_header
 from beam_deeplab.transforms.decoding.formats import (
-    DEFAULT_MAX_PIXELS,
     DecodingError,
     Header,
     ImageFormat,
-    read_header,
     refuse_too_large,
 )
+from beam_deeplab.transforms.decoding.options import DEFAULT_MAX_PIXELS
+from beam_deeplab.transforms.decoding.png import load_png
 from beam_deeplab.transforms.decoding.resizing import turn_upright
 from beam_deeplab.transforms.records import FailureCode
 
@@ -194,7 +194,7 @@ def _png_values(data: bytes, header: Header) -> NDArray[Any]:
     bit_depth, colour_type = data[24], data[25]
     if colour_type not in (_GREY, _INDEXED):
         raise _unreadable("holds colours, not class ids: save it as a grey or indexed PNG")
-    values = np.asarray(load_png(data, header))
+    values = np.asarray(load_png(data, header)[0])
     if values.dtype == np.bool_:
         values = values.astype(np.uint8)
     elif colour_type == _GREY and bit_depth in (2, 4):

@@ -19,7 +19,7 @@ from beam_deeplab.deeplab.engines import choose_engine
 from beam_deeplab.deeplab.engines.scales import PLAIN, checked_scales
 from beam_deeplab.deeplab.models import ModelSpec, inspect_model
 from beam_deeplab.transforms.decoding.decode import decode_image
-from beam_deeplab.transforms.decoding.formats import DEFAULT_MAX_PIXELS
+from beam_deeplab.transforms.decoding.options import DecodeOptions
 from beam_deeplab.transforms.geometry import Canvas
 from beam_deeplab.transforms.masks.label_maps import segment_logits
 from beam_deeplab.transforms.metrics import count, count_outcome, timed, timed_each
@@ -94,7 +94,7 @@ class SegmentEncoded(beam.PTransform):
         recipe = self.recipe
         labels = recipe.model.labels
         decode = past_failures(
-            timed("decode")(decode_image), canvas=recipe.canvas, max_pixels=recipe.max_pixels
+            timed("decode")(decode_image), canvas=recipe.canvas, options=recipe.decoding
         )
         mask = past_failures(mask_image, class_names=labels.names, palette=labels.palette_bytes())
         return (
@@ -200,7 +200,7 @@ class SegmentImages(beam.PTransform):
         engine: ``auto``, ``tensorflow`` or ``openvino``; ``auto`` looks for a GPU where the
             pipeline is built, not where it runs.
         precision: ``f32``, ``bf16`` or ``f16``.
-        max_pixels: Pictures that claim more pixels are refused before they are decoded.
+        decoding: How files are decoded.
         eval_scales: Factors on the canvas's sides, from 0.25 to 4: the network is asked at each,
             and the mean of its probabilities counts.
         flip: Whether it is asked about each picture's mirror image too.
@@ -211,7 +211,7 @@ class SegmentImages(beam.PTransform):
     output_stride: int = 16
     engine: str = "auto"
     precision: str = "f32"
-    max_pixels: int = DEFAULT_MAX_PIXELS
+    decoding: DecodeOptions = DecodeOptions()  # noqa: RUF009 - frozen
     eval_scales: Sequence[float] = PLAIN
     flip: bool = False
 
@@ -229,7 +229,7 @@ class SegmentImages(beam.PTransform):
             output_stride=self.output_stride,
             engine=choose_engine(self.engine, self.precision),
             bucketed=self.canvas == "auto",
-            max_pixels=self.max_pixels,
+            decoding=self.decoding,
             eval_scales=checked_scales(self.eval_scales),
             flip=self.flip,
         )

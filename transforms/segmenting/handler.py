@@ -20,7 +20,7 @@ from beam_deeplab.deeplab.engines import (
 from beam_deeplab.deeplab.engines.multi_scale import MultiScaleEngine
 from beam_deeplab.deeplab.engines.scales import PLAIN, scaled_canvas
 from beam_deeplab.deeplab.models import ModelSpec
-from beam_deeplab.transforms.decoding.formats import DEFAULT_MAX_PIXELS
+from beam_deeplab.transforms.decoding.options import DecodeOptions
 from beam_deeplab.transforms.geometry import Canvas
 from beam_deeplab.transforms.metrics import MeasuredEngine
 from beam_deeplab.transforms.records import BatchBarrier, DecodedImage, Failure, LogitsGrid
@@ -45,7 +45,7 @@ class Recipe:
         engine: What computes the logits, and at which precision.
         bucketed: Whether pictures are padded to the smallest bucket that holds them
             (:mod:`transforms.segmenting.buckets`) instead of to the whole canvas.
-        max_pixels: Pictures that claim more pixels are refused before they are decoded.
+        decoding: How files are decoded.
         eval_scales: Factors on the canvas's sides, ascending
             (:func:`deeplab.engines.checked_scales`): the network is asked at each, and the mean of
             its probabilities counts.
@@ -57,7 +57,7 @@ class Recipe:
     output_stride: int = 16
     engine: EngineChoice = field(default_factory=choose_engine)
     bucketed: bool = False
-    max_pixels: int = DEFAULT_MAX_PIXELS
+    decoding: DecodeOptions = field(default_factory=DecodeOptions)
     eval_scales: tuple[float, ...] = PLAIN
     flip: bool = False
 

@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from beam_deeplab.transforms.decoding import decode as decoding
+from beam_deeplab.transforms.decoding.codecs import read_header
 from beam_deeplab.transforms.decoding.decode import DecodingError, decode, decode_image
-from beam_deeplab.transforms.decoding.formats import MAX_SIDE, read_header
-from beam_deeplab.transforms.decoding.jpeg import decode_jpeg
+from beam_deeplab.transforms.decoding.formats import MAX_SIDE, DecodeRequest
+from beam_deeplab.transforms.decoding.jpeg import decode as decode_jpeg
+from beam_deeplab.transforms.decoding.options import DEFAULT_MAX_PIXELS, DecodeOptions
 from beam_deeplab.transforms.decoding.resizing import reduce_by_area, turn_upright
 from beam_deeplab.transforms.geometry import Canvas, fit_size
 from beam_deeplab.transforms.records import (
@@ -255,9 +256,11 @@ def test_large_jpeg_is_decoded_at_the_smallest_scale_that_covers_the_content(
 ) -> None:
     data = corpus.encode(np.zeros((height, width), np.uint8), "JPEG")
     content = fit_size(height, width, VOC)
-    scaled = decode_jpeg(data, read_header(data), *content)
+    scaled = decode_jpeg(data, DecodeRequest(read_header(data), DecodeOptions(), *content))
     assert scaled.pixels.shape == (-(-height // scale), -(-width // scale), 3)
     assert (scaled.rows, scaled.columns) == (height / scale, width / scale)
+    assert scaled.rows is not None
+    assert scaled.columns is not None
     assert scaled.rows >= content[0]
     assert scaled.columns >= content[1]
 
@@ -322,14 +325,14 @@ def test_orientations_are_one_to_eight(turn: int) -> None:
 @pytest.mark.parametrize("image_format", ["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"])
 def test_limit_counts_the_pixels_that_the_header_claims(image_format: str) -> None:
     data = corpus.encode(corpus.quadrants(), image_format)
-    assert decode(data, VOC, max_pixels=32 * 64).pixels.shape == (32, 64, 3)
+    assert decode(data, VOC, DecodeOptions(max_pixels=32 * 64)).pixels.shape == (32, 64, 3)
     with pytest.raises(DecodingError, match=r"claims 64 x 32 pixels") as caught:
-        decode(data, VOC, max_pixels=32 * 64 - 1)
+        decode(data, VOC, DecodeOptions(max_pixels=32 * 64 - 1))
     assert caught.value.code is FailureCode.TOO_LARGE
 
 
 def test_cameras_of_200_megapixels_are_within_the_limit() -> None:
-    assert decoding.DEFAULT_MAX_PIXELS >= 16320 * 12240
+    assert DEFAULT_MAX_PIXELS >= 16320 * 12240
     assert max(16320, 12240) <= MAX_SIDE
 
 

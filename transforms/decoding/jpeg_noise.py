@@ -1,0 +1,239 @@
+"""Telling stray bytes in a JPEG's entropy-coded data from damage.
+
+libjpeg warns of "extraneous bytes before marker" where a scan was complete before its bytes ended.
+Faulty cameras and scanners leave such bytes, and every decoder shows the same sound picture. But a
+scan of which some bytes were changed mostly ends early, too: the codes fall into step again behind
+the damage, and everything after it is out of place. The difference is in the bytes left over. Of a
+damaged scan they are the rest of the picture: whole blocks to the end, and then the padding of ones
+that T.81 (F.1.2.3) asks for. So the scan is decoded again as if the picture were longer, to see
+whether it comes out even.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+from functools import partial
+from math import ceil
+from typing import TYPE_CHECKING
+
+import numpy as np
+import simplejpeg
+
+from beam_deeplab.transforms.decoding.jpeg_structure import (
+    DRI,
+    EOI,
+    SOS,
+    Segment,
+    Structure,
+    count_scans,
+    segments,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from numpy.typing import NDArray
+
+MOST_PIXELS = 30_000_000
+"""Of larger pictures, stray bytes in a scan count as damage: the trials take too long."""
+
+_MOST_INTERVALS = 20_000
+_MOST_TRIALS = 24
+_LONGEST_SIDE = 65_500
+_RESTART = re.compile(rb"\xff[\xd0-\xd7]")
+_EXTRANEOUS = re.compile(r"(\d+) extraneous bytes before marker 0x([0-9a-f]{2})")
+_TABLES = (0xC4, 0xDB)
+_HUFFMAN_SOF = (0xC0, 0xC1, 0xC2)
+_END = b"\xff\xd9"
+_COLOURS = {1: "GRAY", 3: "RGB", 4: "CMYK"}
+
+
+def has_only_noise(data: bytes, structure: Structure) -> bool:
+    """Whether a file whose scans leave bytes over is sound otherwise.
+
+    Args:
+        data: The file, with nothing but segments before its first scan.
+        structure: What they say.
+
+    Returns:
+        True if every scan was complete before its bytes ended, and these are no part of it.
+    """
+    frame = structure.frame
+    if (
+        frame.height * frame.width > MOST_PIXELS
+        or len(frame.sampling) not in _COLOURS
+        or data[frame.segment.begin + 1] not in _HUFFMAN_SOF
+    ):
+        return False
+    if count_scans(data, structure) == 1:
+        return _scan_has_only_noise(data, structure)
+    return _scans_have_only_noise(data, structure)
+
+
+def _scan_has_only_noise(data: bytes, structure: Structure) -> bool:
+    """The same for a file of one sequential scan."""
+    frame = structure.frame
+    interval = 0
+    for segment in structure.segments:
+        if segment.marker == DRI:
+            (interval,) = struct.unpack_from(">H", data, segment.begin + 4)
+    end = next(segments(data, structure.scan.end, in_scan=True), None)
+    if end is None or end.marker != EOI:
+        return False
+    coded = data[structure.scan.end : end.begin]
+    rows, columns = _unit(structure)
+    units = -(-frame.height // rows) * -(-frame.width // columns)
+    parts = _RESTART.split(coded) if interval else [coded]
+    interval = interval or units
+    if len(parts) != -(-units // interval) or len(parts) > _MOST_INTERVALS:
+        return False
+    strip = _Strip(data, structure)
+    return all(
+        strip.has_only_noise(part, min(interval, units - index * interval))
+        for index, part in enumerate(parts)
+    )
+
+
+def _unit(structure: Structure) -> tuple[int, int]:
+    """Rows and columns of the blocks that a scan codes together."""
+    sampling = structure.frame.sampling
+    if len(sampling) == 1:
+        return 8, 8
+    return 8 * max(down for _, down in sampling), 8 * max(across for across, _ in sampling)
+
+
+class _Strip:
+    """Decodes a part of a scan as a picture of its own, of any number of units."""
+
+    def __init__(self, data: bytes, structure: Structure) -> None:
+        frame, scan = structure.frame.segment, structure.scan
+        tables = [
+            data[each.begin : each.end] for each in structure.segments if each.marker in _TABLES
+        ]
+        self._before = b"\xff\xd8" + b"".join(tables) + data[frame.begin : frame.begin + 5]
+        self._after = data[frame.begin + 9 : frame.end] + data[scan.begin : scan.end]
+        self._unit = _unit(structure)
+        self._components = len(structure.frame.sampling)
+
+    def has_only_noise(self, coded: bytes, units: int) -> bool:
+        """Whether so many units come out whole, and what is left over is no part of the scan."""
+        warning = self._warning(coded, units)
+        if not warning:
+            return True
+        extraneous = _EXTRANEOUS.search(warning)
+        if extraneous is None:
+            return False
+        # A block has at least two bits. With ``low`` units bytes are left over, with ``high`` none.
+        low, high = units, units + 4 * int(extraneous[1]) // self._components + 2
+        for _ in range(_MOST_TRIALS):
+            middle = self._possible((low + high) // 2, high)
+            if middle == high:
+                middle = self._possible(low + 1, high)
+            if middle == high:
+                break
+            warning = self._warning(coded, middle)
+            if not warning:
+                return not _is_padded(partial(self._pixels, units=middle), coded)
+            low, high = (middle, high) if _EXTRANEOUS.search(warning) else (low, middle)
+        return True
+
+    def _possible(self, units: int, limit: int) -> int:
+        """The next number of units that can be laid out as a picture, or the limit."""
+        return next((each for each in range(units, limit) if self._sides(each)), limit)
+
+    def _sides(self, units: int) -> tuple[int, int] | None:
+        rows, columns = self._unit
+        least = ceil(units / (_LONGEST_SIDE // rows))
+        for across in range(least, min(4 * least, _LONGEST_SIDE // columns) + 1):
+            if units % across == 0:
+                return units // across * rows, across * columns
+        return None
+
+    def _file(self, coded: bytes, units: int) -> bytes:
+        sides = self._sides(units)
+        assert sides is not None
+        return self._before + struct.pack(">HH", *sides) + self._after + coded + _END
+
+    def _warning(self, coded: bytes, units: int) -> str:
+        return (
+            _warning(self._file(coded, units), self._components)
+            if self._sides(units)
+            else "no such picture"
+        )
+
+    def _pixels(self, coded: bytes, units: int) -> NDArray[np.uint8] | None:
+        return _pixels(self._file(coded, units), self._components)
+
+
+def _scans_have_only_noise(data: bytes, structure: Structure) -> bool:
+    """The same for progressive files, of which no scan can be decoded alone.
+
+    The bytes left over are taken away, and what is before them must end with padding.
+    """
+    for _ in range(_MOST_TRIALS):
+        warning = _warning(data, len(structure.frame.sampling))
+        if not warning:
+            return True
+        extraneous = _EXTRANEOUS.search(warning)
+        if extraneous is None:
+            return False
+        count, marker = int(extraneous[1]), int(extraneous[2], 16)
+        mended = _without_bytes_before(data, structure, count, marker)
+        if mended is None:
+            return False
+        data = mended
+    return False
+
+
+def _without_bytes_before(
+    data: bytes, structure: Structure, count: int, marker: int
+) -> bytes | None:
+    components = len(structure.frame.sampling)
+    before: Segment = structure.scan
+    for segment in segments(data, structure.scan.end, in_scan=True):
+        if before.marker == SOS and segment.marker == marker:
+            end = segment.begin - count
+            rest = data[segment.begin :]
+            mended = data[:end] + rest
+            warning = _warning(mended, components)
+            if (not warning or _EXTRANEOUS.search(warning)) and _is_padded(
+                partial(_pixels, components=components, rest=rest), data[:end]
+            ):
+                return mended
+        before = segment
+    return None
+
+
+def _is_padded(decode: Callable[[bytes], NDArray[np.uint8] | None], coded: bytes) -> bool:
+    """Whether the last byte ends with bits that nothing depends on, and all of them are ones."""
+    last = coded[-1]
+    if last == 0 and coded[-2:] == b"\xff\0":
+        return True
+    pixels = decode(coded)
+    unused = 0
+    while unused < 8:
+        byte = last ^ 1 << unused
+        changed = decode(coded[:-1] + (bytes((byte,)) if byte < 0xFF else b"\xff\0"))
+        if changed is None or pixels is None or not np.array_equal(changed, pixels):
+            break
+        unused += 1
+    return unused > 0 and (last + 1) % (1 << unused) == 0
+
+
+def _warning(data: bytes, components: int) -> str:
+    try:
+        simplejpeg.decode_jpeg(data, _COLOURS[components], min_height=1, min_width=1)
+    except ValueError as error:
+        return str(error) or "damaged"
+    return ""
+
+
+def _pixels(data: bytes, components: int, rest: bytes = b"") -> NDArray[np.uint8] | None:
+    try:
+        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+            data + rest, _COLOURS[components], strict=False
+        )
+    except ValueError:
+        return None
+    return pixels
