@@ -66,7 +66,8 @@ def read_header(data: bytes) -> Header:
     image_format = sniff_format(data)
     if image_format is None:
         raise DecodingError(
-            FailureCode.UNSUPPORTED_FORMAT, f"not a file of {', '.join(ImageFormat)}"
+            FailureCode.UNSUPPORTED_FORMAT,
+            "not a JPEG, PNG, WebP, GIF, BMP, TIFF, HEIC or AVIF file",
         )
     try:
         header = _CODECS[image_format].read_header(data)
