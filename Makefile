@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install quickstart test quick fuzz bench bench-bars lint types format clean
+.PHONY: install quickstart test quick docs fuzz bench bench-bars lint types format clean
 
 install: $(INSTALLED)
 
@@ -22,6 +22,9 @@ test: lint types ## everything: lint, types, unit, property, pipeline tests
 
 quick: $(INSTALLED) ## the tests that take seconds
 	$(BIN)/pytest -m 'not slow'
+
+docs: $(INSTALLED) ## the pages and the reference of every module, in build/docs; a warning fails
+	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/docs
 
 fuzz: $(INSTALLED) ## a longer campaign against the decoder than the suite's 600 cases
 	DECODER_FUZZ_CASES=$${DECODER_FUZZ_CASES:-20000} $(BIN)/pytest tests/test_fuzz_decoding.py
