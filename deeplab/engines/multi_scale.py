@@ -15,6 +15,7 @@ import numpy as np
 
 from beam_deeplab.deeplab.engines.aligned_resize import resize_aligned
 from beam_deeplab.deeplab.engines.scales import scaled_canvas
+from beam_deeplab.deeplab.softmax import softmax
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -132,14 +133,6 @@ def to_common_grid(
     if size < canvas:
         logits = resize_aligned(logits, _points(canvas, stride))
     return resize_aligned(logits, _points(canvas, min(stride, grid_stride)))
-
-
-def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Probabilities along the last axis: float32 of the same shape."""
-    powers: NDArray[np.float32] = logits - logits.max(axis=-1, keepdims=True)
-    np.exp(powers, out=powers)
-    powers /= powers.sum(axis=-1, keepdims=True)
-    return powers
 
 
 def log_of_mean(total: NDArray[np.float32], count: int) -> NDArray[np.float32]:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from beam_deeplab.deeplab.softmax import softmax
 from beam_deeplab.transforms.geometry import prefix_sums
 from beam_deeplab.transforms.records import ClassArea
 
@@ -62,13 +63,6 @@ def class_areas(
         )
         for label in np.flatnonzero(counts).tolist()
     )
-
-
-def softmax(logits: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Probabilities along the last axis: float32 of the same shape."""
-    exponentials: NDArray[np.float32] = np.exp(logits - logits.max(axis=-1, keepdims=True))
-    exponentials /= exponentials.sum(axis=-1, keepdims=True)
-    return exponentials
 
 
 def _uniform_cells(

@@ -196,7 +196,7 @@ class SegmentImages(beam.PTransform):
         model: A zoo name, a path, a ``gs://`` path, or an inspected model.
         canvas: What pictures are reduced to fit into: ``auto``, the model's own, padded less
             where a picture is not square; ``official``, the model's own; or (height, width).
-        output_stride: Of the backbone, 8 or 16.
+        output_stride: Of the backbone, 8 or 16; None for the model's own.
         engine: ``auto``, ``tensorflow`` or ``openvino``; ``auto`` looks for a GPU where the
             pipeline is built, not where it runs.
         precision: ``f32``, ``bf16`` or ``f16``.
@@ -208,7 +208,7 @@ class SegmentImages(beam.PTransform):
 
     model: str | ModelSpec
     canvas: tuple[int, int] | Literal["auto", "official"] = "auto"
-    output_stride: int = 16
+    output_stride: int | None = None
     engine: str = "auto"
     precision: str = "f32"
     decoding: DecodeOptions = DecodeOptions()  # noqa: RUF009 - frozen
@@ -226,7 +226,7 @@ class SegmentImages(beam.PTransform):
         recipe = Recipe(
             model,
             Canvas(*(model.canvas if isinstance(self.canvas, str) else self.canvas)),
-            output_stride=self.output_stride,
+            output_stride=self.output_stride or model.output_stride,
             engine=choose_engine(self.engine, self.precision),
             bucketed=self.canvas == "auto",
             decoding=self.decoding,

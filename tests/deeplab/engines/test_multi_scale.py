@@ -16,11 +16,11 @@ from beam_deeplab.deeplab.engines.multi_scale import (
     GRID_STRIDE,
     MultiScaleEngine,
     log_of_mean,
-    softmax,
     to_common_grid,
 )
 from beam_deeplab.deeplab.engines.scales import OFFICIAL_SCALES
 from beam_deeplab.deeplab.models import inspect_model
+from beam_deeplab.deeplab.softmax import softmax
 from beam_deeplab.transforms.geometry import Canvas
 from beam_deeplab.transforms.masks.areas import class_areas
 from beam_deeplab.transforms.masks.boundaries import boundary_runs
