@@ -19,6 +19,7 @@ from beam_deeplab.deeplab.checkpoints.structure import GraphFacts
 _INTEGERS: Mapping[int, np.dtype[Any]] = {3: np.dtype("<i4"), 9: np.dtype("<i8")}
 """Stored bits of whole numbers by TensorFlow's ``DataType``."""
 _SMALL = 8
+_LARGEST_STRIDE = 4
 _NOTHING = new("Attribute")
 _STRIDED = frozenset({"Conv2D", "DepthwiseConv2dNative"})
 _PASSING = frozenset({"Identity", "Reshape", "Squeeze", "Cast", "BiasAdd"})
@@ -118,13 +119,19 @@ def _output_stride(nodes: _Nodes) -> int | None:
             node = nodes.by_name[name]
             stride = max((strides[each] for each in nodes.inputs(node)), default=1)
             if node.op in _STRIDED and name.startswith(_BACKBONES):
-                own = _attribute(node, "strides").list.i
-                stride *= max(own) if 0 < max(own, default=1) <= 4 else 1
+                own = max(_attribute(node, "strides").list.i, default=1)
+                stride *= own if 0 < own <= _LARGEST_STRIDE else 1
             strides[name] = stride
     except graphlib.CycleError:
         return None
-    ends = [stride for name, stride in strides.items() if name.startswith(_BACKBONES)]
-    return max(ends, default=None) if ends else None
+    return max(
+        (
+            stride
+            for name, stride in strides.items()
+            if name.startswith(_BACKBONES) and nodes.by_name[name].op in _STRIDED
+        ),
+        default=None,
+    )
 
 
 def _rates_of_branches(nodes: _Nodes) -> Iterator[int]:

@@ -131,8 +131,8 @@ class _Place:
             raise ArchiveError(f"{_brief(name)} leads out of the archive's folder")
         if size < 0 or (is_folder and size) or not (path.parts or is_folder):
             raise ArchiveError(f"{_brief(name)} has an impossible header")
-        lengths = [len(part.encode("utf-8", "surrogateescape")) for part in path.parts]
-        if max(lengths, default=0) > _LONGEST_NAME or sum(lengths) > _LONGEST_PATH:
+        length, *parts = (len(each.encode("utf-8", "replace")) for each in (name, *path.parts))
+        if length > _LONGEST_PATH or max(parts, default=0) > _LONGEST_NAME:
             raise ArchiveError(f"{_brief(name)} is a longer path than file systems take")
         self._members += 1
         self._bytes += size

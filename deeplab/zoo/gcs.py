@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO, Any
 
+from beam_deeplab.deeplab.checkpoints.files import STATE_NAME, choose_checkpoint
 from beam_deeplab.deeplab.zoo.archives import is_archive, unpack_archive
 from beam_deeplab.deeplab.zoo.cache import CacheEntry, file_digest
 from beam_deeplab.deeplab.zoo.errors import ModelNotFound
@@ -25,6 +26,8 @@ _WEIGHT_FILES = (
     "*.safetensors",
     "*.json",
 )
+_LONGEST_STATE = 1 << 20
+_NAMES_SHOWN = 12
 _DESCRIBED = (".safetensors", ".json")
 """Weights and the description that belongs to them lie beside each other under any names."""
 
@@ -100,11 +103,35 @@ def _list(bucket: str, prefix: str, uri: str) -> tuple[list[Any], set[str]]:
 
 
 def _weights_of_folder(bucket: str, prefix: str, uri: str) -> list[Any]:
+    """What lies directly in a folder and is named like weights; of several checkpoints, one."""
     inside, _ = _list(bucket, prefix, uri)
     weights = [blob for blob in inside if _is_weight_file(blob.name)]
     if not weights:
         raise ModelNotFound(f"{uri} is a folder without weights; {', '.join(_WEIGHT_FILES)} count")
-    return weights
+    names = [blob.name for blob in weights if blob.name.endswith(".index")]
+    if len(names) < 2:
+        return weights
+    state = next((blob for blob in inside if blob.name == f"{prefix}{STATE_NAME}"), None)
+    said = _text(state, uri) if state is not None and state.size < _LONGEST_STATE else ""
+    chosen = choose_checkpoint(
+        [name.removeprefix(prefix).removesuffix(".index") for name in names], said
+    )
+    if chosen is None:
+        listed = ", ".join(name.removeprefix(prefix) for name in names[:_NAMES_SHOWN])
+        raise ModelNotFound(f"{uri} holds several checkpoints: {listed}; name one of them")
+    return [
+        *(blob for blob in weights if blob.name.startswith(f"{prefix}{chosen[0]}.")),
+        *(blob for blob in inside if blob is state),
+    ]
+
+
+def _text(blob: Any, uri: str) -> str:
+    from beam_deeplab.deeplab.cloud_client import TIMEOUT, retry_policy, translated
+
+    content: bytes = translated(
+        uri, lambda: blob.download_as_bytes(retry=retry_policy(), timeout=TIMEOUT)
+    )
+    return content.decode("utf-8", "replace")
 
 
 def _is_weight_file(name: str) -> bool:

@@ -117,3 +117,72 @@ def test_the_digest_is_of_the_content_and_not_of_the_names(tmp_path: Path) -> No
 def test_the_digest_of_one_file_is_what_sha256sum_says(shared: Path) -> None:
     graph = next((shared / "checkpoints").rglob("frozen_inference_graph.pb"))
     assert digest_of(graph) == hashlib.sha256(graph.read_bytes()).hexdigest()
+
+
+def _put_checkpoint(folder: Path, *names: str) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    for name in names:
+        _touch(folder, f"{name}.index", f"{name}.data-00000-of-00001", f"{name}.meta")
+
+
+@pytest.mark.parametrize(
+    ("state", "chosen", "why"),
+    [
+        (
+            'model_checkpoint_path: "m-20"\nall_model_checkpoint_paths: "m-3"\n',
+            "m-20",
+            "the file",
+        ),
+        ('model_checkpoint_path: "/home/me/run/m-3"\n', "m-3", "the file"),
+        ('model_checkpoint_path: "C:\\run\\m-3"\n', "m-3", "the file"),
+        ('model_checkpoint_path: "m-7"\n', "m-100", "newest step"),
+        ("\xff", "m-100", "newest step"),
+        (None, "m-100", "newest step"),
+    ],
+)
+def test_a_training_folder_means_its_last_checkpoint(
+    tmp_path: Path, state: str | None, chosen: str, why: str
+) -> None:
+    _put_checkpoint(tmp_path, "m-3", "m-20", "m-100")
+    if state is not None:
+        (tmp_path / "checkpoint").write_text(state, "latin-1")
+        assert find_weights(tmp_path / "checkpoint") == find_weights(tmp_path)
+    found = find_weights(tmp_path)
+    assert found.path == tmp_path / chosen
+    assert chosen in found.choice
+    assert why in found.choice
+
+
+@pytest.mark.parametrize("names", [("a-1", "b-2"), ("m-1", "best")])
+def test_checkpoints_of_several_names_are_not_guessed_among(
+    tmp_path: Path, names: tuple[str, ...]
+) -> None:
+    _put_checkpoint(tmp_path, *names)
+    with pytest.raises(CheckpointError, match="name one of them"):
+        find_weights(tmp_path)
+
+
+@pytest.mark.parametrize("depth", [1, 2, 3])
+def test_weights_may_lie_deeper(tmp_path: Path, depth: int) -> None:
+    folder = tmp_path.joinpath(*["run"] * depth)
+    _put_checkpoint(folder, "m-1")
+    (tmp_path / "notes").mkdir()
+    _touch(tmp_path, "README.md", "notes/graph.pbtxt")
+    assert find_weights(tmp_path).path == folder / "m-1"
+    _put_checkpoint(tmp_path.joinpath(*["run"] * (depth - 1), "other"), "m-1")
+    with pytest.raises(CheckpointError, match=r"holds several checkpoints: .*other, .*run"):
+        find_weights(tmp_path)
+
+
+@pytest.mark.parametrize("ending", ["data-00000-of-00001", "meta", "index"])
+def test_any_file_of_a_checkpoint_means_it(tmp_path: Path, ending: str) -> None:
+    _put_checkpoint(tmp_path, "m-1", "other-2")
+    assert find_weights(tmp_path / f"m-1.{ending}").path == tmp_path / "m-1"
+
+
+def test_files_larger_than_any_network_are_refused_unread(tmp_path: Path) -> None:
+    _put_checkpoint(tmp_path, "m")
+    with (tmp_path / "m.data-00000-of-00001").open("wb") as file:
+        file.truncate(200 << 30)
+    with pytest.raises(CheckpointError, match=r"more than the .* of any network"):
+        digest_of(tmp_path)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
 import io
+import lzma
+import stat
+import struct
 import tarfile
 import tempfile
+import warnings
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -13,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from beam_deeplab.deeplab.zoo import ArchiveError, is_archive, unpack_archive
+from beam_deeplab.deeplab.zoo.archives import holds_archive
 from tests.zoo_server import archive_of, tar_of
 
 WEIGHTS = {
@@ -216,9 +224,109 @@ def test_archive_without_files_is_refused(tmp_path: Path) -> None:
         unpack(tmp_path, tar_with(member_of_type(tarfile.DIRTYPE, "top")))
 
 
+@pytest.mark.parametrize("pack", [bz2.compress, lzma.compress, gzip.compress])
+def test_compressions_of_tar(tmp_path: Path, pack: Callable[[bytes], bytes]) -> None:
+    content = pack(tar_of(WEIGHTS))
+    folder = unpack(tmp_path, content)
+    assert files_in(folder) == {name.removeprefix("top/"): data for name, data in WEIGHTS.items()}
+    assert holds_archive(tmp_path / "weights.tar.gz")
+    for length in range(0, len(content) - 1, max(1, len(content) // 40)):
+        cut = tmp_path / str(length)
+        cut.mkdir()
+        with pytest.raises(ArchiveError):
+            unpack(cut, content[:length])
+
+
+def zip_of(
+    *members: tuple[str | zipfile.ZipInfo, bytes], method: int = zipfile.ZIP_DEFLATED
+) -> bytes:
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w", method) as packed, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for name, content in members:
+            packed.writestr(name, content)
+    return archive.getvalue()
+
+
+def test_zip_archives(tmp_path: Path) -> None:
+    content = zip_of(("top/", b""), *WEIGHTS.items())
+    folder = unpack(tmp_path, content)
+    assert files_in(folder) == {name.removeprefix("top/"): data for name, data in WEIGHTS.items()}
+    for length in range(4, len(content) - 1, 7):
+        cut = tmp_path / str(length)
+        cut.mkdir()
+        with pytest.raises(ArchiveError):
+            unpack(cut, content[:length])
+
+
+def _zip_link() -> bytes:
+    link = zipfile.ZipInfo("top/link")
+    link.external_attr = (stat.S_IFLNK | 0o777) << 16
+    return zip_of((link, b"/etc/passwd"))
+
+
+def _claiming(size: int) -> bytes:
+    """A zip whose member says in both headers that it is of another size than it is."""
+    content = bytearray(zip_of(("a.pb", bytes(5000))))
+    true = struct.pack("<I", 5000)
+    while (place := content.find(true)) >= 0:
+        content[place : place + 4] = struct.pack("<I", size)
+    return bytes(content)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (zip_of(("../escape", b"x")), "leads out"),
+        (zip_of(("/etc/escape", b"x")), "absolute path"),
+        (zip_of(("a", b"x"), ("a", b"y")), "twice"),
+        (zip_of(("a", b"x"), ("a/b", b"y")), "inside of a file"),
+        (zip_of(*((f"{index}", b"") for index in range(30))), "more than the 20 files"),
+        (zip_of(("zeros", bytes(3_000_000))), "more than the 1000000 bytes"),
+        (zip_of(("a" * 300, b"x")), "longer path than file systems take"),
+        (zip_of(("b/" * 900 + "a", b"x")), "longer path than file systems take"),
+        (zip_of(("a", b"x"), method=zipfile.ZIP_LZMA), "compressed in an unusual way"),
+        (_zip_link(), "is a link"),
+        (_claiming(4000), "weights.tar.gz"),
+        (_claiming(900_000), "weights.tar.gz"),
+    ],
+)
+def test_hostile_zip_archives_are_refused(tmp_path: Path, content: bytes, message: str) -> None:
+    with pytest.raises(ArchiveError, match=message):
+        unpack(tmp_path, content, max_bytes=1_000_000, max_members=20)
+    assert not list(tmp_path.rglob("escape"))
+
+
+@pytest.mark.parametrize("name", ["a" * 300, "b/" * 900 + "a", "\udc80" * 300])
+def test_long_paths_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ArchiveError, match=r"longer path|cannot unpack") as caught:
+        unpack(tmp_path, tar_with(tarfile.TarInfo(name)))
+    assert len(str(caught.value)) < 900
+
+
+def test_an_xz_header_cannot_claim_all_memory(tmp_path: Path) -> None:
+    filters = [{"id": lzma.FILTER_LZMA2, "preset": 1, "dict_size": 1 << 29}]
+    content = lzma.compress(tar_of(WEIGHTS), filters=filters)
+    with pytest.raises(ArchiveError, match=r"[Mm]emory"):
+        unpack(tmp_path, content)
+
+
+def test_archives_are_known_by_their_first_bytes(tmp_path: Path) -> None:
+    named = tmp_path / "weights.tar.gz.1"
+    for content, known in [
+        (archive_of(WEIGHTS), True),
+        (tar_of(WEIGHTS), True),
+        (zip_of(*WEIGHTS.items()), True),
+        (b"\x0a\x10graph", False),
+        (b"", False),
+    ]:
+        named.write_bytes(content)
+        assert holds_archive(named) is known
+
+
 def test_archives_are_known_by_their_names() -> None:
     assert [
-        is_archive(name) for name in ("a.tar.gz", "A.TGZ", "a.tar", "a.pb", "tar.gz.index")
+        is_archive(name) for name in ("a.tar.gz", "A.TGZ", "a.zip", "a.pb", "tar.gz.index")
     ] == [
         True,
         True,

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from beam_deeplab.deeplab.checkpoints import find_weights
 from beam_deeplab.deeplab.zoo import ArchiveError, DigestError, ModelNotFound, locate, silent
 from beam_deeplab.deeplab.zoo.progress import Received
 from tests.zoo_server import archive_of
@@ -60,6 +61,30 @@ def test_checkpoint_comes_with_its_shards(gcs: Gcs, ending: str) -> None:
     found = locate(gcs.uri(f"models/model.ckpt-7{ending}"), progress=silent)
     assert found.name == f"model.ckpt-7{ending}"
     assert files_in(found.parent) == CHECKPOINT
+
+
+def _put_steps(gcs: Gcs, *steps: int) -> None:
+    for step in steps:
+        for name, content in CHECKPOINT.items():
+            gcs.put(f"train/{name.replace('-7', f'-{step}', 1)}", content)
+
+
+@pytest.mark.parametrize(("said", "step"), [("/old/model.ckpt-20", 20), ("model.ckpt-9", 100)])
+def test_of_a_training_folder_one_checkpoint_is_fetched(gcs: Gcs, said: str, step: int) -> None:
+    _put_steps(gcs, 3, 20, 100)
+    gcs.put("train/checkpoint", f'model_checkpoint_path: "{said}"\n'.encode())
+    folder = locate(gcs.uri("train"), progress=silent)
+    assert {path.name for path in folder.glob("model*")} == {
+        name.replace("-7", f"-{step}", 1) for name in CHECKPOINT
+    }
+    assert find_weights(folder).path.name == f"model.ckpt-{step}"
+
+
+def test_of_several_unlike_checkpoints_none_is_guessed(gcs: Gcs) -> None:
+    gcs.put("train/a.index", b"1")
+    gcs.put("train/b.index", b"2")
+    with pytest.raises(ModelNotFound, match=r"several checkpoints: a\.index, b\.index; name one"):
+        locate(gcs.uri("train"), progress=silent)
 
 
 def test_weights_come_with_their_description(gcs: Gcs) -> None:
