@@ -5,6 +5,7 @@ They hold for the threads of one process: runs with ``multi_processing`` do not 
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import pkgutil
@@ -83,6 +84,17 @@ def look_at_batches(patch: pytest.MonkeyPatch, look: Callable[[Images], None]) -
     """Calls a function before each batch; what it raises, the engine raises."""
     load = pkgutil.resolve_name(LOAD_ENGINE)
     patch.setattr(LOAD_ENGINE, lambda *a, **k: FaultyEngine(load(*a, **k), look))
+
+
+def break_engine(patch: pytest.MonkeyPatch, batches: int, words: str) -> None:
+    """The engine answers so many batches and then never again."""
+    asked = itertools.count()
+
+    def look(images: Images) -> None:
+        if next(asked) >= batches:
+            raise RuntimeError(words)
+
+    look_at_batches(patch, look)
 
 
 def abort_in_engine(patch: pytest.MonkeyPatch) -> None:
