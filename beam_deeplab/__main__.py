@@ -2,7 +2,7 @@
 
 import sys
 
-from beam_deeplab.pipeline.cli import main
+from beam_deeplab.pipeline.cli import console
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(console())

@@ -20,6 +20,16 @@ FAILED = 1
 USAGE = 2
 
 
+def console(argv: Sequence[str] | None = None) -> int:
+    """The console script: :func:`main`, behind which no thread has anything more to say.
+
+    Threads that serve a runner fail when that goes, and it goes when the program ends.
+    """
+    code = main(argv)
+    threading.excepthook = lambda _: None
+    return code
+
+
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command (:func:`pipeline.commands.run`).
 

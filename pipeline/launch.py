@@ -129,7 +129,10 @@ def _has_ended(result: PipelineResult) -> bool:
 def _cause(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename:
         return storage.describe(error)
-    return root_cause(str(error)) or type(error).__name__
+    cause = root_cause(str(error)) or type(error).__name__
+    if cause.startswith("DEADLINE_EXCEEDED"):
+        return f"{cause}; raise --job_server_timeout, which some runners take for the run's own"
+    return cause
 
 
 def _leave(result: PipelineResult, job: RemoteJob) -> NoReturn:

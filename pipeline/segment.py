@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -87,10 +88,11 @@ def segment(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> int:
             shared_machine=runs_here(beam_options),
         )
         return 0
+    began = time.monotonic()
     manifest = carry_out(prepared)
     if manifest is not None:
         if not options.job.quiet:
-            print_summary(manifest, options.output)
+            print_summary(manifest, options.output, time.monotonic() - began)
         _check_failures(manifest, options)
     return 0
 

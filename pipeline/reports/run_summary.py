@@ -10,8 +10,14 @@ from beam_deeplab.transforms.runs.manifest import Manifest
 _CLASSES_SHOWN = 8
 
 
-def print_summary(manifest: Manifest, output: str) -> None:
-    """Prints images, failures by code, the most common classes by area, and where it all is."""
+def print_summary(manifest: Manifest, output: str, seconds: float) -> None:
+    """Prints images, failures by code, the most common classes by area, and where it all is.
+
+    Args:
+        manifest: Of the run.
+        output: Where it is.
+        seconds: How long it took by one clock; the manifest knows of two machines' only.
+    """
     console = open_console()
     counts = manifest.counts
     table = Table(title="Segmented", title_justify="left", show_header=False)
@@ -31,6 +37,6 @@ def print_summary(manifest: Manifest, output: str) -> None:
     table.add_section()
     engine = f"{manifest.options['engine']}, {manifest.options['precision']}"
     table.add_row("engine", safe_line(engine))
-    table.add_row("time", f"{manifest.seconds:.1f} s")
+    table.add_row("time", f"{seconds:.1f} s")
     console.print(table)
     console.print(f"Committed: {safe_line(output)}", soft_wrap=True)

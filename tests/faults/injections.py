@@ -16,6 +16,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from apache_beam.options.pipeline_options import PortableOptions
 from numpy.typing import NDArray
 
 from beam_deeplab.transforms import storage
@@ -95,6 +96,28 @@ def break_engine(patch: pytest.MonkeyPatch, batches: int, words: str) -> None:
             raise RuntimeError(words)
 
     look_at_batches(patch, look)
+
+
+def wait_in_engine(patch: pytest.MonkeyPatch, seconds: float) -> None:
+    """The engine takes its time for the first batch."""
+    asked = itertools.count()
+
+    def look(images: Images) -> None:
+        if next(asked) == 0:
+            threading.Event().wait(seconds)
+
+    look_at_batches(patch, look)
+
+
+def shorten_deadline(patch: pytest.MonkeyPatch, seconds: int) -> None:
+    """Beam's own default for ``--job_server_timeout`` is not 300 seconds but these."""
+    add = PortableOptions._add_argparse_args
+
+    def add_shortened(parser: Any) -> None:
+        add(parser)
+        parser.set_defaults(job_server_timeout=seconds)
+
+    patch.setattr(PortableOptions, "_add_argparse_args", add_shortened)
 
 
 def abort_in_engine(patch: pytest.MonkeyPatch) -> None:

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-from beam_deeplab.pipeline.cli import main
+from beam_deeplab.pipeline.cli import console
 from tests.faults.injections import inject
 
 if __name__ == "__main__":
     inject(pytest.MonkeyPatch(), sys.argv[1])
-    sys.exit(main(sys.argv[2:]))
+    sys.exit(console(sys.argv[2:]))
