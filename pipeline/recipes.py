@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict, replace
-from importlib.metadata import version
+from importlib.metadata import packages_distributions, version
 from typing import Any
 
 from beam_deeplab.deeplab.checkpoints import CheckpointError
@@ -19,18 +19,18 @@ from beam_deeplab.pipeline.terminal import safe_line
 from beam_deeplab.transforms.geometry import Canvas
 from beam_deeplab.transforms.segmenting.handler import Recipe
 
-_VERSIONED = (
-    "beam-deeplab",
-    "apache-beam",
+_DECIDING = (
+    "beam_deeplab",
+    "apache_beam",
     "tensorflow",
     "keras",
     "openvino",
     "numpy",
-    "pillow",
+    "PIL",
     "simplejpeg",
-    "opencv-python-headless",
+    "cv2",
 )
-"""Packages that decide results, or that a reader of an output may have to know."""
+"""Modules that decide results, or that a reader of an output may have to know."""
 
 
 def find_model_spec(reference: str, labels_file: str | None = None) -> ModelSpec:
@@ -146,5 +146,10 @@ def describe_model(model: ModelSpec) -> dict[str, Any]:
 
 
 def describe_versions() -> dict[str, str]:
-    """The versions of this package and of those that decide results."""
-    return {name: version(name) for name in _VERSIONED}
+    """The versions of this package and of those that decide results.
+
+    By distribution: several may give one module, as tensorflow and tensorflow-cpu do.
+    """
+    distributions = packages_distributions()
+    names = dict.fromkeys(name for module in _DECIDING for name in distributions[module])
+    return {name.replace("_", "-"): version(name) for name in names}

@@ -115,23 +115,29 @@ def _top_level(member: Distribution) -> Iterator[Path]:
         yield Path(str(member.locate_file(name)))
 
 
-@pytest.fixture(scope="session")
-def core(archives: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The bin folder of an environment of the wheel and of what its core requires, no more.
+def _environment(folder: Path, wheel: Path) -> Path:
+    """An environment of the wheel and of what its core requires, no more: its site-packages.
 
     What is required is linked from this environment, not downloaded again.
     """
-    folder = tmp_path_factory.mktemp("core")
     venv.create(folder, symlinks=True)
     (packages,) = folder.glob("lib/python*/site-packages")
     uv = (sys.executable, "-m", "uv", "pip", "install", "--quiet", "--no-deps", "--python", folder)
-    assert _run(*uv, archives[1], cwd=folder).returncode == 0
+    assert _run(*uv, wheel, cwd=folder).returncode == 0
     (metadata,) = packages.glob("beam_deeplab-*.dist-info")
     required = Distribution.at(metadata).requires or []
     for member in _closure([line for line in required if "extra ==" not in line]).values():
         for path in _top_level(member):
             if not (packages / path.name).exists():
                 (packages / path.name).symlink_to(path)
+    return packages
+
+
+@pytest.fixture(scope="session")
+def core(archives: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The bin folder of an environment of the core alone."""
+    folder = tmp_path_factory.mktemp("core")
+    _environment(folder, archives[1])
     return folder / "bin"
 
 
@@ -158,6 +164,25 @@ def test_the_core_segments(core: Path, tmp_path: Path) -> None:
     done = _run(program, *flags, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "out" / "manifest.json").exists()
+
+
+def test_another_distribution_of_tensorflow_will_do(
+    archives: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """tensorflow-cpu holds the same modules under another name, and runs say which it was."""
+    packages = _environment(tmp_path / "cpu", archives[1])
+    (linked,) = packages.glob("tensorflow-*.dist-info")
+    other = packages / linked.name.replace("tensorflow-", "tensorflow_cpu-")
+    shutil.copytree(linked, other)
+    linked.unlink()
+    metadata = (other / "METADATA").read_text()
+    (other / "METADATA").write_text(
+        metadata.replace("Name: tensorflow\n", "Name: tensorflow-cpu\n")
+    )
+    code = "from beam_deeplab.pipeline import recipes; print(recipes.describe_versions())"
+    done = _run(tmp_path / "cpu" / "bin" / "python", "-c", code, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "'tensorflow-cpu': '2." in done.stdout
 
 
 @pytest.mark.parametrize(
