@@ -9,14 +9,14 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from beam_deeplab.deeplab.truth import TruthFormat as TruthFormat
+    from beam_deeplab.deeplab.truth import TruthRule as TruthRule
     from beam_deeplab.transforms.evaluating.composites import EvaluateImages as EvaluateImages
     from beam_deeplab.transforms.evaluating.composites import SumTallies as SumTallies
     from beam_deeplab.transforms.evaluating.measures import Measures as Measures
     from beam_deeplab.transforms.evaluating.measures import measure as measure
     from beam_deeplab.transforms.evaluating.scoring import ImageScore as ImageScore
-    from beam_deeplab.transforms.evaluating.scoring import TruthRule as TruthRule
     from beam_deeplab.transforms.evaluating.tally import Tally as Tally
-    from beam_deeplab.transforms.evaluating.truth import TruthFormat as TruthFormat
     from beam_deeplab.transforms.geometry import Canvas as Canvas
     from beam_deeplab.transforms.records import ClassArea as ClassArea
     from beam_deeplab.transforms.records import Failure as Failure
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from beam_deeplab.transforms.segmenting.handler import Recipe as Recipe
 
 _MODULES = {
+    "deeplab.truth": ("TruthFormat", "TruthRule"),
     "transforms.evaluating.composites": ("EvaluateImages", "SumTallies"),
     "transforms.evaluating.measures": ("Measures", "measure"),
-    "transforms.evaluating.scoring": ("ImageScore", "TruthRule"),
+    "transforms.evaluating.scoring": ("ImageScore",),
     "transforms.evaluating.tally": ("Tally",),
-    "transforms.evaluating.truth": ("TruthFormat",),
     "transforms.geometry": ("Canvas",),
     "transforms.records": (
         "ClassArea",

@@ -14,3 +14,7 @@ IMAGE_SUFFIXES: Final = (
 def has_image_suffix(name: str) -> bool:
     """Whether a file's name, path or URI ends as an image's does, in any case."""
     return name.lower().endswith(IMAGE_SUFFIXES)
+
+
+TRUTH_SUFFIXES: Final = (".png", ".gif", ".bmp", ".tif", ".tiff")
+"""Of a folder's files those that may be ground truth: what keeps every pixel's value."""

@@ -138,7 +138,7 @@ COMMANDS: Mapping[str, Command] = {
         _evaluate,
         takes_beam_flags=True,
         extra="report",
-        when_interrupted="the same command starts anew",
+        when_interrupted=_RESUME,
     ),
     "train": Command(
         "pictures and truth in, a network that --model takes out",

@@ -1,61 +1,72 @@
-"""``beam-deeplab evaluate``: prepares an evaluation, launches the job, and says how it ended."""
+"""``beam-deeplab evaluate``: pairs images with truth, segments them, and scores the masks.
+
+The masks are those of ``segment``, run into a folder below the output, or of an earlier run of it.
+"""
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
-import apache_beam as beam
-from apache_beam.options.pipeline_options import GoogleCloudOptions, StandardOptions
+from apache_beam.options.pipeline_options import (
+    GoogleCloudOptions,
+    StandardOptions,
+)
 
 from beam_deeplab.deeplab.labels import LabelError, LabelSet
-from beam_deeplab.pipeline.beam_flags import (
-    check_reachable,
-    engine_threads,
-    pipeline_options,
-    runs_here,
-    worker_count,
-)
+from beam_deeplab.deeplab.truth import TruthError, TruthRule
+from beam_deeplab.pipeline.beam_flags import check_reachable, pipeline_options
 from beam_deeplab.pipeline.evaluations import (
+    SEGMENTED,
     check_evaluation_output,
     clear_evaluation,
     read_metrics,
 )
-from beam_deeplab.pipeline.job import build_evaluation
-from beam_deeplab.pipeline.launch import run_to_end, set_verbosity
-from beam_deeplab.pipeline.options import EvaluateOptions, RunFailedError, UsageError
-from beam_deeplab.pipeline.progress.display import watch
-from beam_deeplab.pipeline.progress.estimate import RunProgress
-from beam_deeplab.pipeline.recipes import (
-    build_recipe,
-    describe_model,
-    describe_recipe,
-    describe_versions,
+from beam_deeplab.pipeline.launch import run_to_end, say, set_verbosity
+from beam_deeplab.pipeline.options import (
+    EvaluateOptions,
+    NetworkOptions,
+    RunFailedError,
+    SegmentOptions,
+    UsageError,
 )
+from beam_deeplab.pipeline.recipes import describe_versions
+from beam_deeplab.pipeline.remote_jobs import check_no_job
 from beam_deeplab.pipeline.reports.evaluation_summary import print_evaluation
+from beam_deeplab.pipeline.runner_checks import check_runner, open_pipeline
+from beam_deeplab.pipeline.segment import carry_out, prepare
 from beam_deeplab.transforms import storage
-from beam_deeplab.transforms.evaluating.pair_sources import (
-    Named,
-    Role,
-    Source,
-    list_source,
+from beam_deeplab.transforms.evaluating.committing import PAIRS_FILE, begin_evaluation
+from beam_deeplab.transforms.evaluating.composites import ScoreRun
+from beam_deeplab.transforms.evaluating.pairing import (
+    Pairing,
+    check_pairs,
+    list_pairs,
+    pair_by_name,
+)
+from beam_deeplab.transforms.evaluating.segmented import (
+    list_failures,
+    list_masks,
     read_segmented_manifest,
 )
-from beam_deeplab.transforms.evaluating.score_parts import FOLDER, SCORES
-from beam_deeplab.transforms.evaluating.scoring import TruthRule
-from beam_deeplab.transforms.evaluating.truth import TruthFormat, choose_truth_format
-from beam_deeplab.transforms.records import LabelledRef
+from beam_deeplab.transforms.records import ImageRef
 from beam_deeplab.transforms.runs.manifest import Manifest, RunRecord, fingerprint_of
-from beam_deeplab.transforms.segmenting.handler import Recipe
 from beam_deeplab.transforms.sources.image_lists import ImageListError
+from beam_deeplab.transforms.sources.listing import list_images
 
-_ADVICE = "the same command starts anew; a picture that kills its process is found by `segment`"
+RefT = TypeVar("RefT", bound=ImageRef)
+
+_TRIED = 8
+"""Truth files that are read before anything is begun."""
+
+_ADVICE = "the masks stand: --resume scores them again"
 
 
 def evaluate(options: EvaluateOptions, beam_arguments: Sequence[str] = ()) -> int:
-    """Runs the job and waits for it.
+    """Makes the masks, scores them, and waits for both.
 
     Args:
         options: Our flags.
@@ -65,77 +76,96 @@ def evaluate(options: EvaluateOptions, beam_arguments: Sequence[str] = ()) -> in
         The exit code: 0, the report is written, or the template for it is.
 
     Raises:
-        UsageError: Something asked for cannot be had.
-        RunFailedError: The job ended without a report, or with too many failures.
+        UsageError: Something asked for cannot be had; nothing was touched then.
+        RunFailedError: A job ended without its result, or with too many failures.
     """
-    beam_options = pipeline_options(beam_arguments, options.job.workers)
-    segmented = [options.segmented] if options.segmented else []
-    check_reachable(beam_options, [*options.input, *options.truth, *segmented, options.output])
-    check_evaluation_output(options.output, overwrite=options.overwrite)
-    sources = describe_sources(options)
-    truth_uri = _first_truth(sources)
-    set_verbosity(verbose=options.job.verbose)
-    recipe = None
-    if options.network is not None:
-        gpu = None if runs_here(beam_options) else options.job.accelerator is not None
-        recipe = build_recipe(options.network, gpu=gpu)
-    earlier = read_segmented(options.segmented) if options.segmented else None
-    labels = _labels(recipe, earlier)
-    rule = choose_rule(options, labels, truth_uri)
-    runner = str(beam_options.view_as(StandardOptions).runner)
-    run = describe_evaluation(options, rule, runner, recipe, earlier)
-    clear_evaluation(options.output)
-    pipeline = beam.Pipeline(options=beam_options)
-    build_evaluation(
-        pipeline,
-        sources,
-        options.output,
-        rule,
-        run,
-        recipe=recipe,
-        workers=worker_count(beam_options),
-        engine_threads=engine_threads(beam_options),
-        resource_hints=options.job.resource_hints(),
-    )
+    started = datetime.now(UTC)
+    job = options.job
+    beam_options = pipeline_options(beam_arguments, job.workers)
+    segmented = options.segmented or storage.join(options.output, SEGMENTED)
+    named = [*options.input, *options.truth, *([options.segmented] if options.segmented else [])]
+    check_reachable(beam_options, [*named, options.output])
+    check_runner(beam_options)
+    check_evaluation_output(options.output, resume=options.resume, overwrite=options.overwrite)
+    if options.resume or options.overwrite:
+        check_no_job(options.output, beam_options)
+    set_verbosity(verbose=job.verbose)
     template = beam_options.view_as(GoogleCloudOptions).template_location
+    if options.network is not None and template:
+        raise UsageError(
+            "--template_location: `evaluate` with a model is two jobs: make a template of "
+            "`segment`, and evaluate its output with --segmented"
+        )
+    pairing = find_pairs(options)
+    prepared = None
+    if options.network is not None:
+        prepared = prepare(_segment_options(options, options.network, segmented), beam_arguments)
+        labels = prepared.recipe.model.labels
+    else:
+        labels = LabelSet.from_dict(read_segmented(segmented).model["labels"])
+    rule = choose_rule(options, labels, pairing)
+    pipeline = open_pipeline(beam_options)
+    clear_evaluation(options.output, resume=options.resume)
+    begin_evaluation(options.output, pairing)
+    if prepared is not None:
+        pairs = storage.join(options.output, PAIRS_FILE)
+        carry_out(replace(prepared, options=replace(prepared.options, input=(pairs,))))
+    manifest = read_segmented(segmented)
+    runner = str(beam_options.view_as(StandardOptions).runner)
+    run = describe_evaluation(options, rule, pairing, manifest, runner=runner, started=started)
+    pipeline | ScoreRun(segmented, options.output, rule, run)
+    run_to_end(pipeline, options.output, quiet=job.quiet, verbose=job.verbose, advice=_ADVICE)
     if template:
-        pipeline.run()
-        if not options.job.quiet:
+        if not job.quiet:
             print(f"Wrote the job's template to {template}; running it writes {options.output}")
         return 0
-    shards = storage.join(options.output, FOLDER)
-
-    def end() -> RunProgress:
-        metrics = read_metrics(options.output)
-        rows = metrics["images"] + metrics["failures"]
-        return RunProgress(rows, rows, metrics["failures"])
-
-    try:
-        with watch(shards, quiet=options.job.quiet, results=SCORES, end=end):
-            run_to_end(
-                pipeline,
-                options.output,
-                quiet=options.job.quiet,
-                verbose=options.job.verbose,
-                advice=_ADVICE,
-            )
-    except KeyboardInterrupt as error:
-        raise KeyboardInterrupt("the same command starts anew") from error
     metrics = read_metrics(options.output)
-    if not options.job.quiet:
+    _warn_of_missing_classes(metrics)
+    if not job.quiet:
         print_evaluation(metrics, options.output)
     _check_failures(metrics, options)
     return 0
 
 
-def describe_sources(options: EvaluateOptions) -> list[Source]:
-    """What the job lists."""
-    images = Role.IMAGES if options.truth else Role.PAIRS
-    sources = [Source(images, pattern) for pattern in options.input]
-    sources += [Source(Role.TRUTHS, pattern) for pattern in options.truth]
+def find_pairs(options: EvaluateOptions) -> Pairing:
+    """Lists what was named, and pairs it.
+
+    Raises:
+        UsageError: A pattern matches nothing or cannot be listed, or no image has a truth.
+    """
     if options.segmented is not None:
-        sources.append(Source(Role.SEGMENTED, options.segmented))
-    return sources
+        images = list(_listed("--segmented", options.segmented, _segmented_images))
+    elif not options.truth:
+        pairs = [pair for each in options.input for pair in _listed("--input", each, list_pairs)]
+        return _with_pairs(check_pairs(pairs))
+    else:
+        images = [ref for each in options.input for ref in _listed("--input", each, list_images)]
+    truths = [ref for each in options.truth for ref in _listed("--truth", each, list_images)]
+    return _with_pairs(pair_by_name(images, truths, options.truth_files.truth_suffix))
+
+
+def _segmented_images(output: str) -> Iterable[ImageRef]:
+    yield from (ref for _, refs in list_masks(output) for ref in refs)
+    yield from (failure.ref for failure in list_failures(output))
+
+
+def _listed(flag: str, pattern: str, list_refs: Callable[[str], Iterable[RefT]]) -> list[RefT]:
+    try:
+        refs = list(list_refs(pattern))
+    except OSError as error:
+        raise UsageError(f"{flag}: {storage.describe(error)}") from error
+    except ImageListError as error:
+        raise UsageError(f"{flag}: {error}") from error
+    if not refs:
+        raise UsageError(f"{flag} {pattern}: no image matches")
+    return refs
+
+
+def _with_pairs(pairing: Pairing) -> Pairing:
+    if not pairing.pairs:
+        failure = pairing.failures[0]
+        raise UsageError(f"no image has a truth: {failure.ref.uri}: {failure.message}")
+    return pairing
 
 
 def read_segmented(output: str) -> Manifest:
@@ -157,96 +187,96 @@ def read_segmented(output: str) -> Manifest:
         raise UsageError(f"--segmented {output}: {error}") from error
 
 
-def choose_rule(options: EvaluateOptions, labels: LabelSet, truth_uri: str) -> TruthRule:
-    """How truth files are understood.
+def choose_rule(options: EvaluateOptions, labels: LabelSet, pairing: Pairing) -> TruthRule:
+    """How truth files are understood, tried on some of them.
 
     Args:
         options: What was asked for.
         labels: The classes of the masks.
-        truth_uri: One of the truth files, by whose name ``auto`` may choose.
+        pairing: The pairs, of which there is one.
 
     Raises:
-        UsageError: The format does not suit the classes, or cannot be told.
+        UsageError: The format does not suit the classes, or cannot be told; or none of the first
+            truth files can be read as these classes.
     """
+    flag = f"--truth_format {options.truth_files.truth_format}"
     try:
-        if options.truth_format == "auto":
-            truth_format = choose_truth_format(labels, truth_uri)
-        else:
-            truth_format = TruthFormat(options.truth_format)
-        return TruthRule(labels, truth_format, options.max_pixels)
+        rule = options.truth_files.rule(labels, options.max_pixels)
+        for pair in pairing.pairs:
+            rule.format_of(pair.truth.uri)
     except LabelError as error:
-        raise UsageError(f"--truth_format {options.truth_format}: {error}") from error
+        raise UsageError(f"{flag}: {error}") from error
+    reasons = []
+    for pair in pairing.pairs[:_TRIED]:
+        try:
+            rule.read(storage.read(pair.truth.uri), pair.truth.uri)
+        except TruthError as error:
+            reasons.append(f"{pair.truth.uri}: {error}")
+        except OSError as error:
+            reasons.append(storage.describe(error))
+        else:
+            return rule
+    raise UsageError(
+        f"the truth does not look like the model's {len(labels)} classes: {reasons[0]} "
+        f"({len(reasons)} of {len(pairing.pairs)} files tried; see --truth_format)"
+    )
 
 
 def describe_evaluation(
     options: EvaluateOptions,
     rule: TruthRule,
+    pairing: Pairing,
+    manifest: Manifest,
+    *,
     runner: str,
-    recipe: Recipe | None,
-    earlier: Manifest | None,
+    started: datetime,
 ) -> RunRecord:
-    """What the report says of an evaluation that starts now."""
-    results: dict[str, Any] = {"truth_format": str(rule.truth_format)}
-    model: dict[str, Any]
-    settings: dict[str, Any] = {
-        "input": list(options.input),
-        "truth": list(options.truth),
-        "truth_format": options.truth_format,
-        "runner": runner,
+    """What the report says of an evaluation of a run's masks."""
+    formats = sorted({str(rule.format_of(pair.truth.uri)) for pair in pairing.pairs})
+    results: dict[str, Any] = {
+        "truth_format": ", ".join(formats),
+        "ignore_labels": list(rule.ignored),
+        **manifest.options,
     }
-    if recipe is not None:
-        results |= describe_recipe(recipe)
-        model = describe_model(recipe.model)
-    else:
-        assert earlier is not None
-        results |= earlier.options
-        model = dict(earlier.model)
-        settings["segmented"] = options.segmented
-        settings["segmented_run"] = earlier.run_id
-        settings["segmented_versions"] = dict(earlier.versions)
     return RunRecord(
         run_id=uuid.uuid4().hex,
         fingerprint=fingerprint_of(results),
         options=results,
-        settings=settings,
-        model=model,
+        settings={
+            "input": list(options.input),
+            "truth": list(options.truth),
+            "truth_format": options.truth_files.truth_format,
+            "truth_suffix": options.truth_files.truth_suffix,
+            "runner": runner,
+            "segmented": options.segmented or SEGMENTED,
+            "segmented_run": manifest.run_id,
+            "segmented_versions": dict(manifest.versions),
+            "named": pairing.named(),
+        },
+        model=dict(manifest.model),
         versions=describe_versions(),
-        started=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        started=started.isoformat(timespec="milliseconds"),
     )
 
 
-def _labels(recipe: Recipe | None, earlier: Manifest | None) -> LabelSet:
-    if recipe is not None:
-        return recipe.model.labels
-    assert earlier is not None
-    return LabelSet.from_dict(earlier.model["labels"])
+def _segment_options(
+    options: EvaluateOptions, network: NetworkOptions, output: str
+) -> SegmentOptions:
+    return SegmentOptions(
+        input=options.input,
+        output=output,
+        network=network,
+        job=options.job,
+        resume=options.resume,
+        overwrite=options.overwrite,
+    )
 
 
-def _first_truth(sources: Sequence[Source]) -> str:
-    """The URI of one truth.
-
-    Raises:
-        UsageError: Nothing matches, or something cannot be listed.
-    """
-    first: dict[Role, Named] = {}
-    for source in sources:
-        if source.role is Role.SEGMENTED or source.role in first:
-            continue
-        flag = "--truth" if source.role is Role.TRUTHS else "--input"
-        try:
-            named = next(list_source(source), None)
-        except OSError as error:
-            raise UsageError(f"{flag}: {storage.describe(error)}") from error
-        except ImageListError as error:
-            raise UsageError(f"{flag}: {error}") from error
-        if named is not None:
-            first[source.role] = named
-    for role, flag in ((Role.IMAGES, "--input"), (Role.PAIRS, "--input"), (Role.TRUTHS, "--truth")):
-        patterns = [source.pattern for source in sources if source.role is role]
-        if patterns and role not in first:
-            raise UsageError(f"{flag} {' '.join(patterns)}: no image matches")
-    named = first[Role.PAIRS if Role.PAIRS in first else Role.TRUTHS]
-    return named.truth.uri if isinstance(named, LabelledRef) else named.ref.uri
+def _warn_of_missing_classes(metrics: dict[str, Any]) -> None:
+    missing = metrics["classes_without_truth"]
+    if missing:
+        named = ", ".join(missing[:_TRIED]) + (", …" if len(missing) > _TRIED else "")
+        say(f"{len(missing)} of {len(metrics['iou'])} classes have no pixel in the truth: {named}")
 
 
 def _check_failures(metrics: dict[str, Any], options: EvaluateOptions) -> None:

@@ -6,20 +6,20 @@ import json
 from typing import Any
 
 from beam_deeplab.pipeline.options import RunFailedError, UsageError
+from beam_deeplab.pipeline.runs import remove_run
 from beam_deeplab.transforms import storage
-from beam_deeplab.transforms.evaluating.committing import (
-    METRICS_FILE,
-    REPORT_FILES,
-    remove_shards,
-)
+from beam_deeplab.transforms.evaluating.committing import METRICS_FILE, PAIRS_FILE, REPORT_FILES
 from beam_deeplab.transforms.runs.manifest import MANIFEST_FILE, RUN_FILE
 
+SEGMENTED = "segmented"
+"""Below the output: the run of `segment` whose masks are scored."""
 
-def check_evaluation_output(output: str, *, overwrite: bool) -> None:
-    """Refuses an output that holds masks, or an evaluation that is not to be overwritten.
+
+def check_evaluation_output(output: str, *, resume: bool, overwrite: bool) -> None:
+    """Refuses an output that holds masks, or an evaluation that is not to be touched.
 
     Raises:
-        UsageError: It holds one, or nothing can be written there.
+        UsageError: It holds one, or something that is not ours, or nothing can be written there.
     """
     try:
         storage.check_writable(output)
@@ -28,33 +28,48 @@ def check_evaluation_output(output: str, *, overwrite: bool) -> None:
                 raise UsageError(
                     f"{output} holds a run of `segment`: give another --output for its evaluation"
                 )
-        if not overwrite and storage.exists(storage.join(output, METRICS_FILE)):
+        is_finished = storage.exists(storage.join(output, METRICS_FILE))
+        if is_finished:
+            read_metrics(output)
+        if resume or overwrite:
+            return
+        if is_finished:
             raise UsageError(
-                f"{output} holds an evaluation: give another --output, or --overwrite to start anew"
+                f"{output} holds an evaluation: give another --output, --resume to score its masks "
+                "again, or --overwrite to start anew"
             )
+        if storage.exists(storage.join(output, PAIRS_FILE)):
+            raise UsageError(
+                f"{output} holds an evaluation that did not end: --resume continues it, "
+                "--overwrite starts anew"
+            )
+    except RunFailedError as error:
+        raise UsageError(f"--output: {error}") from error
     except OSError as error:
         raise UsageError(f"--output: {storage.describe(error)}") from error
 
 
-def clear_evaluation(output: str) -> None:
+def clear_evaluation(output: str, *, resume: bool) -> None:
     """Removes the evaluation that stands in an output, also one that never ended.
 
-    ``metrics.json`` goes first, so that nothing half removed is called an evaluation. Without it
-    only what is left of shards is removed, which nothing else is named like.
+    ``metrics.json`` goes first, so that nothing half removed is called an evaluation.
+
+    Args:
+        output: The output folder.
+        resume: Keep the masks, and what is about to be written over.
 
     Raises:
-        UsageError: ``metrics.json`` is not ours, or a file cannot be removed.
+        UsageError: A file cannot be removed.
     """
-    file = storage.join(output, METRICS_FILE)
     try:
-        if storage.exists(file):
-            read_metrics(output)
-            storage.delete(file)
-            for name in REPORT_FILES:
+        is_ours = any(
+            storage.exists(storage.join(output, name)) for name in (METRICS_FILE, PAIRS_FILE)
+        )
+        storage.delete(storage.join(output, METRICS_FILE))
+        if is_ours and not resume:
+            remove_run(storage.join(output, SEGMENTED))
+            for name in reversed(REPORT_FILES):
                 storage.delete(storage.join(output, name))
-        remove_shards(output)
-    except RunFailedError as error:
-        raise UsageError(f"--output: {error}") from error
     except OSError as error:
         raise UsageError(f"--output: {storage.describe(error)}") from error
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,11 +15,11 @@ from beam_deeplab.deeplab.training.config import ConfigError, TrainingConfig
 from beam_deeplab.deeplab.training.config_file import read_config
 from beam_deeplab.deeplab.training.pairs import (
     DataError,
+    Listing,
     Pair,
     Problem,
-    find_folders,
-    find_pairs,
     hold_out,
+    list_data,
 )
 from beam_deeplab.deeplab.training.samples import (
     LoadedSamples,
@@ -34,6 +35,7 @@ from beam_deeplab.deeplab.training.state import (
     identify,
     read_state,
 )
+from beam_deeplab.deeplab.truth import TruthRule
 from beam_deeplab.deeplab.zoo import ZooError
 from beam_deeplab.pipeline.labels import read_labels
 from beam_deeplab.pipeline.options.errors import RunFailedError, UsageError
@@ -72,43 +74,45 @@ def train(options: TrainOptions) -> int:
         UsageError: Something asked for cannot be had, or the data are bad.
         RunFailedError: The training ended without being finished.
     """
-    config, labels = _read_config(options.config)
+    config, rule, config_text = _read_config(options)
     pairs = _find_pairs(options, config)
     _check_output(options)
     identity = identify(
         config,
-        labels,
-        [pair.stem for pair in pairs.training],
-        [pair.stem for pair in pairs.validation],
+        rule,
+        [pair.name for pair in pairs.training],
+        [pair.name for pair in pairs.validation],
     )
     if options.resume:
         _check_resumable(options.output, identity)
-    training, validation = _load(pairs, config, labels, quiet=options.quiet)
-    _start_output(options)
+    training, validation = _load(pairs, config, rule, quiet=options.quiet)
+    _check_classes(training, rule.labels)
     # Steps took twice as long without; TensorFlow turns it on by itself on some CPUs only.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     import_tensorflow_quietly()
-    from beam_deeplab.deeplab.training.trainer import MODEL_FOLDER, TrainingData, TrainingError
-    from beam_deeplab.deeplab.training.trainer import train as train_network
+    from beam_deeplab.deeplab.training import trainer
 
-    data = TrainingData(
-        training.samples, validation.samples, labels, training.class_pixels.tolist(), identity
+    data = trainer.TrainingData(
+        training.samples, validation.samples, rule.labels, training.class_pixels.tolist(), identity
     )
     try:
-        with TrainingProgress(quiet=options.quiet) as progress:
-            history = train_network(config, data, options.output, progress)
-    except (ConfigError, CheckpointError, ZooError) as error:
+        started = trainer.prepare_network(config, len(rule.labels))
+    except (ConfigError, CheckpointError, ZooError, OSError) as error:
         raise UsageError(f"--config: {error}") from error
+    _start_output(options, config_text)
+    try:
+        with TrainingProgress(quiet=options.quiet) as progress:
+            history = trainer.train(config, data, started, options.output, progress)
     except StateError as error:
         raise UsageError(f"--resume: {error}") from error
-    except (TrainingError, OSError) as error:
+    except (trainer.TrainingError, OSError) as error:
         raise RunFailedError(f"{error} (--resume goes on behind the last epoch)") from error
     if not options.quiet:
         best = best_epoch(history)
         score = "" if best.miou is None else f", mIoU {best.miou:.4f}"
         print(
             f"Trained {len(history)} epochs; the weights of epoch {best.epoch}{score} are in "
-            f"{safe_line(options.output / MODEL_FOLDER)}"
+            f"{safe_line(options.output / trainer.MODEL_FOLDER)}"
         )
     return 0
 
@@ -124,9 +128,11 @@ def read_picture(path: Path, canvas: tuple[int, int] | None) -> Picture:
     return Picture(picture.pixels, picture.original.height, picture.original.width)
 
 
-def _read_config(path: Path) -> tuple[TrainingConfig, LabelSet]:
+def _read_config(options: TrainOptions) -> tuple[TrainingConfig, TruthRule, bytes]:
+    path = options.config
     try:
         config = read_config(path)
+        content = path.read_bytes()
         name = config.model.labels
         labels = LABEL_SETS[name] if name in LABEL_SETS else _read_labels(name)
     except (ConfigError, LabelError) as error:
@@ -137,7 +143,10 @@ def _read_config(path: Path) -> tuple[TrainingConfig, LabelSet]:
             f"--config: {path}: [optimizer] class_weights are {len(weights)}, the classes "
             f"{len(labels)}"
         )
-    return config, labels
+    try:
+        return config, options.truth_files.rule(labels), content
+    except LabelError as error:
+        raise UsageError(f"--truth_format {options.truth_files.truth_format}: {error}") from error
 
 
 def _read_labels(name: str) -> LabelSet:
@@ -149,27 +158,29 @@ def _read_labels(name: str) -> LabelSet:
 
 
 def _find_pairs(options: TrainOptions, config: TrainingConfig) -> _Pairs:
-    pairs, problems = _listed("--data", options.data)
+    listing = _listed("--data", options, options.data)
+    training, validation, problems = listing.training, listing.validation, listing.problems
     if options.validation:
-        validation, others = _listed("--validation", options.validation)
-        problems += others
-    else:
-        pairs, validation = hold_out(pairs, config.input.validation_fraction)
+        other = _listed("--validation", options, options.validation)
+        validation = other.training if other.validation is None else other.validation
+        problems = problems + other.problems
+    elif validation is None:
+        training, validation = hold_out(training, config.input.validation_fraction)
     _refuse(problems)
-    if not pairs:
+    if not training:
         raise UsageError(f"--data {' '.join(map(str, options.data))}: there is no pair to train on")
-    return _Pairs(pairs, validation)
+    return _Pairs(training, validation)
 
 
-def _listed(flag: str, folders: tuple[Path, ...]) -> tuple[list[Pair], list[Problem]]:
+def _listed(flag: str, options: TrainOptions, folders: tuple[Path, ...]) -> Listing:
     try:
-        return find_pairs(*find_folders(folders))
-    except DataError as error:
+        return list_data(folders, options.truth_files.truth_suffix)
+    except (DataError, OSError) as error:
         raise UsageError(f"{flag}: {error}") from error
 
 
 def _load(
-    pairs: _Pairs, config: TrainingConfig, labels: LabelSet, *, quiet: bool
+    pairs: _Pairs, config: TrainingConfig, rule: TruthRule, *, quiet: bool
 ) -> tuple[LoadedSamples, LoadedSamples]:
     """Decodes all pairs; whatever is wrong with any of them is said at once."""
     canvas = config.input.canvas
@@ -178,21 +189,42 @@ def _load(
     with checking(total, quiet=quiet) as seen:
         training = load_samples(
             pairs.training,
-            SampleReader(
-                read_picture, canvas if config.input.fit else None, len(labels), labels.ignore_label
-            ),
+            SampleReader(read_picture, canvas if config.input.fit else None, rule),
             cache,
             seen,
         )
         left = max(0, cache - training.cached_bytes)
         validation = load_samples(
             pairs.validation,
-            SampleReader(read_picture, canvas, len(labels), labels.ignore_label),
+            SampleReader(read_picture, canvas, rule),
             left,
             seen,
         )
     _refuse([*training.problems, *validation.problems])
     return training, validation
+
+
+def _check_classes(training: LoadedSamples, labels: LabelSet) -> None:
+    """Refuses truth from which nothing can be learnt, and says which classes it lacks.
+
+    Raises:
+        UsageError: Fewer than two classes occur.
+    """
+    missing = [
+        name
+        for name, pixels in zip(labels.names, training.class_pixels, strict=True)
+        if pixels == 0
+    ]
+    if not missing:
+        return
+    named = ", ".join(missing[:_PROBLEMS_SHOWN]) + (", …" * (len(missing) > _PROBLEMS_SHOWN))
+    lack = f"{len(missing)} of {len(labels)} classes have no pixel in the truth: {named}"
+    if len(labels) - len(missing) < min(2, len(labels)):
+        raise UsageError(
+            f"--data: {lack}. 255 is what is ignored: where masks are 0 and 255, give the classes "
+            "the colors [0, 0, 0] and [255, 255, 255] in the labels, and say --truth_format colors"
+        )
+    print(f"beam-deeplab: {safe_line(lack)}", file=sys.stderr)
 
 
 def _refuse(problems: list[Problem]) -> None:
@@ -212,6 +244,10 @@ def _check_output(options: TrainOptions) -> None:
             f"--output {options.output} holds a training already ({', '.join(present)}): "
             "--resume continues it, --overwrite removes it"
         )
+    removed = [options.output / name for name in _OWN_FOLDERS]
+    for folder in (*options.data, *options.validation):
+        if options.overwrite and any(folder.is_relative_to(each) for each in removed):
+            raise UsageError(f"--overwrite would remove the data in {folder}")
 
 
 def _check_resumable(output: Path, identity: dict[str, object]) -> None:
@@ -223,14 +259,15 @@ def _check_resumable(output: Path, identity: dict[str, object]) -> None:
         raise UsageError(f"--resume: {error}") from error
 
 
-def _start_output(options: TrainOptions) -> None:
+def _start_output(options: TrainOptions, config_text: bytes) -> None:
     try:
         if options.overwrite:
-            for folder in _OWN_FOLDERS:
-                shutil.rmtree(options.output / folder, ignore_errors=True)
+            for name in _OWN_FOLDERS:
+                if (options.output / name).exists():
+                    shutil.rmtree(options.output / name)
             for file in _OWN_FILES:
                 (options.output / file).unlink(missing_ok=True)
         options.output.mkdir(parents=True, exist_ok=True)
-        shutil.copyfile(options.config, options.output / CONFIG_FILE)
+        (options.output / CONFIG_FILE).write_bytes(config_text)
     except OSError as error:
         raise UsageError(f"--output: {error}") from error

@@ -85,12 +85,10 @@ class LabelledRef(ImageRef):
     """An image whose truth is known; it flows wherever an :class:`ImageRef` does.
 
     Attributes:
-        truth: The ground truth of the image: a PNG of class ids.
-        truth_data: The truth's content, once it is read.
+        truth: The ground truth of the image.
     """
 
     truth: ImageRef = ImageRef("")
-    truth_data: bytes = field(default=b"", repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,8 +15,7 @@ from beam_deeplab.deeplab.training.config_file import parse_config as parse_conf
 from beam_deeplab.deeplab.training.config_file import read_config as read_config
 from beam_deeplab.deeplab.training.pairs import DataError as DataError
 from beam_deeplab.deeplab.training.pairs import Pair as Pair
-from beam_deeplab.deeplab.training.pairs import find_folders as find_folders
-from beam_deeplab.deeplab.training.pairs import find_pairs as find_pairs
+from beam_deeplab.deeplab.training.pairs import list_data as list_data
 from beam_deeplab.deeplab.training.samples import SampleReader as SampleReader
 from beam_deeplab.deeplab.training.samples import load_samples as load_samples
 from beam_deeplab.deeplab.training.state import EpochRecord as EpochRecord
@@ -26,9 +25,10 @@ from beam_deeplab.deeplab.training.state import identify as identify
 if TYPE_CHECKING:
     from beam_deeplab.deeplab.training.trainer import TrainingData as TrainingData
     from beam_deeplab.deeplab.training.trainer import TrainingError as TrainingError
+    from beam_deeplab.deeplab.training.trainer import prepare_network as prepare_network
     from beam_deeplab.deeplab.training.trainer import train as train
 
-_BUILT_ON_TENSORFLOW = ("TrainingData", "TrainingError", "train")
+_BUILT_ON_TENSORFLOW = ("TrainingData", "TrainingError", "prepare_network", "train")
 
 
 def __getattr__(name: str) -> Any:

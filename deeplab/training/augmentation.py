@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from beam_deeplab.deeplab.training.config import InputConfig
 from beam_deeplab.deeplab.training.samples import Sample
+from beam_deeplab.deeplab.truth import IGNORED
 
 _ORDER_STREAM, _VIEW_STREAM = 0, 1
 
@@ -69,7 +70,7 @@ def draw_view(config: InputConfig, seed: int, epoch: int, picture: int) -> View:
 
 
 def look(
-    sample: Sample, view: View, canvas: tuple[int, int], ignore_label: int
+    sample: Sample, view: View, canvas: tuple[int, int]
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Scales, crops, mirrors, colours and pads a sample.
 
@@ -79,10 +80,10 @@ def look(
         sample: The picture and its truth.
         view: What to do.
         canvas: (height, width) of the result.
-        ignore_label: The truth of padding.
 
     Returns:
-        float32 of shape [height, width, 3] in [-1, 1], padding 0; uint8 ids [height, width].
+        float32 of shape [height, width, 3] in [-1, 1], padding 0; uint8 ids
+        [height, width], those of padding ignored.
     """
     image, truth = _scaled(sample, view.scale)
     rows = _crop(image.shape[0], canvas[0], view.top)
@@ -98,7 +99,7 @@ def look(
     content = network_input[:height, :width]
     np.multiply(image, np.float32(2 / 255), out=content, dtype=np.float32)
     content -= 1
-    ids = np.full(canvas, ignore_label, np.uint8)
+    ids = np.full(canvas, IGNORED, np.uint8)
     ids[:height, :width] = truth
     return network_input, ids
 

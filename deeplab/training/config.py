@@ -1,13 +1,15 @@
-"""What a training is asked to do, as data: frozen dataclasses, one a table of the TOML file.
+"""What a training is asked to do, as data: frozen models, one a table of the TOML file.
 
 Nothing here imports TensorFlow, so that a wrong key is told at once.
 """
 
 from __future__ import annotations
 
-import math
-from dataclasses import dataclass, field
-from typing import Literal
+from dataclasses import asdict
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
 
 from beam_deeplab.deeplab.architecture import AsppConfig, DecoderConfig, DeepLabConfig
 from beam_deeplab.deeplab.architecture.config import LOW_LEVEL_ENDPOINTS
@@ -20,12 +22,50 @@ class ConfigError(ValueError):
     """A configuration that cannot be; the message is one line that says what to do."""
 
 
-def _check(condition: bool, message: str) -> None:
-    if not condition:
-        raise ConfigError(message)
+_SETTINGS = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False)
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+Positive = Annotated[float, Field(gt=0)]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, config=_SETTINGS)
+class AsppSettings:
+    """The pyramid of a new network (``[model.aspp]``), as the architecture's ``AsppConfig``."""
+
+    rates: tuple[Count, ...] = ()
+    image_pooling: bool = True
+    separable: bool = True
+    channels: Count = 256
+
+    def of(self) -> AsppConfig:
+        """The pyramid."""
+        return AsppConfig(**asdict(self))
+
+
+@dataclass(frozen=True, config=_SETTINGS)
+class DecoderSettings:
+    """The decoder of a new network (``[model.decoder]``).
+
+    Attributes:
+        low_level_channels: Channels that the backbone's stride-4 features are projected to.
+        channels: Of its two 3x3 convolutions.
+        separable: Whether those are depthwise separable.
+    """
+
+    low_level_channels: Count = 48
+    channels: Count = 256
+    separable: bool = True
+
+    def of(self, backbone: str) -> DecoderConfig:
+        """The decoder on a backbone's own low-level features."""
+        return DecoderConfig(
+            LOW_LEVEL_ENDPOINTS[backbone], self.low_level_channels, self.channels, self.separable
+        )
+
+
+@dataclass(frozen=True, config=_SETTINGS)
 class ModelConfig:
     """Which network is trained, and what it starts from (``[model]``).
 
@@ -50,7 +90,7 @@ class ModelConfig:
     backbone: str = "mobilenet_v2"
     depth_multiplier: float = 1.0
     channel_divisor: int | None = None
-    aspp: AsppConfig | None = None
+    aspp: AsppSettings | None = None
     decoder: DecoderSettings | None = None
 
     def __post_init__(self) -> None:
@@ -69,35 +109,14 @@ class ModelConfig:
                 output_stride=self.output_stride,
                 depth_multiplier=self.depth_multiplier,
                 channel_divisor=self.channel_divisor,
-                aspp=self.aspp,
+                aspp=None if self.aspp is None else self.aspp.of(),
                 decoder=None if self.decoder is None else self.decoder.of(self.backbone),
             )
         except ValueError as error:
             raise ConfigError(f"[model]: {error}") from error
 
 
-@dataclass(frozen=True, slots=True)
-class DecoderSettings:
-    """The decoder of a new network (``[model.decoder]``).
-
-    Attributes:
-        low_level_channels: Channels that the backbone's stride-4 features are projected to.
-        channels: Of its two 3x3 convolutions.
-        separable: Whether those are depthwise separable.
-    """
-
-    low_level_channels: int = 48
-    channels: int = 256
-    separable: bool = True
-
-    def of(self, backbone: str) -> DecoderConfig:
-        """The decoder on a backbone's own low-level features."""
-        return DecoderConfig(
-            LOW_LEVEL_ENDPOINTS[backbone], self.low_level_channels, self.channels, self.separable
-        )
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, config=_SETTINGS)
 class InputConfig:
     """How pictures become what the network sees (``[input]``).
 
@@ -125,32 +144,24 @@ class InputConfig:
 
     canvas: tuple[int, int] = (513, 513)
     crop: tuple[int, int] | None = None
-    crop_epochs: int | None = None
+    crop_epochs: Count | None = None
     fit: bool = True
-    scale: tuple[float, float] = (0.5, 2.0)
+    scale: tuple[Positive, Positive] = (0.5, 2.0)
     flip: bool = True
-    brightness: float = 0.0
-    contrast: float = 0.0
-    saturation: float = 0.0
-    hue: float = 0.0
-    validation_fraction: float = 0.1
-    cache_megabytes: int = 4096
+    brightness: Share = 0.0
+    contrast: Share = 0.0
+    saturation: Share = 0.0
+    hue: Share = 0.0
+    validation_fraction: Fraction = 0.1
+    cache_megabytes: Annotated[int, Field(ge=0)] = 4096
 
     def __post_init__(self) -> None:
-        for side, limit in zip(self.crop or (), self.canvas, strict=False):
-            _check(side <= limit, "[input] crop is not larger than the canvas")
-        _check(
-            self.crop_epochs is None or (self.crop is not None and self.crop_epochs >= 1),
-            "[input] crop_epochs is 1 or more, and needs a crop",
-        )
-        low, high = self.scale
-        _check(0 < low <= high, "[input] scale is [smallest, largest], both above 0")
-        for name in ("brightness", "contrast", "saturation", "hue"):
-            _check(0 <= getattr(self, name) <= 1, f"[input] {name} is a share, 0 to 1")
-        _check(
-            0 <= self.validation_fraction < 1, "[input] validation_fraction is from 0 to below 1"
-        )
-        _check(self.cache_megabytes >= 0, "[input] cache_megabytes is 0 or more")
+        if any(side > limit for side, limit in zip(self.crop or (), self.canvas, strict=False)):
+            raise ConfigError("[input] crop is not larger than the canvas")
+        if self.crop_epochs is not None and self.crop is None:
+            raise ConfigError("[input] crop_epochs needs a crop")
+        if self.scale[0] > self.scale[1]:
+            raise ConfigError("[input] scale is [smallest, largest]")
 
     def crop_of(self, epoch: int) -> tuple[int, int]:
         """(height, width) of what the network sees in an epoch, counted from 0."""
@@ -159,7 +170,7 @@ class InputConfig:
         return self.crop
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, config=_SETTINGS)
 class OptimizerConfig:
     """How weights are changed (``[optimizer]``).
 
@@ -179,50 +190,34 @@ class OptimizerConfig:
             the decoder's own grid, saves a tenth of a small network's step.
         batch_norm: ``trained``, or ``frozen`` at the statistics, scales and shifts of the start.
         batch_norm_momentum: Of the moving statistics.
-        ema: Momentum of a moving average of the weights, which is then what is validated and
+        ema: Fraction of a moving average of the weights, which is then what is validated and
             saved; None for none.
         clip_norm: Largest norm of all gradients together; None for any.
         seed: Of everything random.
     """
 
     name: Literal["sgd", "adamw"] = "sgd"
-    learning_rate: float = 0.007
-    momentum: float = 0.9
-    power: float = 0.9
-    warmup_steps: int = 0
-    weight_decay: float = 4e-5
-    epochs: int = 50
-    batch_size: int = 16
-    class_weights: tuple[float, ...] | Literal["balanced"] | None = None
+    learning_rate: Positive = 0.007
+    momentum: Fraction = 0.9
+    power: Positive = 0.9
+    warmup_steps: Annotated[int, Field(ge=0)] = 0
+    weight_decay: Annotated[float, Field(ge=0)] = 4e-5
+    epochs: Count = 50
+    batch_size: Count = 16
+    class_weights: tuple[Annotated[float, Field(ge=0)], ...] | Literal["balanced"] | None = None
     loss_stride: Literal[1, 2, 4] = 1
     batch_norm: Literal["trained", "frozen"] = "trained"
-    batch_norm_momentum: float = 0.99
-    ema: float | None = None
-    clip_norm: float | None = None
-    seed: int = 0
+    batch_norm_momentum: Fraction = 0.99
+    ema: Fraction | None = None
+    clip_norm: Positive | None = None
+    seed: Annotated[int, Field(ge=0)] = 0
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size"):
-            _check(getattr(self, name) >= 1, f"[optimizer] {name} is 1 or more")
-        for name in ("learning_rate", "power"):
-            _check(
-                getattr(self, name) > 0 and math.isfinite(getattr(self, name)),
-                f"[optimizer] {name} is above 0",
-            )
-        for name in ("warmup_steps", "weight_decay", "seed"):
-            _check(getattr(self, name) >= 0, f"[optimizer] {name} is 0 or more")
-        for name in ("momentum", "batch_norm_momentum", "ema"):
-            value = getattr(self, name)
-            _check(value is None or 0 <= value < 1, f"[optimizer] {name} is from 0 to below 1")
-        _check(self.clip_norm is None or self.clip_norm > 0, "[optimizer] clip_norm is above 0")
-        if isinstance(self.class_weights, tuple):
-            _check(
-                all(weight >= 0 for weight in self.class_weights) and sum(self.class_weights) > 0,
-                "[optimizer] class_weights are 0 or more, and not all 0",
-            )
+        if isinstance(self.class_weights, tuple) and not any(self.class_weights):
+            raise ConfigError("[optimizer] class_weights are not all 0")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, config=_SETTINGS)
 class StoppingConfig:
     """When a training ends before its last epoch (``[stopping]``).
 
@@ -231,13 +226,10 @@ class StoppingConfig:
             that are saved as the model are the best ones either way.
     """
 
-    patience: int | None = None
-
-    def __post_init__(self) -> None:
-        _check(self.patience is None or self.patience >= 1, "[stopping] patience is 1 or more")
+    patience: Count | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, config=_SETTINGS)
 class TrainingConfig:
     """Everything that decides what weights come out, besides the data.
 
@@ -246,17 +238,17 @@ class TrainingConfig:
     """
 
     model: ModelConfig
-    input: InputConfig = field(default_factory=InputConfig)
-    optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
-    stopping: StoppingConfig = field(default_factory=StoppingConfig)
+    input: InputConfig = InputConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    stopping: StoppingConfig = StoppingConfig()
 
     def __post_init__(self) -> None:
         stride = self.model.output_stride
         for name in ("canvas", "crop"):
             for side in getattr(self.input, name) or ():
                 lower = max(0, side - 1) // stride * stride + 1
-                _check(
-                    side == lower,
-                    f"[input] {name}: sides are multiples of the output stride {stride} plus "
-                    f"one: use {lower} or {lower + stride}, not {side}",
-                )
+                if side != lower:
+                    raise ConfigError(
+                        f"[input] {name}: sides are multiples of the output stride {stride} plus "
+                        f"one: use {lower} or {lower + stride}, not {side}"
+                    )

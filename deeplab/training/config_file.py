@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import difflib
+import json
 import tomllib
-import types
 import typing
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from beam_deeplab.deeplab.training.config import ConfigError, TrainingConfig
+
+_TRAINING = TypeAdapter(TrainingConfig)
+_UNKNOWN_KEY = "unexpected_keyword_argument"
 
 
 def read_config(path: str | Path) -> TrainingConfig:
@@ -46,8 +50,12 @@ def parse_config(text: str) -> TrainingConfig:
         tomllib.TOMLDecodeError: It is not TOML.
         ConfigError: A key or a value is wrong.
     """
-    config: TrainingConfig = _convert(tomllib.loads(text), TrainingConfig, "")
-    return config
+    # JSON has no tuples, and pydantic's strict mode takes its arrays for them.
+    content = json.dumps(tomllib.loads(text), default=str)
+    try:
+        return _TRAINING.validate_json(content)
+    except ValidationError as error:
+        raise ConfigError(_one_line(error)) from error
 
 
 def flat_config(config: TrainingConfig) -> dict[str, Any]:
@@ -63,75 +71,33 @@ def _flatten(table: Mapping[str, Any], prefix: str) -> Iterator[tuple[str, Any]]
             yield f"{prefix}{key}", list(value) if isinstance(value, tuple) else value
 
 
-def _convert(value: Any, kind: Any, name: str) -> Any:
-    """A TOML value as the type of a field; ``name`` is the field's dotted key."""
-    if dataclasses.is_dataclass(kind):
-        return _convert_table(value, kind, name)
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (types.UnionType, typing.Union):
-        alternatives = [a for a in arguments if a is not types.NoneType]
-        for alternative in alternatives:
-            # A single one says best by itself what is wrong.
-            if len(alternatives) == 1:
-                return _convert(value, alternative, name)
-            with contextlib.suppress(ConfigError):
-                return _convert(value, alternative, name)
-        raise ConfigError(f"{name} cannot be {value!r}; it is {_describe(kind)}")
-    if _is_of(value, kind, origin, arguments):
-        if origin is tuple:
-            inner = arguments[:1] * len(value) if arguments[1:] == (...,) else arguments
-            return tuple(_convert(item, a, name) for item, a in zip(value, inner, strict=True))
-        return float(value) if kind is float else value
-    raise ConfigError(f"{name} cannot be {value!r}; it is {_describe(kind)}")
+def _one_line(error: ValidationError) -> str:
+    """The first thing that is wrong: an unknown key before what is missing for it."""
+    errors = sorted(error.errors(), key=lambda each: each["type"] != _UNKNOWN_KEY)
+    first = errors[0]
+    path = [str(part) for part in first["loc"]]
+    table = f"[{'.'.join(path[:-1])}]" if path[1:] else "the file"
+    if first["type"] == _UNKNOWN_KEY:
+        return f"{table} has an unknown key {path[-1]!r}; {_suggest(path)}"
+    if first["type"] == "missing":
+        if path[-1].isdigit():
+            return f"{'.'.join(path[:-1])} has too few values"
+        return f"{table} lacks {path[-1]}"
+    if first["type"] == "value_error":
+        return str(first["ctx"]["error"])
+    if first["type"] == "dataclass_type":
+        return f"{'.'.join(path)} cannot be {first['input']!r}; it is a table, [{'.'.join(path)}]"
+    key = ".".join(path[:2])
+    reasons = [each["msg"] for each in errors if list(each["loc"][:2]) == path[:2]]
+    return f"{key} cannot be {first['input']!r}; {' or '.join(reasons)}".replace("Input", "it")
 
 
-def _is_of(value: Any, kind: Any, origin: Any, arguments: tuple[Any, ...]) -> bool:
-    if origin is Literal:
-        return not isinstance(value, bool) and value in arguments
-    if origin is tuple:
-        return isinstance(value, list) and (arguments[1:] == (...,) or len(value) == len(arguments))
-    if kind is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool)
-    return isinstance(value, kind) and (kind is bool or not isinstance(value, bool))
-
-
-def _convert_table(table: Any, kind: Any, name: str) -> Any:
-    where = f"[{name}]" if name else "the file"
-    if not isinstance(table, Mapping):
-        raise ConfigError(f"{name} cannot be {table!r}; it is a table, [{name}]")
-    fields = {field.name: field for field in dataclasses.fields(kind)}
-    for key in table:
-        if key not in fields:
-            raise ConfigError(f"{where} has an unknown key {key!r}; {_suggest(key, list(fields))}")
-    hints = typing.get_type_hints(kind)
-    prefix = f"{name}." if name else ""
-    values = {key: _convert(value, hints[key], f"{prefix}{key}") for key, value in table.items()}
-    for key, field in fields.items():
-        required = (
-            field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-        )
-        if required and key not in values:
-            raise ConfigError(f"{where} lacks {key}")
-    return kind(**values)
-
-
-def _suggest(key: str, known: list[str]) -> str:
-    close = difflib.get_close_matches(key, known, 1, cutoff=0.5)
+def _suggest(path: list[str]) -> str:
+    kind: Any = TrainingConfig
+    for name in path[:-1]:
+        hint = typing.get_type_hints(kind)[name]
+        choices = (hint, *typing.get_args(hint))
+        kind = next(choice for choice in choices if dataclasses.is_dataclass(choice))
+    known = [field.name for field in dataclasses.fields(kind)]
+    close = difflib.get_close_matches(path[-1], known, 1, cutoff=0.5)
     return f"did you mean {close[0]!r}?" if close else f"it knows {', '.join(known)}"
-
-
-def _describe(kind: Any) -> str:
-    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
-    if origin in (types.UnionType, typing.Union):
-        kinds = [
-            _describe(alternative) for alternative in arguments if alternative is not types.NoneType
-        ]
-        return " or ".join(kinds)
-    if origin is Literal:
-        return " or ".join(map(repr, arguments))
-    if origin is tuple:
-        if arguments[1:] == (...,):
-            return f"a list, each {_describe(arguments[0])}"
-        return f"a list of {len(arguments)}, each {_describe(arguments[0])}"
-    names = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
-    return names.get(kind, "a table")

@@ -20,15 +20,12 @@ def steps_an_epoch(pictures: int, batch_size: int) -> int:
     return max(1, pictures // batch_size)
 
 
-def training_batches(
-    samples: Samples, config: TrainingConfig, ignore_label: int, epoch: int
-) -> tf.data.Dataset:
+def training_batches(samples: Samples, config: TrainingConfig, epoch: int) -> tf.data.Dataset:
     """One epoch in its own order; what does not fill a batch is left out.
 
     Args:
         samples: The pictures with their truth.
         config: Canvas, augmentation, batch size and seed.
-        ignore_label: The truth of padding.
         epoch: Its number, from 0.
 
     Returns:
@@ -42,16 +39,16 @@ def training_batches(
     def view_of(picture: int) -> View:
         return draw_view(config.input, settings.seed, epoch, picture)
 
-    views = _views(samples, order, view_of, config.input.crop_of(epoch), ignore_label)
+    views = _views(samples, order, view_of, config.input.crop_of(epoch))
     return views.batch(size).prefetch(_AHEAD)
 
 
 def validation_batches(
-    samples: Samples, canvas: tuple[int, int], ignore_label: int, batch_size: int
+    samples: Samples, canvas: tuple[int, int], batch_size: int
 ) -> tf.data.Dataset:
     """Every picture once, unchanged but for its padding; the last batch may be smaller."""
     order = np.arange(len(samples))
-    views = _views(samples, order, lambda _: View(), canvas, ignore_label)
+    views = _views(samples, order, lambda _: View(), canvas)
     return views.batch(batch_size).prefetch(_AHEAD)
 
 
@@ -60,11 +57,10 @@ def _views(
     order: NDArray[np.int64],
     view_of: Callable[[int], View],
     canvas: tuple[int, int],
-    ignore_label: int,
 ) -> tf.data.Dataset:
     def make(picture: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
         index = int(picture)
-        return look(samples[index], view_of(index), canvas, ignore_label)
+        return look(samples[index], view_of(index), canvas)
 
     def load(picture: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         image, truth = tf.numpy_function(make, [picture], [tf.float32, tf.uint8])

@@ -13,9 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beam_deeplab.deeplab.training.pairs import Pair, Problem
-from beam_deeplab.deeplab.training.truth import TruthError, read_truth, reduce_truth, wrong_ids
-
-_IDS_NAMED = 5
+from beam_deeplab.deeplab.truth import TruthError, TruthRule
 
 
 class PictureError(ValueError):
@@ -47,7 +45,7 @@ class Sample:
 
     Attributes:
         image: uint8 RGB of shape [h, w, 3].
-        truth: uint8 class ids of shape [h, w].
+        truth: uint8 class ids of shape [h, w], 255 for what is ignored.
     """
 
     image: NDArray[np.uint8]
@@ -77,36 +75,47 @@ class SampleReader:
         read_picture: Decodes pictures.
         canvas: (height, width) that larger pairs are reduced to fit, as ``segment`` does; None
             to keep them as they are.
-        classes: Number of classes.
-        ignore_label: The id of pixels without a class.
+        rule: How truth files are understood.
     """
 
     read_picture: ReadPicture
     canvas: tuple[int, int] | None
-    classes: int
-    ignore_label: int
+    rule: TruthRule
 
     def read(self, pair: Pair) -> Sample:
         """Reads one pair.
 
         Raises:
             PictureError: The picture cannot be decoded.
-            TruthError: The mask cannot, is of another size, or holds wrong ids.
+            TruthError: The mask cannot, is of another size, or holds what is no class.
         """
         picture = self.read_picture(pair.image, self.canvas)
-        truth = read_truth(pair.truth)
+        try:
+            truth = self.rule.read(pair.truth.read_bytes(), str(pair.truth))
+        except OSError as error:
+            raise TruthError(f"cannot be read: {error.strerror}") from error
         if truth.shape != (picture.height, picture.width):
             raise TruthError(
                 f"is {truth.shape[1]} x {truth.shape[0]} pixels, its picture "
                 f"{picture.width} x {picture.height}"
             )
-        wrong = wrong_ids(truth, self.classes, self.ignore_label)
-        if wrong:
-            named = ", ".join(map(str, wrong[:_IDS_NAMED])) + (", …" * (len(wrong) > _IDS_NAMED))
-            raise TruthError(
-                f"holds {named}; ids are 0 to {self.classes - 1}, or {self.ignore_label} to ignore"
-            )
         return Sample(picture.pixels, reduce_truth(truth, *picture.pixels.shape[:2]))
+
+
+def reduce_truth(truth: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    """Samples a mask at the pixel centres of its reduced picture, the nearest id each.
+
+    Args:
+        truth: Ids [rows, columns].
+        height: Of the reduced picture, at most ``rows``.
+        width: Likewise.
+
+    Returns:
+        Ids [height, width].
+    """
+    rows = (2 * np.arange(height) + 1) * truth.shape[0] // (2 * height)
+    columns = (2 * np.arange(width) + 1) * truth.shape[1] // (2 * width)
+    return np.ascontiguousarray(truth[rows[:, None], columns])
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,16 +179,17 @@ def load_samples(
     Returns:
         The samples, and the problems.
     """
+    classes = len(reader.rule.labels)
     kept: list[Sample] | None = []
     kept_bytes = 0
-    class_pixels = np.zeros(reader.classes, np.int64)
+    class_pixels = np.zeros(classes, np.int64)
     problems: list[Problem] = []
     for outcome in _read_all(pairs, reader):
         seen(1)
         if isinstance(outcome, Problem):
             problems.append(outcome)
             continue
-        class_pixels += np.bincount(outcome.truth.ravel(), minlength=256)[: reader.classes]
+        class_pixels += np.bincount(outcome.truth.ravel(), minlength=256)[:classes]
         kept_bytes += outcome.nbytes
         if kept is not None and kept_bytes <= cache_bytes:
             kept.append(outcome)

@@ -14,9 +14,9 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from beam_deeplab.deeplab.labels import LabelSet
 from beam_deeplab.deeplab.training.config import TrainingConfig
 from beam_deeplab.deeplab.training.config_file import flat_config
+from beam_deeplab.deeplab.truth import TruthRule
 
 STATE_FILE = "state.safetensors"
 _METADATA_KEY = "training"
@@ -129,13 +129,13 @@ def check_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
 
 
 def identify(
-    config: TrainingConfig, labels: LabelSet, training: Sequence[str], validation: Sequence[str]
+    config: TrainingConfig, rule: TruthRule, training: Sequence[str], validation: Sequence[str]
 ) -> dict[str, Any]:
     """What must not change between the runs of one training.
 
     Args:
         config: What was asked for.
-        labels: The classes.
+        rule: The classes, and how truth is understood.
         training: Names of the pairs to learn from, in their order.
         validation: Names of those to be scored with.
 
@@ -145,7 +145,9 @@ def identify(
     keys = flat_config(config)
     return {
         **{key: value for key, value in keys.items() if key not in _WITHOUT_INFLUENCE},
-        "classes": list(labels.names),
+        "classes": list(rule.labels.names),
+        "truth format": rule.truth_format,
+        "ignored ids": list(rule.ignored) or None,
         "training data": _describe_names(training),
         "validation data": _describe_names(validation),
     }

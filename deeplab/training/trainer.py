@@ -8,12 +8,13 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from beam_deeplab.deeplab.architecture import DeepLabConfig
 from beam_deeplab.deeplab.checkpoints import save_network
 from beam_deeplab.deeplab.labels import LabelSet
 from beam_deeplab.deeplab.training.config import TrainingConfig
@@ -24,7 +25,6 @@ from beam_deeplab.deeplab.training.input_pipeline import (
 )
 from beam_deeplab.deeplab.training.logs import TrainingLogs
 from beam_deeplab.deeplab.training.samples import Samples
-from beam_deeplab.deeplab.training.scores import class_iou, mean_iou, pixel_accuracy
 from beam_deeplab.deeplab.training.starting import start_network
 from beam_deeplab.deeplab.training.state import (
     EpochRecord,
@@ -35,6 +35,7 @@ from beam_deeplab.deeplab.training.state import (
     write_state,
 )
 from beam_deeplab.deeplab.training.step import TrainingStep
+from beam_deeplab.deeplab.truth.scores import class_iou, known_mean, pixel_accuracy
 
 CHECKPOINT_FOLDER = "checkpoint"
 MODEL_FOLDER = "model"
@@ -42,6 +43,9 @@ LOGS_FOLDER = "logs"
 HISTORY_FILE = "history.csv"
 
 _MOST_WEIGHT = 10.0
+
+StartedNetwork: TypeAlias = tuple[keras.Model, DeepLabConfig]
+"""A network with its first weights, and what it is made of."""
 
 
 class TrainingError(RuntimeError):
@@ -89,9 +93,22 @@ class _Unwatched:
     def validated(self, record: EpochRecord) -> None: ...
 
 
+def prepare_network(config: TrainingConfig, num_classes: int) -> StartedNetwork:
+    """Builds the network and gives it its first weights; writes nothing.
+
+    Raises:
+        CheckpointError: The weights to start from cannot be had, or do not fit.
+        deeplab.zoo.ZooError: There is no such model.
+        ConfigError: There is no such network.
+    """
+    tf.config.experimental.enable_op_determinism()
+    return start_network(config.model, num_classes, config.input.canvas, config.optimizer.seed)
+
+
 def train(
     config: TrainingConfig,
     data: TrainingData,
+    started: StartedNetwork,
     output: Path,
     watcher: Watcher | None = None,
 ) -> tuple[EpochRecord, ...]:
@@ -104,6 +121,7 @@ def train(
     Args:
         config: What to do.
         data: The pictures, already checked.
+        started: What :func:`prepare_network` gave.
         output: Folder for ``model/`` (the best weights, as ``--model`` takes them),
             ``checkpoint/``, ``logs/`` and ``history.csv``.
         watcher: Is told of every step.
@@ -114,9 +132,6 @@ def train(
     Raises:
         deeplab.training.state.StateError: The state in ``output`` is of another training.
         TrainingError: The loss is no longer finite.
-        CheckpointError: The weights to start from do not fit.
-        deeplab.zoo.ZooError: There is no such model.
-        ConfigError: There is no such network.
     """
     watcher = watcher or _Unwatched()
     settings = config.optimizer
@@ -124,10 +139,7 @@ def train(
     if state is not None:
         check_same(state.identity, data.identity)
     keras.utils.set_random_seed(settings.seed)
-    tf.config.experimental.enable_op_determinism()
-    network, described = start_network(
-        config.model, len(data.labels), config.input.canvas, settings.seed
-    )
+    network, described = started
     steps = steps_an_epoch(len(data.training), settings.batch_size)
     step = TrainingStep(
         network, config, class_weights(config, data.class_pixels), steps * settings.epochs
@@ -191,7 +203,7 @@ def _epoch(
     losses: list[float] = []
     pictures = 0
     rate = step.learning_rate
-    for images, truth in training_batches(data.training, config, data.labels.ignore_label, epoch):
+    for images, truth in training_batches(data.training, config, epoch):
         rate = step.learning_rate
         loss = step(images, truth)
         if not math.isfinite(loss):
@@ -227,17 +239,17 @@ def _validate(
     batches = validation_batches(
         data.validation,
         config.input.canvas,
-        data.labels.ignore_label,
         config.optimizer.batch_size,
     )
     with step.averaged():
         for images, truth in batches:
             counts += step.confusion(images, truth)
+    scores = class_iou(counts)
     iou = {
         name: float(score) if math.isfinite(score) else None
-        for name, score in zip(data.labels.names, class_iou(counts), strict=True)
+        for name, score in zip(data.labels.names, scores, strict=True)
     }
-    return mean_iou(counts), pixel_accuracy(counts), iou
+    return known_mean(scores), pixel_accuracy(counts), iou
 
 
 def _reason(error: tf.errors.OpError) -> str:

@@ -8,11 +8,10 @@ from dataclasses import dataclass, field, fields
 from beam_deeplab.pipeline.options.errors import UsageError
 from beam_deeplab.pipeline.options.job import JobOptions, add_job_flags
 from beam_deeplab.pipeline.options.network import NetworkOptions, add_network_flags
+from beam_deeplab.pipeline.options.truth import TruthOptions, add_truth_flags
 from beam_deeplab.transforms.decoding.options import DEFAULT_MAX_PIXELS, DecodeOptions
 from beam_deeplab.transforms.sources.image_lists import is_pair_list
 from beam_deeplab.transforms.sources.listing import absolute_pattern
-
-TRUTH_FORMATS = ("auto", "ids", "cityscapes", "ade20k")
 
 
 @dataclass(frozen=True)
@@ -26,9 +25,10 @@ class EvaluateOptions:
         output: Folder of the report; absolute if local.
         network: What shall compute the masks; None if an earlier run has.
         segmented: Output of that run; None if there is none.
-        truth_format: ``auto``, ``ids``, ``cityscapes`` or ``ade20k``.
+        truth_files: How truth files are named and understood.
         max_pixels: Truth files that claim more are refused before they are decoded.
         job: How the job shall run.
+        resume: Continue the evaluation in the output, or score its masks against this truth.
         overwrite: Remove the evaluation in the output first.
     """
 
@@ -37,9 +37,10 @@ class EvaluateOptions:
     output: str
     network: NetworkOptions | None
     segmented: str | None = None
-    truth_format: str = "auto"
+    truth_files: TruthOptions = field(default_factory=TruthOptions)
     max_pixels: int = DEFAULT_MAX_PIXELS
     job: JobOptions = field(default_factory=JobOptions)
+    resume: bool = False
     overwrite: bool = False
 
     @classmethod
@@ -62,9 +63,10 @@ class EvaluateOptions:
             output=absolute_pattern(arguments.output),
             network=network,
             segmented=arguments.segmented and absolute_pattern(arguments.segmented),
-            truth_format=arguments.truth_format,
+            truth_files=TruthOptions.from_arguments(arguments),
             max_pixels=arguments.max_pixels,
             job=JobOptions.from_arguments(arguments),
+            resume=arguments.resume,
             overwrite=arguments.overwrite,
         )
 
@@ -115,10 +117,9 @@ def add_evaluate_flags(parser: argparse.ArgumentParser) -> None:
         action="extend",
         nargs="+",
         metavar="PATTERN",
-        help="ground truth: globs, paths or folders of PNGs, indexed or grey, whose pixels are "
-        "class ids. An image and a truth are a pair if their names without the suffix are equal, "
-        "folders aside; what Cityscapes appends (_leftImg8bit, _gtFine_labelIds, ...) does not "
-        "count",
+        help="ground truth: globs, paths or folders of PNGs, GIFs, BMPs or TIFFs, whose pixels are "
+        "class ids or the classes' colours. An image and a truth are a pair if their names are "
+        "equal but for what tools append; files of one name are told apart by their folders",
     )
     data.add_argument(
         "--segmented",
@@ -128,17 +129,17 @@ def add_evaluate_flags(parser: argparse.ArgumentParser) -> None:
     data.add_argument(
         "--output", required=True, metavar="FOLDER", help="folder or gs:// prefix for the report"
     )
-    data.add_argument(
-        "--truth_format",
-        choices=TRUTH_FORMATS,
-        default="auto",
-        help="what the pixels of the truth stand for. ids: the model's class ids, and 255 for "
-        "ignored; cityscapes: the official ids of labelIds; ade20k: 1 to 150, and 0 for ignored; "
-        "auto (default): what the model's classes, and for Cityscapes the file names, suggest",
-    )
+    add_truth_flags(data)
     add_network_flags(parser)
     run = add_job_flags(parser)
-    run.add_argument(
+    again = run.add_mutually_exclusive_group()
+    again.add_argument(
+        "--resume",
+        action="store_true",
+        help="continue the evaluation in --output, or score its masks again, with another truth "
+        "if you like: only masks that are missing are made",
+    )
+    again.add_argument(
         "--overwrite",
         action="store_true",
         help="remove the evaluation in --output (its own files only) and start anew",

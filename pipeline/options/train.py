@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import argparse
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from beam_deeplab.pipeline.options.errors import UsageError
 from beam_deeplab.pipeline.options.local_paths import local_flag
+from beam_deeplab.pipeline.options.truth import TruthOptions, add_truth_flags
 
 
 @dataclass(frozen=True)
@@ -17,6 +18,7 @@ class TrainOptions:
     Attributes:
         data: A folder with pictures and truth, or the two folders.
         validation: The same of the pictures to be scored with; empty to hold some of ``data`` out.
+        truth_files: How truth files are named and understood.
         config: The TOML file.
         output: Folder of the results.
         resume: Go on where the training in the output ended.
@@ -28,6 +30,7 @@ class TrainOptions:
     config: Path
     output: Path
     validation: tuple[Path, ...] = ()
+    truth_files: TruthOptions = field(default_factory=TruthOptions)
     resume: bool = False
     overwrite: bool = False
     quiet: bool = False
@@ -37,12 +40,13 @@ class TrainOptions:
         """Takes parsed flags.
 
         Raises:
-            UsageError: More than two folders.
+            UsageError: More than two folders, or a path that is not on this machine.
         """
         return cls(
             data=_folders("--data", arguments.data),
             config=local_flag("--config", arguments.config),
             output=local_flag("--output", arguments.output),
+            truth_files=TruthOptions.from_arguments(arguments),
             validation=_folders("--validation", arguments.validation),
             resume=arguments.resume,
             overwrite=arguments.overwrite,
@@ -58,10 +62,12 @@ def add_train_flags(parser: argparse.ArgumentParser) -> None:
         nargs="+",
         required=True,
         metavar="FOLDER",
-        help="a folder with images/ and truth/, or with JPEGImages/ and SegmentationClass/ as "
-        "PASCAL VOC has them; or the folder of pictures and the folder of masks. A mask has its "
-        "picture's name, and is an indexed or grey PNG whose pixels are class ids",
+        help="a folder with images/ and truth/, with JPEGImages/ and SegmentationClass/ as PASCAL "
+        "VOC has them, or with leftImg8bit/ and gtFine/ as Cityscapes has them; or the folder of "
+        "pictures and the folder of masks. A mask has its picture's name, or what tools append "
+        "to it, and is a PNG, GIF, BMP or TIFF of class ids or of the classes' colours",
     )
+    add_truth_flags(data)
     data.add_argument(
         "--validation",
         nargs="+",

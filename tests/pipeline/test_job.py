@@ -7,14 +7,14 @@ from pathlib import Path
 import apache_beam as beam
 import pytest
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
+from beam_deeplab.transforms.evaluating.pair_sources import Role, Source
+from beam_deeplab.transforms.evaluating.truth import TruthFormat
 
 from beam_deeplab.deeplab.architecture import DeepLabConfig
 from beam_deeplab.deeplab.labels import VOC
 from beam_deeplab.deeplab.models import ModelSpec
 from beam_deeplab.pipeline.job import build_evaluation, build_job
-from beam_deeplab.transforms.evaluating.pair_sources import Role, Source
 from beam_deeplab.transforms.evaluating.scoring import TruthRule
-from beam_deeplab.transforms.evaluating.truth import TruthFormat
 from beam_deeplab.transforms.geometry import Canvas
 from beam_deeplab.transforms.segmenting.handler import Recipe
 from tests.transforms.runs.test_committing import RUN

@@ -1,153 +1,153 @@
 """Evaluation as Beam transforms: thin wrappers that map the pure functions beside them.
 
-From reading to scoring it is the fused stage of :mod:`transforms.segmenting.composites`, with the
-truth's bytes along in ``ref``: the masks that are measured are made as those that are served.
+What is scored are the masks that :mod:`transforms.segmenting` makes, those of a committed run or
+those that flow by: there is no other way to masks.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import apache_beam as beam
-import pyarrow.parquet as pq
 
+from beam_deeplab.deeplab.truth import TruthFormat, TruthRule
 from beam_deeplab.transforms import storage
-from beam_deeplab.transforms.evaluating.planning import PairShard
-from beam_deeplab.transforms.evaluating.score_parts import ScoredShard, write_score_parts
-from beam_deeplab.transforms.evaluating.scoring import (
-    ImageScore,
-    TruthRule,
+from beam_deeplab.transforms.evaluating.committing import PAIRS_FILE, ScoredRows, commit_evaluation
+from beam_deeplab.transforms.evaluating.pair_tables import (
+    failures_table,
     read_pairs,
-    score_mask,
-    unreadable_truth,
+    scores_table,
 )
+from beam_deeplab.transforms.evaluating.scoring import ImageScore, score_mask
+from beam_deeplab.transforms.evaluating.segmented import list_failures, list_masks, read_masks
 from beam_deeplab.transforms.evaluating.tally import Tally
 from beam_deeplab.transforms.metrics import count, count_outcome, timed, timed_each
 from beam_deeplab.transforms.records import (
     EncodedImage,
     Failure,
+    FailureCode,
     ImageRef,
     LabelledRef,
-    Original,
     Segmentation,
-    ShardSlot,
+    Stage,
 )
-from beam_deeplab.transforms.runs.writing import ShardAssembly
-from beam_deeplab.transforms.segmenting.composites import SegmentEncoded, past_failures
-from beam_deeplab.transforms.segmenting.handler import Recipe
-from beam_deeplab.transforms.sources.reading import read_images
-
-ScoreRow = ImageScore | Failure
+from beam_deeplab.transforms.runs.manifest import RunRecord
+from beam_deeplab.transforms.segmenting.composites import SegmentImages, past_failures
+from beam_deeplab.transforms.sources.reading import read_image, read_images
 
 
-def slots_of(shard: PairShard) -> Iterator[ShardSlot]:
-    """The place of each pair of a shard, in order."""
-    for index in range(len(shard.refs)):
-        yield ShardSlot(shard.id, index, len(shard.refs))
+@dataclass(frozen=True, slots=True)
+class PairedPart:
+    """The pairs whose masks one part holds: what is scored at once, and again after a crash.
+
+    Attributes:
+        part: URI of the part.
+        pairs: The pairs, by URI.
+    """
+
+    part: str
+    pairs: tuple[LabelledRef, ...]
 
 
-def read_pair_shard(shard: PairShard) -> Iterator[EncodedImage | Failure]:
-    """Reads a shard's images and truths, in order, each pair with its place in the shard."""
-    rows = timed_each("read", read_pairs(shard.refs))
-    for row, slot in zip(rows, slots_of(shard), strict=True):
-        yield replace(_counted(row), slot=slot)
-
-
-def _counted(row: EncodedImage | Failure) -> EncodedImage | Failure:
-    if isinstance(row, EncodedImage):
-        assert isinstance(row.ref, LabelledRef)
-        count("bytes_read", len(row.data) + len(row.ref.truth_data))
-    return row
-
-
-def read_mask_shard(shard: PairShard) -> Iterator[Segmentation | Failure]:
-    """Reads masks that an earlier run wrote, and their truths.
+def plan_scoring(segmented: str, output: str) -> Iterator[PairedPart | Failure]:
+    """Finds the mask of each pair.
 
     Args:
-        shard: Pairs whose masks one part holds.
+        segmented: The output of a committed run.
+        output: The evaluation's output, in which the list of pairs stands.
 
     Yields:
-        One row a pair: the mask with its truth's content, or TRUTH_UNREADABLE.
+        The parts that hold masks of pairs; and for each pair without a mask why there is none.
 
     Raises:
-        OSError: The part is no longer there, or damaged: that is the run's fault, not an image's.
-        KeyError: It lacks a mask that it held when the evaluation was planned.
+        OSError: The list or a part cannot be read.
     """
-    slots = dict(zip((ref.uri for ref in shard.refs), slots_of(shard), strict=True))
-    truths = read_images(ref.truth for ref in shard.refs)
-    with storage.open_seekable(shard.part) as file:
-        table = pq.read_table(file, columns=["image_uri", "width", "height", "mask"])
-    row_by_uri = {uri: row for row, uri in enumerate(table.column("image_uri").to_pylist())}
-    for ref, truth in zip(shard.refs, truths, strict=True):
-        slot = slots[ref.uri]
-        if isinstance(truth, Failure):
-            yield unreadable_truth(ref, truth, slot)
-            continue
-        (row,) = table.slice(row_by_uri[ref.uri], 1).to_pylist()
-        yield Segmentation(
-            ref=replace(ref, truth=truth.ref, truth_data=truth.data),
-            mask_png=row["mask"]["bytes"],
-            areas=(),
-            original=Original(row["height"], row["width"]),
-            slot=slot,
-        )
+    pairs = {pair.uri: pair for pair in read_pairs(storage.join(output, PAIRS_FILE))}
+    for part, refs in list_masks(segmented):
+        held = tuple(pairs.pop(ref.uri) for ref in refs if ref.uri in pairs)
+        if held:
+            yield PairedPart(part, held)
+    for failure in list_failures(segmented):
+        if failure.ref.uri in pairs:
+            yield replace(failure, ref=pairs.pop(failure.ref.uri))
+    for pair in pairs.values():
+        message = f"the run {segmented} holds neither a mask nor a failure of it"
+        yield Failure(pair, Stage.SCORE, FailureCode.NOT_FOUND, message)
 
 
-class _WriteScoresFn(beam.DoFn):
-    def __init__(self, folder: str, class_names: Sequence[str]) -> None:
-        self._folder = folder
-        self._class_names = tuple(class_names)
+def score_part(work: PairedPart | Failure, rule: TruthRule) -> Iterator[ScoredRows]:
+    """Scores the masks of one part.
 
-    def start_bundle(self) -> None:
-        self._assembly = ShardAssembly[ScoreRow]()
+    Raises:
+        OSError: The part is no longer there, or damaged.
+        transforms.storage.CredentialsError: Nobody is signed in.
+    """
+    if isinstance(work, Failure):
+        yield _rows([work], rule)
+        return
+    pairs = {pair.uri: pair for pair in work.pairs}
+    masks = read_masks(work.part, pairs)
+    truths = timed_each("read", read_images(pair.truth for pair in work.pairs))
+    yield _rows(
+        [
+            _score(replace(mask, ref=pairs[mask.ref.uri]), truth, rule)
+            for mask, truth in zip(masks, truths, strict=True)
+        ],
+        rule,
+    )
 
-    def process(self, row: ScoreRow) -> Iterator[ScoredShard]:
+
+@timed("score")
+def _score(
+    mask: Segmentation, truth: EncodedImage | Failure, rule: TruthRule
+) -> ImageScore | Failure:
+    if isinstance(truth, EncodedImage):
+        count("bytes_read", len(truth.data))
+    return score_mask(mask, truth, rule)
+
+
+def _rows(rows: Sequence[ImageScore | Failure], rule: TruthRule) -> ScoredRows:
+    for row in rows:
         count_outcome(row, "scores")
-        whole = self._assembly.add(row)
-        if whole is not None:
-            shard, rows = whole
-            write_score_parts(self._folder, shard, rows, self._class_names)
-            yield _scored_shard(shard, rows, len(self._class_names))
-
-    def finish_bundle(self) -> None:
-        self._assembly.close()
-
-
-def _scored_shard(shard: str, rows: Sequence[ScoreRow], classes: int) -> ScoredShard:
     scores = [row for row in rows if isinstance(row, ImageScore)]
-    tally = sum((row.tally for row in scores), Tally.empty(classes))
-    return ScoredShard(shard, len(scores), len(rows) - len(scores), tally)
+    return ScoredRows(
+        scores_table(scores, rule.labels.names),
+        failures_table([row for row in rows if isinstance(row, Failure)]),
+        sum((row.tally for row in scores), Tally.empty(len(rule.labels))),
+    )
 
 
 @dataclass(eq=False)
-class ScoreShards(beam.PTransform):
-    """Shards of pairs -> what each came to: one fused stage from the shuffle to the file.
+class ScoreRun(beam.PTransform):
+    """The masks of a committed run -> the metrics of the report, which its last step writes.
 
     Attributes:
-        folder: Where the parts of shards are written.
+        segmented: The output of the run.
+        output: The evaluation's output, in which the list of pairs stands.
         rule: How truth files are understood.
-        recipe: What makes the masks; None to score those that an earlier run wrote.
-        engine_threads: Cores that each process computes on; None for all that it sees.
+        run: What is to be done.
     """
 
-    folder: str
+    segmented: str
+    output: str
     rule: TruthRule
-    recipe: Recipe | None = None
-    engine_threads: int | None = None
+    run: RunRecord
 
-    def expand(self, shards: beam.PCollection[PairShard]) -> beam.PCollection[ScoredShard]:
-        """Reads, segments, scores and writes."""
-        shuffled = shards | beam.Reshuffle()
-        if self.recipe is None:
-            masks = shuffled | "Read" >> beam.FlatMap(read_mask_shard)
-        else:
-            pairs = shuffled | "Read" >> beam.FlatMap(read_pair_shard)
-            masks = pairs | SegmentEncoded(self.recipe, self.engine_threads)
-        score = past_failures(timed("score")(score_mask), rule=self.rule)
-        write = _WriteScoresFn(self.folder, self.rule.labels.names)
-        return masks | "Score" >> beam.Map(score) | "Write" >> beam.ParDo(write)
+    def expand(self, root: beam.pvalue.PBegin) -> beam.PCollection[dict[str, Any]]:
+        """Scores part by part, and sums."""
+        empty = _rows([], self.rule)
+        return (
+            root
+            | beam.Create([self.segmented])
+            | "Plan" >> beam.FlatMap(plan_scoring, self.output)
+            | beam.Reshuffle()
+            | "Score" >> beam.FlatMap(score_part, self.rule)
+            | "Sum" >> beam.CombineGlobally(lambda rows: sum(rows, empty))
+            | "Commit" >> beam.Map(partial(commit_evaluation, self.output, self.run))
+        )
 
 
 class SumTallies(beam.CombineFn):
@@ -178,23 +178,9 @@ class SumTallies(beam.CombineFn):
         return accumulator
 
 
-Pair = LabelledRef | tuple[str, str]
-
-
-def encode_pair(pair: Pair) -> EncodedImage | Failure:
-    """Reads an image and its truth, each named by a URI."""
-    ref = pair
-    if isinstance(ref, tuple):
-        image, truth = ref
-        ref = LabelledRef(image, truth=ImageRef(truth))
-    with timed("read"):
-        (row,) = read_pairs([ref])
-    return _counted(row)
-
-
 @dataclass(eq=False)
-class EvaluateImages(beam.PTransform):
-    """Scores a model in a pipeline of your own.
+class EvaluateImages(SegmentImages):
+    """Scores a model in a pipeline of your own: :class:`SegmentImages`, then the scoring.
 
     Takes a PCollection of :class:`transforms.LabelledRef`, or of (image URI, truth URI). Gives two
     collections, ``.scores`` (:class:`transforms.ImageScore`) and ``.failures``
@@ -203,30 +189,48 @@ class EvaluateImages(beam.PTransform):
     a tally.
 
     Attributes:
-        recipe: What makes the masks.
-        rule: How truth files are understood.
+        truth_format: What the pixels of truth stand for: ``ids``, ``cityscapes``, ``ade20k`` or
+            ``colors``; ``auto`` for what the model's classes and the files' names suggest.
+        ignore_labels: Values of pixels of truth that count nowhere, beside 255.
     """
 
-    recipe: Recipe
-    rule: TruthRule
+    truth_format: str = "auto"
+    ignore_labels: Sequence[int] = ()
 
-    def expand(self, pairs: beam.PCollection[Pair]) -> beam.pvalue.DoOutputsTuple:
-        """Reads, segments, scores, and parts scores from failures."""
-        score = past_failures(timed("score")(score_mask), rule=self.rule)
+    def expand(self, pairs: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
+        """Reads, segments, scores, and parts scores from failures.
+
+        Raises:
+            deeplab.labels.LabelError: The number of classes does not suit the format.
+        """
+        recipe = self.recipe()
+        rule = TruthRule(
+            recipe.model.labels,
+            None if self.truth_format == "auto" else TruthFormat(self.truth_format),
+            tuple(self.ignore_labels),
+            self.decoding.max_pixels,
+        )
         return (
-            pairs
-            | "Read" >> beam.Map(encode_pair)
-            | SegmentEncoded(self.recipe)
-            | "Score" >> beam.Map(score)
+            self.segment(pairs | "Pair" >> beam.Map(_labelled), recipe)
+            | "Score" >> beam.Map(past_failures(_read_and_score, rule=rule))
             | "Part" >> beam.FlatMap(_part).with_outputs("failures", main="scores")
         )
 
 
-def _part(row: ScoreRow) -> Iterator[Any]:
+def _labelled(pair: LabelledRef | tuple[str, str]) -> LabelledRef:
+    if isinstance(pair, LabelledRef):
+        return pair
+    image, truth = pair
+    return LabelledRef(image, truth=ImageRef(truth))
+
+
+def _read_and_score(mask: Segmentation, rule: TruthRule) -> ImageScore | Failure:
+    assert isinstance(mask.ref, LabelledRef)
+    with timed("read"):
+        truth = read_image(mask.ref.truth)
+    return _score(mask, truth, rule)
+
+
+def _part(row: ImageScore | Failure) -> Iterator[Any]:
     count_outcome(row, "scores")
-    if isinstance(row, Failure):
-        assert isinstance(row.ref, LabelledRef)
-        bare = replace(row, ref=replace(row.ref, truth_data=b""))
-        yield beam.pvalue.TaggedOutput("failures", bare)
-    else:
-        yield row
+    yield beam.pvalue.TaggedOutput("failures", row) if isinstance(row, Failure) else row

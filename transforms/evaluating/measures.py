@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from beam_deeplab.deeplab.truth.scores import class_iou, known_mean, pixel_accuracy, ratios
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -48,34 +50,22 @@ class Measures:
 def measure(tally: Tally) -> Measures:
     """Compute all measures from the counts of any number of pictures."""
     hits = tally.confusion.diagonal()
-    true, predicted = tally.confusion.sum(axis=1), tally.confusion.sum(axis=0)
+    true = tally.confusion.sum(axis=1)
     pixels = int(true.sum())
-    iou = _ratios(hits, true + predicted - hits)
-    boundary_iou = _ratios(
+    iou = class_iou(tally.confusion)
+    boundary_iou = ratios(
         tally.common_band, tally.true_band + tally.predicted_band - tally.common_band
     )
     occurs = true > 0
     return Measures(
         iou=_optional(iou),
-        miou=_mean(iou),
-        pixel_accuracy=float(hits.sum() / pixels) if pixels else None,
-        mean_accuracy=_mean(_ratios(hits, true)),
+        miou=known_mean(iou),
+        pixel_accuracy=pixel_accuracy(tally.confusion),
+        mean_accuracy=known_mean(ratios(hits, true)),
         frequency_weighted_iou=float(iou[occurs] @ true[occurs] / pixels) if pixels else None,
         boundary_iou=_optional(boundary_iou),
-        mean_boundary_iou=_mean(boundary_iou),
+        mean_boundary_iou=known_mean(boundary_iou),
     )
-
-
-def _ratios(parts: NDArray[np.int64], wholes: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Parts over wholes: float64, NaN where the whole is 0."""
-    ratios = np.full(len(parts), np.nan)
-    np.divide(parts, wholes, out=ratios, where=wholes > 0)
-    return ratios
-
-
-def _mean(ratios: NDArray[np.float64]) -> float | None:
-    known = ratios[~np.isnan(ratios)]
-    return float(known.mean()) if len(known) else None
 
 
 def _optional(ratios: NDArray[np.float64]) -> tuple[float | None, ...]:

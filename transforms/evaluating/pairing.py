@@ -1,21 +1,21 @@
-"""Which truth belongs to which image, by their names."""
+"""Images and the truths that belong to them: by their names, or by a list."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from beam_deeplab.deeplab.truth import pair_names
+from beam_deeplab.deeplab.truth.pairing import stem_of
+from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.records import Failure, FailureCode, ImageRef, LabelledRef, Stage
-
-STEM_ENDINGS: Final = (
-    "_leftImg8bit",
-    "_gtFine_labelIds",
-    "_gtFine_labelTrainIds",
-    "_gtCoarse_labelIds",
-    "_gtCoarse_labelTrainIds",
-)
-"""What Cityscapes puts behind the name that a photo and its truth share."""
+from beam_deeplab.transforms.sources.image_lists import read_uri_pairs
+from beam_deeplab.transforms.sources.listing import absolute_pattern
+from beam_deeplab.transforms.sources.matching import match_files
+from beam_deeplab.transforms.sources.patterns import Glob, has_magic
+from beam_deeplab.transforms.sources.versions import with_versions
 
 _NAMED: Final = 3
 """How many files a message names."""
@@ -25,64 +25,90 @@ _NOTHING: Final = ImageRef("")
 
 @dataclass(frozen=True)
 class Pairing:
-    """What was named, each of it in exactly one row.
+    """What was named, each of it in one row, or counted.
 
     Attributes:
         pairs: Images with their truth, by URI.
         failures: Images without, truths without, and those of which nobody can tell. A truth
             without an image has a ref with an empty URI, an image without a truth one with an
             empty ``truth``.
-        duplicates: How many further times an image or a truth was named.
+        images: Distinct images that were named.
+        truths: Distinct truths that were named.
+        duplicates: How many further times one of them was named.
+        left_out: Truths of an image that has a better one, and files that are no truth.
     """
 
     pairs: Sequence[LabelledRef] = field(repr=False)
     failures: Sequence[Failure] = field(repr=False)
+    images: int
+    truths: int
     duplicates: int
+    left_out: int = 0
+
+    def named(self) -> dict[str, int]:
+        """The counts, for the report."""
+        return {
+            "images": self.images,
+            "truths": self.truths,
+            "duplicates": self.duplicates,
+            "left_out": self.left_out,
+            "pairs": len(self.pairs),
+        }
 
 
-def stem_of(uri: str) -> str:
-    """What an image and its truth share: the file's name without its suffix.
-
-    The endings of Cityscapes (:data:`STEM_ENDINGS`) are taken off too, so that
-    ``aachen_000000_000019_leftImg8bit.png`` and ``aachen_000000_000019_gtFine_labelIds.png`` are
-    a pair. Folders do not count, upper and lower case do.
-    """
-    name = uri.rpartition("/")[2]
-    stem = name.rpartition(".")[0] or name
-    for ending in STEM_ENDINGS:
-        if stem.endswith(ending):
-            return stem.removesuffix(ending)
-    return stem
-
-
-def pair_by_stem(images: Iterable[ImageRef], truths: Iterable[ImageRef]) -> Pairing:
-    """Pairs images and truths of the same stem.
+def pair_by_name(
+    images: Iterable[ImageRef], truths: Iterable[ImageRef], truth_suffix: str | None = None
+) -> Pairing:
+    """Pairs images and truths by their names (:mod:`deeplab.truth.pairing`).
 
     Args:
         images: In any order; an image named twice is one image.
         truths: The same for the truths.
+        truth_suffix: What the names of truths end with; None for what is known.
 
     Returns:
-        The pairs; MISSING_TRUTH and MISSING_IMAGE for stems that only one side has, AMBIGUOUS for
-        all files of a stem that one side has twice, and for files named on both sides.
+        The pairs; MISSING_TRUTH and MISSING_IMAGE for what has no partner, AMBIGUOUS for all files
+        of a name of which nobody can tell, and for files named on both sides.
     """
     listed_images, listed_truths = list(images), list(truths)
-    image_by_uri, truth_by_uri = _newest(listed_images), _newest(listed_truths)
-    duplicates = len(listed_images) + len(listed_truths) - len(image_by_uri) - len(truth_by_uri)
-    failures = []
-    for uri in sorted(image_by_uri.keys() & truth_by_uri.keys()):
-        ref = _labelled(image_by_uri.pop(uri), truth_by_uri.pop(uri))
-        message = "is named as an image and as a truth: give patterns that tell them apart"
-        failures.append(_failure(ref, FailureCode.AMBIGUOUS, message))
-    images_of, truths_of = _by_stem(image_by_uri), _by_stem(truth_by_uri)
-    pairs = []
-    for stem in sorted(images_of.keys() | truths_of.keys()):
-        of_image, of_truth = images_of.get(stem, []), truths_of.get(stem, [])
-        if len(of_image) == len(of_truth) == 1:
-            pairs.append(_labelled(of_image[0], of_truth[0]))
-        else:
-            failures += _unpaired(stem, of_image, of_truth)
-    return Pairing(sorted(pairs), failures, duplicates)
+    image_of, truth_of = _newest(listed_images), _newest(listed_truths)
+    names = pair_names(image_of, truth_of, truth_suffix)
+    failures = [
+        _failure(
+            _labelled(image_of[uri], truth_of[uri]),
+            FailureCode.AMBIGUOUS,
+            "is named as an image and as a truth: give patterns that tell them apart",
+        )
+        for uri in names.named_twice
+    ]
+    for uri in names.without_truth:
+        message = f"no truth has the name {stem_of(uri)!r}, alone or with a known ending"
+        failures.append(
+            _failure(_labelled(image_of[uri], _NOTHING), FailureCode.MISSING_TRUTH, message)
+        )
+    for uri in names.without_image:
+        message = f"no image has the name {stem_of(uri)!r}, with or without its ending"
+        failures.append(
+            _failure(_labelled(_NOTHING, truth_of[uri]), FailureCode.MISSING_IMAGE, message)
+        )
+    for of_image, of_truth in names.ambiguous:
+        message = (
+            f"{len(of_image)} images and {len(of_truth)} truths have the name "
+            f"{stem_of(of_image[0])!r} ({_few([*of_image, *of_truth])}): say which belong "
+            "together in a list with the columns image_uri and truth_uri"
+        )
+        refs = [_labelled(image_of[uri], _NOTHING) for uri in of_image]
+        refs += [_labelled(_NOTHING, truth_of[uri]) for uri in of_truth]
+        failures += [_failure(ref, FailureCode.AMBIGUOUS, message) for ref in refs]
+    distinct = len(image_of) + len(truth_of)
+    return Pairing(
+        pairs=[_labelled(image_of[image], truth_of[truth]) for image, truth in names.pairs],
+        failures=failures,
+        images=len(image_of),
+        truths=len(truth_of),
+        duplicates=len(listed_images) + len(listed_truths) - distinct,
+        left_out=len(names.left_out),
+    )
 
 
 def check_pairs(pairs: Iterable[LabelledRef]) -> Pairing:
@@ -105,11 +131,37 @@ def check_pairs(pairs: Iterable[LabelledRef]) -> Pairing:
         if len(choices) == 1:
             kept.append(pair)
         else:
-            message = f"is named with {len(choices)} truths: {_names(choices)}"
+            message = f"is named with {len(choices)} truths: {_few(choices)}"
             ref = LabelledRef(pair.uri, pair.version)
             failures.append(_failure(ref, FailureCode.AMBIGUOUS, message))
     distinct = sum(len(choices) for choices in by_image.values())
-    return Pairing(kept, failures, len(listed) - distinct)
+    truths = len({pair.truth.uri for pair in listed})
+    return Pairing(kept, failures, len(by_image), truths, len(listed) - distinct)
+
+
+def list_pairs(pattern: str) -> Iterator[LabelledRef]:
+    """The pairs that lists name: ``.csv`` or ``.parquet`` with ``image_uri`` and ``truth_uri``.
+
+    Args:
+        pattern: One list, or a glob of some.
+
+    Yields:
+        Pairs with the versions that stand there now; what is not there has none.
+
+    Raises:
+        transforms.sources.image_lists.ImageListError: A list is malformed.
+        OSError: It cannot be read.
+    """
+    lists: Iterable[str] = [pattern]
+    if not storage.scheme(pattern):
+        pattern = absolute_pattern(pattern)
+    if has_magic(pattern):
+        lists = [ref.uri for ref in match_files(Glob.parse(pattern))]
+    for uri in lists:
+        pairs = list(read_uri_pairs(uri))
+        refs = {ref.uri: ref for ref in with_versions(dict.fromkeys(itertools.chain(*pairs)))}
+        for image, truth in pairs:
+            yield LabelledRef(image, refs[image].version, refs[truth])
 
 
 def _newest(refs: Iterable[ImageRef]) -> dict[str, ImageRef]:
@@ -121,41 +173,15 @@ def _newest(refs: Iterable[ImageRef]) -> dict[str, ImageRef]:
     return newest
 
 
-def _by_stem(refs: Mapping[str, ImageRef]) -> dict[str, list[ImageRef]]:
-    by_stem: dict[str, list[ImageRef]] = {}
-    for uri in sorted(refs):
-        by_stem.setdefault(stem_of(uri), []).append(refs[uri])
-    return by_stem
-
-
 def _labelled(image: ImageRef, truth: ImageRef) -> LabelledRef:
     return LabelledRef(image.uri, image.version, truth)
-
-
-def _unpaired(
-    stem: str, images: Sequence[ImageRef], truths: Sequence[ImageRef]
-) -> Iterable[Failure]:
-    refs = [_labelled(image, _NOTHING) for image in images]
-    refs += [_labelled(_NOTHING, truth) for truth in truths]
-    if not truths and len(images) == 1:
-        code, message = FailureCode.MISSING_TRUTH, f"no truth has the stem {stem!r}"
-    elif not images and len(truths) == 1:
-        code, message = FailureCode.MISSING_IMAGE, f"no image has the stem {stem!r}"
-    else:
-        code = FailureCode.AMBIGUOUS
-        message = (
-            f"{len(images)} images and {len(truths)} truths have the stem {stem!r} "
-            f"({_names(ref.uri or ref.truth.uri for ref in refs)}): say which belong together in "
-            "a list with the columns image_uri and truth_uri"
-        )
-    return [_failure(ref, code, message) for ref in refs]
 
 
 def _failure(ref: LabelledRef, code: FailureCode, message: str) -> Failure:
     return Failure(ref, Stage.PAIR, code, message)
 
 
-def _names(uris: Iterable[str]) -> str:
+def _few(uris: Iterable[str]) -> str:
     named = sorted(uris)
     more = f" and {len(named) - _NAMED} more" if len(named) > _NAMED else ""
     return ", ".join(named[:_NAMED]) + more

@@ -3,32 +3,21 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from beam_deeplab.deeplab.labels import LabelSet
-from beam_deeplab.transforms.decoding.options import DEFAULT_MAX_PIXELS
+from beam_deeplab.deeplab.truth import TruthClassError, TruthError, TruthRule
 from beam_deeplab.transforms.evaluating.tally import Tally, tally_pixels
-from beam_deeplab.transforms.evaluating.truth import (
-    TruthError,
-    TruthFormat,
-    class_table,
-    decode_truth,
-)
 from beam_deeplab.transforms.records import (
     EncodedImage,
     Failure,
     FailureCode,
     LabelledRef,
     Segmentation,
-    ShardSlot,
     Stage,
 )
-from beam_deeplab.transforms.sources.reading import read_images
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,103 +29,51 @@ class ImageScore:
         tally: The pixel counts.
         height: Height in pixels of the upright original.
         width: Width in pixels of the upright original.
-        slot: Its place in a shard; None outside a sharded run.
     """
 
     ref: LabelledRef
     tally: Tally
     height: int
     width: int
-    slot: ShardSlot | None = None
 
 
-@dataclass(frozen=True)
-class TruthRule:
-    """How truth files are understood.
-
-    Attributes:
-        labels: The classes of the masks.
-        truth_format: What the pixel values of truth files stand for.
-        max_pixels: Truth files that claim more pixels are refused before they are decoded.
-
-    Raises:
-        deeplab.labels.LabelError: The number of classes does not suit the format.
-    """
-
-    labels: LabelSet
-    truth_format: TruthFormat
-    max_pixels: int = DEFAULT_MAX_PIXELS
-
-    def __post_init__(self) -> None:
-        class_table(self.truth_format, self.labels)
-
-    def decode(self, data: bytes) -> NDArray[np.uint8]:
-        """Decodes a truth file (:func:`transforms.evaluating.truth.decode_truth`)."""
-        return decode_truth(data, class_table(self.truth_format, self.labels), self.max_pixels)
-
-
-def read_pairs(refs: Iterable[LabelledRef]) -> Iterator[EncodedImage | Failure]:
-    """Reads images and truths, in order; what ``gs://`` holds is read ahead.
-
-    Args:
-        refs: The pairs; taken lazily.
-
-    Yields:
-        The image with its truth's content in ``ref.truth_data``; or why one of the two cannot be
-        read, for the truth with the code TRUTH_UNREADABLE.
-
-    Raises:
-        transforms.storage.CredentialsError: Nobody is signed in.
-    """
-    rows = read_images(each for ref in refs for each in (ref, ref.truth))
-    for image in rows:
-        yield join_truth(image, next(rows))
-
-
-def join_truth(
-    image: EncodedImage | Failure, truth: EncodedImage | Failure
-) -> EncodedImage | Failure:
-    """Gives an image that was read its truth; see :func:`read_pairs`."""
-    if isinstance(image, Failure):
-        return image
-    assert isinstance(image.ref, LabelledRef)
-    if isinstance(truth, Failure):
-        return unreadable_truth(image.ref, truth, image.slot)
-    return replace(image, ref=replace(image.ref, truth=truth.ref, truth_data=truth.data))
-
-
-def unreadable_truth(ref: LabelledRef, truth: Failure, slot: ShardSlot | None) -> Failure:
-    """The failure of an image whose truth could not be read."""
-    message = f"{truth.ref.uri}: {truth.message}"
-    return Failure(ref, Stage.READ, FailureCode.TRUTH_UNREADABLE, message, slot)
-
-
-def score_mask(row: Segmentation, rule: TruthRule) -> ImageScore | Failure:
+def score_mask(
+    mask: Segmentation, truth: EncodedImage | Failure, rule: TruthRule
+) -> ImageScore | Failure:
     """Score one mask.
 
     Args:
-        row: The mask; its ``ref`` holds the truth's content.
+        mask: The mask; its ``ref`` is a :class:`transforms.LabelledRef`.
+        truth: The content of the truth that this names, or why it cannot be read.
         rule: How that is understood.
 
     Returns:
         The counts, or TRUTH_UNREADABLE, TRUTH_SIZE (another size than the upright picture) or
-        TRUTH_CLASS (a value that is neither a class nor the ignore label).
+        TRUTH_CLASS (a value that is neither a class nor ignored).
     """
-    ref = row.ref
-    assert isinstance(ref, LabelledRef)
-    kept = replace(ref, truth_data=b"")
+    assert isinstance(mask.ref, LabelledRef)
+    ref, original = mask.ref, mask.original
+
+    def failure(stage: Stage, code: FailureCode, message: str) -> Failure:
+        return Failure(ref, stage, code, f"{ref.truth.uri}: {message}")
+
+    if isinstance(truth, Failure):
+        return failure(Stage.READ, FailureCode.TRUTH_UNREADABLE, truth.message)
+    ref = LabelledRef(ref.uri, ref.version, truth.ref)
     try:
-        truth = rule.decode(ref.truth_data)
+        labels = rule.read(truth.data, truth.ref.uri)
     except TruthError as error:
-        message = f"{ref.truth.uri}: {error.message}"
-        return Failure(kept, Stage.SCORE, error.code, message, row.slot)
-    original = row.original
-    if truth.shape != (original.height, original.width):
-        message = (
-            f"{ref.truth.uri}: has {truth.shape[1]} x {truth.shape[0]} pixels, "
-            f"the upright picture {original.width} x {original.height}"
+        is_read = isinstance(error, TruthClassError)
+        code = FailureCode.TRUTH_CLASS if is_read else FailureCode.TRUTH_UNREADABLE
+        return failure(Stage.SCORE, code, str(error))
+    if labels.shape != (original.height, original.width):
+        return failure(
+            Stage.SCORE,
+            FailureCode.TRUTH_SIZE,
+            f"has {labels.shape[1]} x {labels.shape[0]} pixels, "
+            f"the upright picture {original.width} x {original.height}",
         )
-        return Failure(kept, Stage.SCORE, FailureCode.TRUTH_SIZE, message, row.slot)
-    mask = np.asarray(Image.open(io.BytesIO(row.mask_png)))
-    tally = tally_pixels(truth, mask, len(rule.labels))
-    return ImageScore(kept, tally, original.height, original.width, row.slot)
+    with Image.open(io.BytesIO(mask.mask_png)) as picture:
+        predicted = np.asarray(picture)
+    tally = tally_pixels(labels, predicted, len(rule.labels))
+    return ImageScore(ref, tally, original.height, original.width)

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Final
 import cv2
 import numpy as np
 
+from beam_deeplab.deeplab.truth.formats import IGNORED
 from beam_deeplab.transforms.evaluating.boundary_bands import band_width, boundary_band
-from beam_deeplab.transforms.evaluating.truth import IGNORED
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -222,8 +222,13 @@ class SegmentImages(beam.PTransform):
             deeplab.zoo.ModelNotFound: The model cannot be had.
             deeplab.engines.scales.ScaleError: The scales cannot be had.
         """
+        rows = self.segment(images, self.recipe())
+        return rows | "Part" >> beam.FlatMap(_part).with_outputs("failures", main="segmentations")
+
+    def recipe(self) -> Recipe:
+        """What is to be run; raises as :meth:`expand`."""
         model = inspect_model(self.model) if isinstance(self.model, str) else self.model
-        recipe = Recipe(
+        return Recipe(
             model,
             Canvas(*(model.canvas if isinstance(self.canvas, str) else self.canvas)),
             output_stride=self.output_stride or model.output_stride,
@@ -233,12 +238,10 @@ class SegmentImages(beam.PTransform):
             eval_scales=checked_scales(self.eval_scales),
             flip=self.flip,
         )
-        return (
-            images
-            | "Read" >> beam.Map(encode_input)
-            | SegmentEncoded(recipe)
-            | "Part" >> beam.FlatMap(_part).with_outputs("failures", main="segmentations")
-        )
+
+    def segment(self, images: beam.PCollection, recipe: Recipe) -> beam.PCollection:
+        """The one collection of masks and failures, ``Segmentation | Failure``."""
+        return images | "Read" >> beam.Map(encode_input) | SegmentEncoded(recipe)
 
 
 def _part(row: Segmentation | Failure) -> Iterator[Any]:

@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from beam_deeplab.transforms.evaluating.pair_sources import Named, NamedImage, NamedTruth
+from beam_deeplab.transforms.evaluating.planning import PairSummary, plan_pairs
+from beam_deeplab.transforms.evaluating.score_parts import FOLDER, ScoredShard, write_score_parts
 
 from beam_deeplab.deeplab.labels import LabelSet
 from beam_deeplab.transforms.evaluating.committing import REPORT_FILES, commit_evaluation
 from beam_deeplab.transforms.evaluating.composites import _scored_shard
-from beam_deeplab.transforms.evaluating.pair_sources import Named, NamedImage, NamedTruth
-from beam_deeplab.transforms.evaluating.planning import PairSummary, plan_pairs
-from beam_deeplab.transforms.evaluating.score_parts import FOLDER, ScoredShard, write_score_parts
 from beam_deeplab.transforms.evaluating.scoring import ImageScore
 from beam_deeplab.transforms.evaluating.tally import Tally, tally_pixels
 from beam_deeplab.transforms.records import Failure, FailureCode, ImageRef, Stage

@@ -7,7 +7,6 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-
 from beam_deeplab.transforms.evaluating.pair_sources import (
     NamedImage,
     NamedTruth,
@@ -16,6 +15,7 @@ from beam_deeplab.transforms.evaluating.pair_sources import (
     list_source,
 )
 from beam_deeplab.transforms.evaluating.planning import plan_pairs
+
 from beam_deeplab.transforms.records import FailureCode, ImageRef, LabelledRef, Stage
 from beam_deeplab.transforms.runs.committing import commit_run
 from beam_deeplab.transforms.sources.image_lists import ImageListError

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from beam_deeplab.transforms.evaluating.truth import IGNORED
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -18,7 +19,6 @@ from beam_deeplab.transforms.evaluating.boundary_bands import band_width
 from beam_deeplab.transforms.evaluating.composites import SumTallies
 from beam_deeplab.transforms.evaluating.measures import measure
 from beam_deeplab.transforms.evaluating.tally import Tally, tally_pixels
-from beam_deeplab.transforms.evaluating.truth import IGNORED
 from tests.transforms.evaluating.test_boundary_bands import mask_to_boundary
 
 CLASSES = 4

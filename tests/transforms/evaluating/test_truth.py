@@ -9,6 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from beam_deeplab.transforms.evaluating.truth import (
+    IGNORED,
+    TruthError,
+    TruthFormat,
+    choose_truth_format,
+    class_table,
+    decode_truth,
+)
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -19,14 +27,6 @@ from beam_deeplab.deeplab.labels import (
     LabelError,
     LabelSet,
     for_class_count,
-)
-from beam_deeplab.transforms.evaluating.truth import (
-    IGNORED,
-    TruthError,
-    TruthFormat,
-    choose_truth_format,
-    class_table,
-    decode_truth,
 )
 from beam_deeplab.transforms.masks.png import encode_label_map
 from beam_deeplab.transforms.records import FailureCode

@@ -1,14 +1,9 @@
-"""The scores and failures of one shard as Parquet parts, which the commit puts together.
-
-They are under the output's folder ``.shards/`` until then: durable as each shard ends, so that
-progress can be told from them, and gone when the evaluation is committed.
-"""
+"""What an evaluation knows of pairs, as tables: the pairs, their scores, and what has none."""
 
 from __future__ import annotations
 
 import io
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -18,16 +13,7 @@ import pyarrow.parquet as pq
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.evaluating.measures import measure
 from beam_deeplab.transforms.evaluating.scoring import ImageScore
-from beam_deeplab.transforms.evaluating.tally import Tally
-from beam_deeplab.transforms.metrics import count
-from beam_deeplab.transforms.parquet.parts import parquet_bytes
-from beam_deeplab.transforms.parquet.schemas import FAILURES
-from beam_deeplab.transforms.records import Failure, LabelledRef, Part
-
-SCORES: Final = "scores"
-
-FOLDER: Final = ".shards"
-"""Below the output, while the evaluation runs."""
+from beam_deeplab.transforms.records import Failure, ImageRef, LabelledRef
 
 _PAIR = [
     pa.field("image_uri", pa.string()),
@@ -42,6 +28,9 @@ _CLASS_IOU = pa.struct(
         pa.field("iou", pa.float64(), nullable=False),
     ]
 )
+
+PAIRS_SCHEMA: Final = pa.schema(_PAIR)
+"""A row a pair: a list that ``--input`` of ``segment`` and of ``evaluate`` takes."""
 
 SCORES_SCHEMA: Final = pa.schema(
     [
@@ -71,62 +60,24 @@ FAILURES_SCHEMA: Final = pa.schema(
 """A row an image, or a truth without one, that has no score."""
 
 
-@dataclass(frozen=True, slots=True)
-class ScoredShard:
-    """What one shard came to.
-
-    Attributes:
-        id: The shard's id.
-        scores: Images scored.
-        failures: Images that were not.
-        tally: The pixel counts of those scored.
-    """
-
-    id: str
-    scores: int
-    failures: int
-    tally: Tally
+def pairs_table(pairs: Iterable[LabelledRef]) -> pa.Table:
+    """Pairs as a table of :data:`PAIRS_SCHEMA`."""
+    return pa.table(_pair_columns(pairs), schema=PAIRS_SCHEMA)
 
 
-def write_score_parts(
-    folder: str, shard: str, rows: Sequence[ImageScore | Failure], class_names: Sequence[str]
-) -> None:
-    """Writes the parts of one shard, each atomically; again and again with the same result.
-
-    Args:
-        folder: Where parts go: :data:`FOLDER` below the output.
-        shard: The shard's id.
-        rows: One row a pair.
-        class_names: One name a class.
-    """
-    scores = [row for row in rows if isinstance(row, ImageScore)]
-    failures = [row for row in rows if isinstance(row, Failure)]
-    for dataset, table in (
-        (FAILURES, failures_table(failures)),
-        (SCORES, scores_table(scores, class_names)),
-    ):
-        uri = storage.join(folder, Part(dataset, shard, 0, 0).path)
-        if table.num_rows:
-            content = parquet_bytes(table)
-            storage.write_atomically(uri, content)
-            count("bytes_written", len(content))
-        else:
-            storage.delete(uri)
-
-
-def read_score_part(folder: str, dataset: str, shard: str) -> pa.Table:
-    """Reads a part back.
+def read_pairs(uri: str) -> list[LabelledRef]:
+    """Reads a table of pairs back.
 
     Raises:
         OSError: It is not there, or damaged.
     """
-    content = storage.read(storage.join(folder, Part(dataset, shard, 0, 0).path))
-    return pq.read_table(io.BytesIO(content))
+    rows = pq.read_table(io.BytesIO(storage.read(uri)), schema=PAIRS_SCHEMA).to_pylist()
+    return [_labelled({key: value or "" for key, value in row.items()}) for row in rows]
 
 
 def failures_table(rows: Sequence[Failure]) -> pa.Table:
     """Failures as a table of :data:`FAILURES_SCHEMA`."""
-    columns = _pair_columns(_labelled(row) for row in rows) | {
+    columns = _pair_columns(row.ref for row in rows) | {
         "stage": [str(row.stage) for row in rows],
         "code": [str(row.code) for row in rows],
         "message": [row.message for row in rows],
@@ -157,13 +108,13 @@ def scores_table(rows: Sequence[ImageScore], class_names: Sequence[str]) -> pa.T
     return pa.table(columns, schema=SCORES_SCHEMA)
 
 
-def _labelled(row: Failure) -> LabelledRef:
-    assert isinstance(row.ref, LabelledRef)
-    return row.ref
+def _labelled(row: Mapping[str, str]) -> LabelledRef:
+    truth = ImageRef(row["truth_uri"], row["truth_version"])
+    return LabelledRef(row["image_uri"], row["image_version"], truth)
 
 
-def _pair_columns(refs: Iterable[LabelledRef]) -> dict[str, Any]:
-    pairs = list(refs)
+def _pair_columns(refs: Iterable[ImageRef]) -> dict[str, Any]:
+    pairs = [ref for ref in refs if isinstance(ref, LabelledRef)]
     return {
         "image_uri": [ref.uri or None for ref in pairs],
         "image_version": [ref.version or None for ref in pairs],

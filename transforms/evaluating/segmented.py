@@ -1,0 +1,102 @@
+"""The masks of a committed run, as an evaluation reads them: all that it knows of a run's parts."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from beam_deeplab.transforms import storage
+from beam_deeplab.transforms.parquet.schemas import FAILURES, MASKS
+from beam_deeplab.transforms.records import (
+    Failure,
+    FailureCode,
+    ImageRef,
+    Original,
+    Segmentation,
+    Stage,
+)
+from beam_deeplab.transforms.runs.manifest import MANIFEST_FILE, Manifest
+
+_READERS: Final = 16
+
+
+def read_segmented_manifest(output: str) -> Manifest:
+    """The manifest of the run whose masks are to be scored.
+
+    Raises:
+        FileNotFoundError: It is not committed, or nothing is there.
+        OSError: It cannot be read.
+        ValueError: It is not one that this version reads.
+    """
+    return Manifest.from_json(storage.read(storage.join(output, MANIFEST_FILE)))
+
+
+def list_masks(output: str) -> Iterator[tuple[str, list[ImageRef]]]:
+    """The parts that hold a run's masks.
+
+    Args:
+        output: The run's output.
+
+    Yields:
+        A part's URI and the images that it holds the masks of.
+
+    Raises:
+        OSError: A part cannot be read.
+    """
+    for part, table in _tables(output, MASKS, ["image_uri", "image_version"]):
+        yield part, [_ref(row) for row in table.to_pylist()]
+
+
+def list_failures(output: str) -> Iterator[Failure]:
+    """The images that a run has no mask of, and why.
+
+    Raises:
+        OSError: A part cannot be read.
+    """
+    for _, table in _tables(output, FAILURES, None):
+        for row in table.to_pylist():
+            code, stage = FailureCode(row["code"]), Stage(row["stage"])
+            yield Failure(_ref(row), stage, code, row["message"])
+
+
+def read_masks(part: str, uris: Collection[str]) -> Iterator[Segmentation]:
+    """The masks of some images of a part, without their areas.
+
+    Args:
+        part: The part's URI.
+        uris: The images.
+
+    Yields:
+        Their masks, in the order in which the part holds them.
+
+    Raises:
+        OSError: The part is no longer there, or damaged: that is the run's fault, not an image's.
+    """
+    columns = ["image_uri", "image_version", "width", "height", "mask"]
+    with storage.open_seekable(part) as file:
+        table = pq.read_table(file, columns=columns)
+    for batch in table.to_batches(max_chunksize=1):
+        (row,) = batch.to_pylist()
+        if row["image_uri"] in uris:
+            original = Original(row["height"], row["width"])
+            yield Segmentation(_ref(row), row["mask"]["bytes"], (), original)
+
+
+def _ref(row: dict[str, Any]) -> ImageRef:
+    return ImageRef(row["image_uri"], row["image_version"])
+
+
+def _tables(output: str, dataset: str, columns: list[str] | None) -> Iterator[tuple[str, pa.Table]]:
+    paths = [part.path for part in read_segmented_manifest(output).parts]
+    uris = [storage.join(output, path) for path in paths if path.startswith(f"{dataset}/")]
+
+    def read(uri: str) -> pa.Table:
+        with storage.open_seekable(uri) as file:
+            return pq.read_table(file, columns=columns)
+
+    with ThreadPoolExecutor(_READERS) as pool:
+        yield from zip(uris, pool.map(read, uris), strict=True)
