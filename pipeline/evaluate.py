@@ -34,7 +34,6 @@ from beam_deeplab.pipeline.options import (
     UsageError,
 )
 from beam_deeplab.pipeline.recipes import describe_versions
-from beam_deeplab.pipeline.remote_jobs import check_no_job
 from beam_deeplab.pipeline.reports.evaluation_summary import print_evaluation
 from beam_deeplab.pipeline.runner_checks import check_runner, open_pipeline
 from beam_deeplab.pipeline.segment import carry_out, prepare
@@ -86,9 +85,9 @@ def evaluate(options: EvaluateOptions, beam_arguments: Sequence[str] = ()) -> in
     named = [*options.input, *options.truth, *([options.segmented] if options.segmented else [])]
     check_reachable(beam_options, [*named, options.output])
     check_runner(beam_options)
-    check_evaluation_output(options.output, resume=options.resume, overwrite=options.overwrite)
-    if options.resume or options.overwrite:
-        check_no_job(options.output, beam_options)
+    check_evaluation_output(
+        options.output, beam_options, resume=options.resume, overwrite=options.overwrite
+    )
     set_verbosity(verbose=job.verbose)
     template = beam_options.view_as(GoogleCloudOptions).template_location
     if options.network is not None and template:

@@ -137,12 +137,15 @@ def test_scores_of_each_image_are_sorted_worst_first(
 
 
 def test_the_report_is_complete_and_nothing_else_is_left(evaluated: Path) -> None:
-    files = {str(path.relative_to(evaluated)) for path in evaluated.rglob("*") if path.is_file()}
-    assert files == {*REPORT_FILES, "metrics.json"}
+    names = {path.name for path in evaluated.iterdir()}
+    assert names == {*REPORT_FILES, "metrics.json", "segmented"}
+    assert (evaluated / "segmented" / "manifest.json").is_file()
     metrics = _metrics(evaluated)
     assert (metrics["images"], metrics["failures"], metrics["failures_by_code"]) == (22, 0, {})
     assert metrics["options"]["truth_format"] == "ids"
-    assert metrics["named"] == {"images": 22, "truths": 22, "duplicates": 0, "pairs": 22}
+    named = {"images": 22, "truths": 22, "duplicates": 0, "left_out": 0, "pairs": 22}
+    assert metrics["named"] == named
+    assert "aeroplane" in metrics["classes_without_truth"]
     assert _rows(evaluated, "failures") == []
     picture = Image.open(evaluated / "confusion.png")
     assert min(picture.size) > 400
@@ -219,7 +222,7 @@ def faulty(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
     truth.mkdir()
     photos = sorted((shared / "voc" / "JPEGImages").glob("*.jpg"))[:12]
     names = [
-        "sound_0", "sound_1", "turned", "no_truth", "size", "class", "unreadable", "no_png",
+        "sound_0", "sound_1", "turned", "no_truth", "size", "class", "unreadable", "jpeg",
         "broken_image", "twice", "colours", "cut",
     ]  # fmt: skip
     for name, photo in zip(names, photos, strict=True):
@@ -237,10 +240,10 @@ def faulty(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path
         values[0, 0] = 21
         Image.fromarray(values).save(truth / "class.png")
     (truth / "unreadable.png").write_bytes(b"")
-    shutil.copy(photos[0], truth / "no_png.png")
+    shutil.copy(photos[0], truth / "jpeg.png")
     (images / "broken_image.jpg").write_bytes(b"\xff\xd8 no photo")
     with Image.open(truth / "colours.png") as picture:
-        picture.convert("RGB").save(truth / "colours.png")
+        Image.new("RGB", picture.size, (255, 0, 255)).save(truth / "colours.png")
     (truth / "cut.png").write_bytes((truth / "cut.png").read_bytes()[:-40])
     with Image.open(images / "turned.jpg") as picture:
         exif = Image.Exif()
@@ -256,8 +259,8 @@ CODES = {
     "size": "TRUTH_SIZE",
     "class": "TRUTH_CLASS",
     "unreadable": "TRUTH_UNREADABLE",
-    "no_png": "TRUTH_UNREADABLE",
-    "colours": "TRUTH_UNREADABLE",
+    "jpeg": "TRUTH_UNREADABLE",
+    "colours": "TRUTH_CLASS",
     "cut": "TRUTH_UNREADABLE",
     "broken_image": "CORRUPT",
 }
@@ -370,6 +373,18 @@ def places(shared: Path, segmented: Path, tmp_path: Path) -> Mapping[str, str]:
         (["--input", "{images}", "--truth", "{truths}"], "--model is missing"),
         (["--input", "{images}", "--truth", "{empty}", "--model", "m"], "no image matches"),
         (["--input", "{empty}", "--truth", "{truths}", "--model", "m"], "no image matches"),
+        (
+            ["--input", "{images}", "--truth", "{truths}", "{empty}", "--model", "m"],
+            "--truth {empty}: no image matches",
+        ),
+        (
+            ["--input", "{images}", "--truth", "{truths}", "--truth_suffix", "_x", "--model", "m"],
+            "no image has a truth",
+        ),
+        (
+            ["--segmented", "{run}", "--truth", "{truths}", "--ignore_label", "65536"],
+            "no pixel has the value 65536",
+        ),
         (["--segmented", "{run}", "--input", "{images}"], "leave --input out"),
         (["--segmented", "{run}"], "--truth is missing"),
         (["--segmented", "{empty}", "--truth", "{truths}"], "is not committed"),
@@ -427,10 +442,97 @@ def test_a_damaged_part_of_an_earlier_run_ends_the_evaluation_in_one_line(
     part.unlink()
     truth = str(shared / "voc" / "SegmentationClassAug")
     output = ["--output", str(tmp_path / "out"), "--quiet"]
-    assert main(["evaluate", "--segmented", str(run), "--truth", truth, *output]) == 1
+    assert main(["evaluate", "--segmented", str(run), "--truth", truth, *output]) == 2
     (line,) = capfd.readouterr().err.strip().splitlines()
     assert part.name in line
     assert not (tmp_path / "out" / "metrics.json").exists()
+
+
+def _people_as_dogs(shared: Path, folder: Path) -> Path:
+    folder.mkdir()
+    for path in (shared / "voc" / "SegmentationClassAug").glob("*.png"):
+        with Image.open(path) as picture:
+            ids = np.asarray(picture).copy()
+        ids[ids == 15] = 12
+        Image.fromarray(ids).save(folder / path.name)
+    return folder
+
+
+def test_another_truth_costs_no_inference(
+    evaluated: Path, shared: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+    shutil.copytree(evaluated, output)
+    times = {path: path.stat().st_mtime_ns for path in (output / "segmented/masks").iterdir()}
+    truth = _people_as_dogs(shared, tmp_path / "truth")
+    flags = _flags(shared, output, "--quiet", "--resume", "--ignore_label", "20")
+    flags[flags.index("--truth") + 1] = str(truth)
+    assert main(flags) == 0
+    assert "classes have no pixel in the truth: " in capfd.readouterr().err
+    assert {path: path.stat().st_mtime_ns for path in times} == times
+    counts = json.loads((output / "segmented" / "manifest.json").read_bytes())["counts"]
+    assert (counts["planned"], counts["skipped"]) == (0, 22)
+    metrics = _metrics(output)
+    assert metrics["iou"]["person"] == 0
+    assert metrics["iou"]["dog"] < _metrics(evaluated)["iou"]["dog"]
+    assert metrics["options"]["ignore_labels"] == [20]
+    assert "person" in metrics["classes_without_truth"]
+
+
+def test_an_evaluation_that_ended_early_is_resumed(
+    evaluated: Path, shared: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+    shutil.copytree(evaluated, output)
+    (output / "metrics.json").unlink()
+    (output / "segmented" / "manifest.json").unlink()
+    shutil.rmtree(output / "segmented" / "masks")
+    assert main(_flags(shared, output, "--quiet")) == 2
+    assert "holds an evaluation that did not end: --resume" in capfd.readouterr().err
+    assert main(_flags(shared, output, "--quiet", "--resume")) == 0
+    _assert_same_report(output, evaluated)
+
+
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--truth", "/nowhere"],
+        ["--model", "/nowhere"],
+        ["--truth_format", "ade20k"],
+        ["--canvas", "12", "12"],
+        ["--runner", "DataflowRunner"],
+    ],
+)
+def test_nothing_is_removed_before_all_is_checked(
+    flags: list[str],
+    evaluated: Path,
+    shared: Path,
+    tmp_path: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    output = tmp_path / "out"
+    shutil.copytree(evaluated, output)
+    before = {path: path.read_bytes() for path in output.rglob("*") if path.is_file()}
+    assert main([*_flags(shared, output, "--overwrite"), *flags]) == 2
+    assert len(capfd.readouterr().err.strip().splitlines()) == 1
+    assert {path: path.read_bytes() for path in output.rglob("*") if path.is_file()} == before
+
+
+def test_truth_of_other_classes_is_refused_before_any_inference(
+    shared: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    truth = tmp_path / "truth"
+    truth.mkdir()
+    for path in (shared / "voc" / "SegmentationClassAug").glob("*.png"):
+        with Image.open(path) as picture:
+            Image.fromarray(np.full(picture.size[::-1], 77, np.uint8)).save(truth / path.name)
+    flags = _flags(shared, tmp_path / "out")
+    flags[flags.index("--truth") + 1] = str(truth)
+    assert main(flags) == 2
+    (line,) = capfd.readouterr().err.strip().splitlines()
+    assert "does not look like the model's 21 classes" in line
+    assert "holds the values 77" in line
+    assert not (tmp_path / "out").exists()
 
 
 def test_masks_are_png_of_the_served_palette(segmented: Path) -> None:

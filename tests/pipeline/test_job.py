@@ -7,14 +7,13 @@ from pathlib import Path
 import apache_beam as beam
 import pytest
 from apache_beam.runners.portability.fn_api_runner.fn_runner import FnApiRunner
-from beam_deeplab.transforms.evaluating.pair_sources import Role, Source
-from beam_deeplab.transforms.evaluating.truth import TruthFormat
 
 from beam_deeplab.deeplab.architecture import DeepLabConfig
 from beam_deeplab.deeplab.labels import VOC
 from beam_deeplab.deeplab.models import ModelSpec
-from beam_deeplab.pipeline.job import build_evaluation, build_job
-from beam_deeplab.transforms.evaluating.scoring import TruthRule
+from beam_deeplab.deeplab.truth import TruthRule
+from beam_deeplab.pipeline.job import build_job
+from beam_deeplab.transforms.evaluating.composites import ScoreRun
 from beam_deeplab.transforms.geometry import Canvas
 from beam_deeplab.transforms.segmenting.handler import Recipe
 from tests.transforms.runs.test_committing import RUN
@@ -66,30 +65,12 @@ def test_the_commit_is_the_last_stage(stages: list[list[str]]) -> None:
     assert any("Commit" in name for name in stages[-1])
 
 
-@pytest.mark.parametrize("recipe", [None, Recipe(MODEL, Canvas(513, 513))], ids=["masks", "images"])
-def test_an_evaluation_scores_in_the_stage_that_reads(
-    recipe: Recipe | None, tmp_path: Path
-) -> None:
+def test_an_evaluation_scores_in_the_stage_that_reads(tmp_path: Path) -> None:
     pipeline = beam.Pipeline()
-    sources = [Source(Role.IMAGES, "*.jpg"), Source(Role.TRUTHS, "*.png")]
-    rule = TruthRule(VOC, TruthFormat.IDS)
-    build_evaluation(pipeline, sources, str(tmp_path), rule, RUN, recipe=recipe)
+    pipeline | ScoreRun("run", str(tmp_path), TruthRule(VOC), RUN)
     stages = _fused(pipeline)
-    (work,) = [names for names in stages if "ScoreShards/Read" in names]
-    decoded = [
-        "ScoreShards/SegmentEncoded/Decode",
-        "ScoreShards/SegmentEncoded/Infer/BeamML_RunInference",
-        "ScoreShards/SegmentEncoded/Mask",
-    ]
-    steps = [
-        "ScoreShards/Read",
-        *(decoded if recipe else []),
-        "ScoreShards/Score",
-        "ScoreShards/Write",
-        "Tallies",
-    ]
-    assert [name for name in work if name in steps] == steps
-    assert work[0].startswith("ScoreShards/Reshuffle")
+    (work,) = [names for names in stages if "ScoreRun/Score" in names]
+    assert work[0].startswith("ScoreRun/Reshuffle")
     # Of pixels only sums leave the stage.
     assert any("Sum" in name and "Precombine" in name for name in work)
-    assert any("CommitEvaluation/Commit" in name for name in stages[-1])
+    assert any("ScoreRun/Commit" in name for name in stages[-1])

@@ -18,7 +18,7 @@ import pytest
 from PIL import Image
 from safetensors.numpy import load_file
 
-from beam_deeplab.deeplab.training.truth import reduce_truth
+from beam_deeplab.deeplab.training.samples import reduce_truth
 from beam_deeplab.pipeline.cli import main
 from beam_deeplab.pipeline.train import read_picture
 from tests.deeplab.training.test_loss import resize_aligned
@@ -83,16 +83,16 @@ def test_everything_that_is_bad_is_said_at_once(
     Image.fromarray(np.full((48, 64), 7, np.uint8)).save(truth / "002.png")
     Image.fromarray(np.zeros((48, 65), np.uint8)).save(truth / "003.png")
     (truth / "004.png").write_bytes(b"")
-    Image.new("RGB", (64, 48)).save(truth / "005.png")
+    Image.new("RGB", (64, 48), (1, 2, 3)).save(truth / "005.png")
     lines = refused()
     assert lines[0] == "beam-deeplab: 6 files cannot be trained on:"
     said = {Path(line.strip().partition(": ")[0]): line.partition(": ")[2] for line in lines[1:]}
     assert said[images / "000.png"].startswith("CORRUPT: ")
     assert said[images / "001.png"].startswith("UNSUPPORTED_FORMAT: ")
-    assert said[truth / "002.png"] == "holds 7; ids are 0 to 2, or 255 to ignore"
+    assert said[truth / "002.png"] == "holds the values 7, which are no class here"
     assert said[truth / "003.png"] == "is 65 x 48 pixels, its picture 64 x 48"
-    assert said[truth / "004.png"] == "is not a PNG"
-    assert said[truth / "005.png"].startswith("a mask is an indexed or 8-bit grey PNG")
+    assert said[truth / "004.png"] == "the file is empty"
+    assert said[truth / "005.png"].startswith("holds the colours (1, 2, 3), which are no class")
 
 
 def test_missing_partners_are_said_before_anything_is_decoded(
@@ -103,7 +103,7 @@ def test_missing_partners_are_said_before_anything_is_decoded(
         (data / "images" / f"{number:03}.png").unlink()
     lines = refused()
     assert lines[0] == "beam-deeplab: 12 files cannot be trained on:"
-    assert lines[1].endswith(f"000.png: has no mask 000.png in {data / 'truth'}")
+    assert lines[1].endswith(f"000.png: has no mask in {data / 'truth'}")
     assert len(lines) == 12
     assert lines[-1] == "  and 2 more"
 
@@ -113,7 +113,7 @@ def test_bad_validation_data_is_bad_too(tmp_path: Path, refused: Callable[..., l
     (validation / "truth" / "050.png").write_bytes(b"")
     lines = refused("--validation", str(validation))
     assert lines[0] == "beam-deeplab: 1 file cannot be trained on:"
-    assert lines[1] == f"  {validation / 'truth' / '050.png'}: is not a PNG"
+    assert lines[1] == f"  {validation / 'truth' / '050.png'}: the file is empty"
 
 
 @pytest.mark.parametrize(
@@ -123,6 +123,14 @@ def test_bad_validation_data_is_bad_too(tmp_path: Path, refused: Callable[..., l
         (["--data", "a", "b", "c"], "--data takes one folder or two"),
         (["--config", "none.toml"], "--config: .*none.toml: cannot be read"),
         (["--validation", "."], "--validation: .* holds neither images/ and truth/"),
+        (["--output", "gs://bucket/model"], "--output gs://bucket/model: give a path of this"),
+        (["--output", "s3://bucket/model"], "--output s3://bucket/model: give a path of this"),
+        (["--output", "gs:/bucket/model"], "--output gs:/bucket/model: give a path of this"),
+        (["--config", "https://host/c.toml"], "--config https://host/c.toml: give a path"),
+        (["--data", "gs://bucket/data"], "--data gs://bucket/data: give a path of this"),
+        (["--validation", "hdfs://x/y"], "--validation hdfs://x/y: give a path of this"),
+        (["--ignore_label", "70000"], "no pixel has the value 70000"),
+        (["--truth_format", "ade20k"], "--truth_format ade20k: .* not of 3"),
     ],
 )
 def test_flags_that_cannot_be_are_one_line(
@@ -161,10 +169,65 @@ def test_an_output_that_holds_a_training_is_kept(
     assert "holds a training already (checkpoint): --resume continues it" in line
 
 
+def test_masks_of_0_and_255_hold_one_class_only(
+    data: Path, refused: Callable[..., list[str]]
+) -> None:
+    for path in (data / "truth").iterdir():
+        with Image.open(path) as mask:
+            ids = np.asarray(mask)
+        Image.fromarray(np.where(ids, 255, 0).astype(np.uint8)).save(path)
+    (line,) = refused()
+    assert "2 of 3 classes have no pixel in the truth: disc, box" in line
+    assert "--truth_format colors" in line
+
+
+@pytest.mark.parametrize("place", ["out/config.toml", "training.toml"])
+def test_nothing_is_removed_where_something_is_wrong(
+    place: str, data: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The weights to start from are looked for at last, when all the data are read."""
+    output = tmp_path / "out"
+    for name in ("model", "checkpoint"):
+        (output / name).mkdir(parents=True)
+        (output / name / "file").write_text(name)
+    text = config.read_text("utf-8").replace("[model]", '[model]\nstart = "/nowhere"', 1)
+    (tmp_path / place).write_text(text, "utf-8")
+    (output / "config.toml").write_text(text, "utf-8")
+    flags = ["--data", str(data), "--config", str(tmp_path / place), "--output", str(output)]
+    assert main(["train", *flags, "--overwrite", "--quiet"]) == 2
+    assert "/nowhere" in capsys.readouterr().err
+    assert (output / "model" / "file").read_text() == "model"
+    assert (output / "checkpoint" / "file").read_text() == "checkpoint"
+    assert (output / "config.toml").read_text("utf-8") == text
+
+
+def test_data_in_what_would_be_removed_is_refused(
+    data: Path, tmp_path: Path, refused: Callable[..., list[str]]
+) -> None:
+    inside = tmp_path / "out" / "logs" / "data"
+    shutil.copytree(data, inside)
+    (line,) = refused("--data", str(inside), "--overwrite")
+    assert f"--overwrite would remove the data in {inside}" in line
+    assert (inside / "truth" / "000.png").is_file()
+
+
+@pytest.mark.slow
+def test_a_configuration_in_the_output_survives_its_overwriting(
+    data: Path, config: Path, tmp_path: Path
+) -> None:
+    text = config.read_text("utf-8").replace("epochs = 4", "epochs = 1")
+    config.write_text(text, "utf-8")
+    output = tmp_path / "out"
+    _train(data, config, output)
+    said = _train(data, output / "config.toml", output, "--overwrite")
+    assert said.startswith("epoch 1 of 1")
+    assert (output / "config.toml").read_text("utf-8") == text
+
+
 def test_bad_data_cost_no_import_of_tensorflow(data: Path, config: Path, tmp_path: Path) -> None:
     (data / "truth" / "000.png").write_bytes(b"")
     program = (
-        "import sys; from pipeline.cli import main; code = main(sys.argv[1:]);"
+        "import sys; from beam_deeplab.pipeline.cli import main; code = main(sys.argv[1:]);"
         "print(code, sorted({'tensorflow', 'keras', 'apache_beam'} & set(sys.modules)))"
     )
     flags = ["--data", str(data), "--config", str(config), "--output", str(tmp_path / "out")]

@@ -86,12 +86,12 @@ def score_part(work: PairedPart | Failure, rule: TruthRule) -> Iterator[ScoredRo
         transforms.storage.CredentialsError: Nobody is signed in.
     """
     if isinstance(work, Failure):
-        yield _rows([work], rule)
+        yield scored_rows([work], rule)
         return
     pairs = {pair.uri: pair for pair in work.pairs}
     masks = read_masks(work.part, pairs)
     truths = timed_each("read", read_images(pair.truth for pair in work.pairs))
-    yield _rows(
+    yield scored_rows(
         [
             _score(replace(mask, ref=pairs[mask.ref.uri]), truth, rule)
             for mask, truth in zip(masks, truths, strict=True)
@@ -109,7 +109,8 @@ def _score(
     return score_mask(mask, truth, rule)
 
 
-def _rows(rows: Sequence[ImageScore | Failure], rule: TruthRule) -> ScoredRows:
+def scored_rows(rows: Sequence[ImageScore | Failure], rule: TruthRule) -> ScoredRows:
+    """What some pairs came to, as tables and sums."""
     for row in rows:
         count_outcome(row, "scores")
     scores = [row for row in rows if isinstance(row, ImageScore)]
@@ -138,7 +139,7 @@ class ScoreRun(beam.PTransform):
 
     def expand(self, root: beam.pvalue.PBegin) -> beam.PCollection[dict[str, Any]]:
         """Scores part by part, and sums."""
-        empty = _rows([], self.rule)
+        empty = scored_rows([], self.rule)
         return (
             root
             | beam.Create([self.segmented])

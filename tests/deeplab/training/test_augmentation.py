@@ -31,7 +31,7 @@ def _pixels(network_input: np.ndarray) -> np.ndarray:
 
 def test_without_changes_the_content_lies_at_the_canvas_s_corner() -> None:
     image, truth = draw_shapes(0)
-    seen, ids = look(Sample(image, truth), IDENTITY, (65, 81), 255)
+    seen, ids = look(Sample(image, truth), IDENTITY, (65, 81))
     assert (seen.shape, str(seen.dtype)) == ((65, 81, 3), "float32")
     assert (ids.shape, str(ids.dtype)) == ((65, 81), "uint8")
     expected = (2 / 255 * image.astype(np.float64) - 1).astype(np.float32)
@@ -58,7 +58,7 @@ def test_truth_stays_on_its_picture(view: View, height: int, width: int, seed: i
     blocks = np.random.default_rng(seed).integers(0, 3, (6, 7), np.uint8)
     truth = cv2.resize(blocks, (width, height), interpolation=cv2.INTER_NEAREST_EXACT)
     image = np.eye(3, dtype=np.uint8)[truth] * np.uint8(255)
-    seen, ids = look(Sample(image, truth), view, (33, 49), 255)
+    seen, ids = look(Sample(image, truth), view, (33, 49))
     pixels = _pixels(seen)
     pure = pixels.max(axis=-1) > 254
     np.testing.assert_array_equal(pixels.argmax(axis=-1)[pure], ids[pure])
@@ -73,15 +73,15 @@ def test_truth_stays_on_its_picture(view: View, height: int, width: int, seed: i
 def test_crops_reach_every_edge() -> None:
     truth = np.arange(100, dtype=np.uint8)[:, None].repeat(100, axis=1)
     sample = Sample(np.zeros((100, 100, 3), np.uint8), truth)
-    first = look(sample, View(top=0.0), (33, 33), 255)[1]
-    last = look(sample, View(top=1.0), (33, 33), 255)[1]
+    first = look(sample, View(top=0.0), (33, 33))[1]
+    last = look(sample, View(top=1.0), (33, 33))[1]
     assert (first[0, 0], first[-1, 0], last[0, 0], last[-1, 0]) == (0, 32, 67, 99)
 
 
 def test_a_mirrored_view_is_the_mirrored_content() -> None:
     image, truth = draw_shapes(3)
-    plain, plain_ids = look(Sample(image, truth), IDENTITY, (49, 65), 255)
-    mirrored, ids = look(Sample(image, truth), View(flipped=True), (49, 65), 255)
+    plain, plain_ids = look(Sample(image, truth), IDENTITY, (49, 65))
+    mirrored, ids = look(Sample(image, truth), View(flipped=True), (49, 65))
     np.testing.assert_array_equal(mirrored[:48, :64], plain[:48, :64][:, ::-1])
     np.testing.assert_array_equal(ids[:48, :64], plain_ids[:48, :64][:, ::-1])
 

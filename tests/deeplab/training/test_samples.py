@@ -5,18 +5,23 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
 from PIL import Image
 
-from beam_deeplab.deeplab.training.pairs import Pair, find_folders, find_pairs
+from beam_deeplab.deeplab.labels import LabelSet
+from beam_deeplab.deeplab.training.pairs import Pair, list_data
 from beam_deeplab.deeplab.training.samples import (
     FileSamples,
     Picture,
     PictureError,
     SampleReader,
     load_samples,
+    reduce_truth,
 )
-from beam_deeplab.deeplab.training.truth import TruthError, reduce_truth
-from tests.shapes import draw_shapes, write_shapes
+from beam_deeplab.deeplab.truth import TruthError, TruthRule
+from tests.shapes import CLASSES, draw_shapes, write_shapes
 
 
 def read_with_opencv(path: Path, canvas: tuple[int, int] | None) -> Picture:
@@ -31,12 +36,14 @@ def read_with_opencv(path: Path, canvas: tuple[int, int] | None) -> Picture:
     return Picture(pixels, height, width)
 
 
-READER = SampleReader(read_with_opencv, None, classes=3, ignore_label=255)
+LABELS = LabelSet("shapes", CLASSES, ((0, 0, 0), (200, 0, 0), (0, 0, 200)))
+RULE = TruthRule(LABELS)
+READER = SampleReader(read_with_opencv, None, RULE)
 
 
 @pytest.fixture
 def pairs(tmp_path: Path) -> list[Pair]:
-    return find_pairs(*find_folders([write_shapes(tmp_path / "data", 6)]))[0]
+    return list_data([write_shapes(tmp_path / "data", 6)]).training
 
 
 def test_pairs_are_decoded_and_counted(pairs: list[Pair]) -> None:
@@ -65,7 +72,7 @@ def test_what_does_not_fit_into_memory_is_decoded_anew(pairs: list[Pair]) -> Non
 
 
 def test_pairs_are_reduced_to_fit_together(pairs: list[Pair]) -> None:
-    reader = SampleReader(read_with_opencv, (33, 33), 3, 255)
+    reader = SampleReader(read_with_opencv, (33, 33), RULE)
     sample = reader.read(pairs[0])
     assert sample.image.shape == (25, 33, 3)
     np.testing.assert_array_equal(sample.truth, reduce_truth(draw_shapes(0)[1], 25, 33))
@@ -81,8 +88,8 @@ def test_every_kind_of_bad_pair_is_told(pairs: list[Pair]) -> None:
     assert list(said) == [pairs[0].image, pairs[1].truth, pairs[2].truth, pairs[4].truth]
     assert said[pairs[0].image] == "cannot be decoded"
     assert said[pairs[1].truth] == "is 60 x 48 pixels, its picture 64 x 48"
-    assert said[pairs[2].truth] == ("holds 3, 4, 5, 6, 7, …; ids are 0 to 2, or 255 to ignore")
-    assert said[pairs[4].truth].startswith("cannot be read")
+    assert said[pairs[2].truth].startswith("holds the values 3, 4, 5, 6, 7 and 247 more")
+    assert said[pairs[4].truth].startswith("is damaged: ")
 
 
 def test_a_pair_that_is_broken_later_is_named(pairs: list[Pair]) -> None:
@@ -93,3 +100,23 @@ def test_a_pair_that_is_broken_later_is_named(pairs: list[Pair]) -> None:
     pairs[5].truth.unlink()
     with pytest.raises(TruthError, match=f"^{pairs[5].truth}: cannot be read"):
         samples[5]
+
+
+def _by_centres(truth: NDArray[np.uint8], height: int, width: int) -> NDArray[np.uint8]:
+    reduced = np.empty((height, width), np.uint8)
+    for row in range(height):
+        for column in range(width):
+            y = (row + 0.5) * truth.shape[0] / height
+            x = (column + 0.5) * truth.shape[1] / width
+            reduced[row, column] = truth[int(y), int(x)]
+    return reduced
+
+
+@given(st.integers(1, 40), st.integers(1, 40), st.data())
+def test_a_reduced_mask_has_the_ids_at_the_pixels_centres(
+    rows: int, columns: int, data: st.DataObject
+) -> None:
+    height, width = data.draw(st.integers(1, rows)), data.draw(st.integers(1, columns))
+    truth = np.random.default_rng(rows * 41 + columns).integers(0, 255, (rows, columns), np.uint8)
+    reduced = reduce_truth(truth, height, width)
+    np.testing.assert_array_equal(reduced, _by_centres(truth, height, width))

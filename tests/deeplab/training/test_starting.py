@@ -7,15 +7,18 @@ from typing import Any
 import numpy as np
 import pytest
 
-from beam_deeplab.deeplab.architecture import AsppConfig, build_network, official_variables
+from beam_deeplab.deeplab.architecture import build_network, official_variables
 from beam_deeplab.deeplab.checkpoints import CheckpointError, open_checkpoint
-from beam_deeplab.deeplab.training.config import DecoderSettings, ModelConfig
+from beam_deeplab.deeplab.training.config import AsppSettings, DecoderSettings, ModelConfig
 from beam_deeplab.deeplab.zoo import ModelNotFound
 from tests.networks import random_weights, write_tf1_checkpoint
 from tests.small_models import SMALL_CONFIG, write_small_checkpoint
 
 DESCRIBED = ModelConfig(
-    "voc", depth_multiplier=0.35, aspp=AsppConfig((3, 6), channels=8), decoder=DecoderSettings(4, 8)
+    "voc",
+    depth_multiplier=0.35,
+    aspp=AsppSettings((3, 6), channels=8),
+    decoder=DecoderSettings(4, 8),
 )
 
 

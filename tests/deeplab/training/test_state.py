@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from beam_deeplab.deeplab.labels import VOC, LabelSet
 from beam_deeplab.deeplab.training.config import (
-    ConfigError,
     InputConfig,
     ModelConfig,
     TrainingConfig,
@@ -25,8 +24,10 @@ from beam_deeplab.deeplab.training.state import (
     read_state,
     write_state,
 )
+from beam_deeplab.deeplab.truth import TruthFormat, TruthRule
 
 CONFIG = TrainingConfig(ModelConfig("voc"))
+RULE = TruthRule(VOC)
 
 
 def record(epoch: int, miou: float | None) -> EpochRecord:
@@ -39,7 +40,7 @@ def test_a_state_is_read_as_it_was_written(tmp_path: Path) -> None:
         "network/a/weights": np.random.default_rng(0).normal(size=(3, 2)).astype(np.float32),
         "optimizer/0": np.array(7, np.int64),
     }
-    identity = identify(CONFIG, VOC, ["a", "b"], ["c"])
+    identity = identify(CONFIG, RULE, ["a", "b"], ["c"])
     history = (record(1, 0.5), record(2, None))
     write_state(tmp_path / "c", TrainingState(tensors, identity, history))
     state = read_state(tmp_path / "c")
@@ -76,25 +77,28 @@ def test_the_best_epoch_is_the_first_with_the_best_score(
 
 
 def test_what_differs_is_named() -> None:
-    before = identify(CONFIG, VOC, ["a", "b"], ["c"])
-    check_same(before, identify(CONFIG, VOC, ["a", "b"], ["c"]))
+    before = identify(CONFIG, RULE, ["a", "b"], ["c"])
+    check_same(before, identify(CONFIG, RULE, ["a", "b"], ["c"]))
     changed = replace(CONFIG, optimizer=replace(CONFIG.optimizer, epochs=60))
     with pytest.raises(StateError, match=r"^optimizer.epochs was 50 and is now 60: .*--overwrite"):
-        check_same(before, identify(changed, VOC, ["a", "b"], ["c"]))
+        check_same(before, identify(changed, RULE, ["a", "b"], ["c"]))
     with pytest.raises(StateError, match=r"^training data was '2 pairs, .* now '3 pairs"):
-        check_same(before, identify(CONFIG, VOC, ["a", "b", "d"], ["c"]))
+        check_same(before, identify(CONFIG, RULE, ["a", "b", "d"], ["c"]))
     with pytest.raises(StateError, match=r"^validation data was"):
-        check_same(before, identify(CONFIG, VOC, ["a", "b"], ["d"]))
+        check_same(before, identify(CONFIG, RULE, ["a", "b"], ["d"]))
     two = LabelSet("two", ("x", "y"), ((0, 0, 0), (1, 1, 1)))
     with pytest.raises(StateError, match=r"^classes was"):
-        check_same(before, identify(CONFIG, two, ["a", "b"], ["c"]))
+        check_same(before, identify(CONFIG, TruthRule(two), ["a", "b"], ["c"]))
 
 
 def test_what_decides_no_weights_may_differ() -> None:
     more = replace(CONFIG, input=InputConfig(cache_megabytes=1))
-    check_same(identify(CONFIG, VOC, ["a"], []), identify(more, VOC, ["a"], []))
+    check_same(identify(CONFIG, RULE, ["a"], []), identify(more, RULE, ["a"], []))
 
 
-def test_a_cache_of_less_than_nothing_is_refused() -> None:
-    with pytest.raises(ConfigError, match="cache_megabytes"):
-        InputConfig(cache_megabytes=-1)
+def test_truth_that_is_read_in_another_way_is_another_training() -> None:
+    before = identify(CONFIG, RULE, ["a"], [])
+    with pytest.raises(StateError, match=r"^ignored ids was None and is now \[3\]"):
+        check_same(before, identify(CONFIG, TruthRule(VOC, ignored=(3,)), ["a"], []))
+    with pytest.raises(StateError, match=r"^truth format was None and is now .*colors"):
+        check_same(before, identify(CONFIG, TruthRule(VOC, TruthFormat.COLORS), ["a"], []))

@@ -6,7 +6,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from beam_deeplab.deeplab.labels import LabelSet
 from beam_deeplab.deeplab.training.config import (
     InputConfig,
     ModelConfig,
@@ -14,14 +13,14 @@ from beam_deeplab.deeplab.training.config import (
     StoppingConfig,
     TrainingConfig,
 )
-from beam_deeplab.deeplab.training.pairs import find_folders, find_pairs
+from beam_deeplab.deeplab.training.pairs import list_data
 from beam_deeplab.deeplab.training.samples import FileSamples, Sample, Samples
 from beam_deeplab.deeplab.training.state import EpochRecord, StateError, identify, read_state
-from tests.deeplab.training.test_samples import READER
+from beam_deeplab.deeplab.truth import TruthRule
+from tests.deeplab.training.test_samples import LABELS, READER
 from tests.deeplab.training.test_state import record
-from tests.shapes import CLASSES, draw_shapes, write_shapes
+from tests.shapes import draw_shapes, write_shapes
 
-LABELS = LabelSet("shapes", CLASSES, ((0, 0, 0), (200, 0, 0), (0, 0, 200)))
 SAMPLES = [Sample(*draw_shapes(number)) for number in range(4)]
 
 
@@ -37,8 +36,14 @@ def _config(**optimizer: Any) -> TrainingConfig:
 def _data(config: TrainingConfig, training: Samples = SAMPLES) -> Any:
     from beam_deeplab.deeplab.training.trainer import TrainingData
 
-    identity = identify(config, LABELS, ["a"], [])
+    identity = identify(config, TruthRule(LABELS), ["a"], [])
     return TrainingData(training, [], LABELS, [900, 90, 30], identity)
+
+
+def _train(config: TrainingConfig, data: Any, output: Path, watcher: Any = None) -> Any:
+    from beam_deeplab.deeplab.training.trainer import prepare_network, train
+
+    return train(config, data, prepare_network(config, len(LABELS)), output, watcher)
 
 
 @pytest.mark.parametrize(
@@ -76,22 +81,22 @@ def test_a_training_is_over_when_it_gets_no_better(scores: list[float | None], o
 
 @pytest.mark.slow
 def test_a_loss_that_is_not_finite_ends_the_training(tmp_path: Path) -> None:
-    from beam_deeplab.deeplab.training.trainer import TrainingError, train
+    from beam_deeplab.deeplab.training.trainer import TrainingError
 
     config = _config(learning_rate=1e30, epochs=5)
     with pytest.raises(TrainingError, match=r"the loss is .* in epoch \d: lower .optimizer."):
-        train(config, _data(config), tmp_path)
+        _train(config, _data(config), tmp_path)
 
 
 @pytest.mark.slow
 def test_a_picture_that_vanishes_ends_the_training_by_name(tmp_path: Path) -> None:
-    from beam_deeplab.deeplab.training.trainer import TrainingError, train
+    from beam_deeplab.deeplab.training.trainer import TrainingError
 
-    pairs = find_pairs(*find_folders([write_shapes(tmp_path / "data", 4)]))[0]
+    pairs = list_data([write_shapes(tmp_path / "data", 4)]).training
     pairs[2].truth.unlink()
     config = _config()
     with pytest.raises(TrainingError, match=f"^{pairs[2].truth}: cannot be read"):
-        train(config, _data(config, FileSamples(pairs, READER)), tmp_path / "out")
+        _train(config, _data(config, FileSamples(pairs, READER)), tmp_path / "out")
 
 
 class _Watcher:
@@ -111,11 +116,10 @@ class _Watcher:
 @pytest.mark.slow
 def test_a_training_tells_and_leaves_what_it_did(tmp_path: Path) -> None:
     from beam_deeplab.deeplab.checkpoints import open_checkpoint
-    from beam_deeplab.deeplab.training.trainer import train
 
     watcher = _Watcher()
     config = _config(batch_size=2)
-    history = train(config, _data(config), tmp_path, watcher)
+    history = _train(config, _data(config), tmp_path, watcher)
     assert watcher.calls == [(2, 0, 0, 1), 2, 2, 1]
     assert (history[0].steps, history[0].miou) == (2, None)
     assert history[0].learning_rate == pytest.approx(0.007 * 0.5**0.9)
@@ -125,8 +129,8 @@ def test_a_training_tells_and_leaves_what_it_did(tmp_path: Path) -> None:
     for name in model.shapes:
         np.testing.assert_array_equal(model.read(name), state.tensors[f"network/{name}"])
     again = _Watcher()
-    assert train(config, _data(config), tmp_path, again) == history
+    assert _train(config, _data(config), tmp_path, again) == history
     assert again.calls == [(2, 2, 1, 1)]
     other = _config(batch_size=2, seed=1)
     with pytest.raises(StateError, match=r"optimizer.seed was 0 and is now 1"):
-        train(other, _data(other), tmp_path)
+        _train(other, _data(other), tmp_path)

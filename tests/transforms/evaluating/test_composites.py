@@ -11,17 +11,13 @@ from apache_beam.testing.util import assert_that
 from PIL import Image
 
 from beam_deeplab import (
-    Canvas,
     EvaluateImages,
     Failure,
     ImageRef,
     ImageScore,
     LabelledRef,
-    Recipe,
     SumTallies,
     Tally,
-    TruthFormat,
-    TruthRule,
     measure,
 )
 from beam_deeplab.deeplab.models import inspect_model
@@ -53,7 +49,6 @@ def test_each_pair_is_a_score_or_a_failure_and_tallies_add_up(
             assert row.tally.confusion.sum() == (truth != 255).sum()
             assert row.ref.version
             assert row.ref.truth.version
-            assert not row.ref.truth_data
 
     def check_failures(rows: list[Failure]) -> None:
         codes = {(row.ref.uri, str(row.code)) for row in rows}
@@ -62,7 +57,6 @@ def test_each_pair_is_a_score_or_a_failure_and_tallies_add_up(
             (str(voc_photos[4]), "TRUTH_SIZE"),
             (missing, "NOT_FOUND"),
         }
-        assert not any(row.ref.truth_data for row in rows if isinstance(row.ref, LabelledRef))
 
     def check_tally(rows: list[Tally]) -> None:
         (tally,) = rows
@@ -72,10 +66,7 @@ def test_each_pair_is_a_score_or_a_failure_and_tallies_add_up(
         assert 0.3 < found.miou < 1
 
     with beam.Pipeline(runner="FnApiRunner") as pipeline:
-        evaluate = EvaluateImages(
-            Recipe(model, Canvas(513, 513)), TruthRule(model.labels, TruthFormat.IDS)
-        )
-        results = pipeline | beam.Create(pairs) | evaluate
+        results = pipeline | beam.Create(pairs) | EvaluateImages(model)
         assert_that(results.scores, check_scores, label="scores")
         assert_that(results.failures, check_failures, label="failures")
         total = (

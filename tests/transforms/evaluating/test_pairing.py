@@ -1,33 +1,21 @@
-"""Images and truths by their stems: each named file ends in exactly one row."""
+"""Images and truths as they are named: each in one row, or counted."""
 
 from __future__ import annotations
 
-from collections import Counter
+from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from beam_deeplab.transforms.evaluating.pairing import Pairing, check_pairs, pair_by_stem, stem_of
-from beam_deeplab.transforms.records import FailureCode, ImageRef, LabelledRef
-
-
-@pytest.mark.parametrize(
-    ("uri", "stem"),
-    [
-        ("/a/b.c/photo.jpg", "photo"),
-        ("gs://bucket/x.y.png", "x.y"),
-        ("/a/noending", "noending"),
-        ("/city/aachen_000000_000019_leftImg8bit.png", "aachen_000000_000019"),
-        ("/city/aachen_000000_000019_gtFine_labelIds.png", "aachen_000000_000019"),
-        ("aachen_000000_000019_gtCoarse_labelTrainIds.png", "aachen_000000_000019"),
-        ("/city/aachen_000000_000019_gtFine_color.png", "aachen_000000_000019_gtFine_color"),
-        ("/Upper.PNG", "Upper"),
-        ("/.hidden", ".hidden"),
-    ],
+from beam_deeplab.transforms.evaluating.pairing import (
+    Pairing,
+    check_pairs,
+    list_pairs,
+    pair_by_name,
 )
-def test_stems(uri: str, stem: str) -> None:
-    assert stem_of(uri) == stem
+from beam_deeplab.transforms.records import FailureCode, ImageRef, LabelledRef
+from beam_deeplab.transforms.sources.image_lists import ImageListError
 
 
 def _codes(pairing: Pairing) -> dict[tuple[str, str], str]:
@@ -40,8 +28,8 @@ def _codes(pairing: Pairing) -> dict[tuple[str, str], str]:
 
 def test_pairs_and_each_kind_of_failure() -> None:
     images = ["/i/a.jpg", "/i/b.jpg", "/i/c.jpg", "/j/c.png", "/i/both.png", "/i/a.jpg"]
-    truths = ["/t/a.png", "/t/x.png", "/t/c.png", "/i/both.png", "/t/d.png", "/u/d.png"]
-    pairing = pair_by_stem(map(ImageRef, images), map(ImageRef, truths))
+    truths = ["/t/a.png", "/t/x.png", "/t/c.png", "/i/both.png", "/u/d.png", "/t/a_color.png"]
+    pairing = pair_by_name(map(ImageRef, images), map(ImageRef, truths))
     assert [(pair.uri, pair.truth.uri) for pair in pairing.pairs] == [("/i/a.jpg", "/t/a.png")]
     assert _codes(pairing) == {
         ("/i/b.jpg", ""): "MISSING_TRUTH",
@@ -50,10 +38,15 @@ def test_pairs_and_each_kind_of_failure() -> None:
         ("/j/c.png", ""): "AMBIGUOUS",
         ("", "/t/c.png"): "AMBIGUOUS",
         ("/i/both.png", "/i/both.png"): "AMBIGUOUS",
-        ("", "/t/d.png"): "AMBIGUOUS",
-        ("", "/u/d.png"): "AMBIGUOUS",
+        ("", "/u/d.png"): "MISSING_IMAGE",
     }
-    assert pairing.duplicates == 1
+    assert pairing.named() == {
+        "images": 5,
+        "truths": 6,
+        "duplicates": 1,
+        "left_out": 1,
+        "pairs": 1,
+    }
     (message,) = {row.message for row in pairing.failures if row.ref.uri == "/i/c.jpg"}
     assert "/i/c.jpg, /j/c.png, /t/c.png" in message
     assert "image_uri and truth_uri" in message
@@ -61,36 +54,8 @@ def test_pairs_and_each_kind_of_failure() -> None:
 
 def test_versions_go_along_and_the_newest_counts() -> None:
     images = [ImageRef("/i/a.jpg", "2"), ImageRef("/i/a.jpg", "1")]
-    (pair,) = pair_by_stem(images, [ImageRef("/t/a.png", "7")]).pairs
+    (pair,) = pair_by_name(images, [ImageRef("/t/a.png", "7")]).pairs
     assert pair == LabelledRef("/i/a.jpg", "2", ImageRef("/t/a.png", "7"))
-
-
-NAMES = st.builds(
-    "{}/{}{}".format,
-    st.sampled_from("ij"),
-    st.sampled_from("abc"),
-    st.sampled_from([".png", ".jpg"]),
-)
-
-
-@given(images=st.lists(NAMES), truths=st.lists(NAMES), data=st.data())
-def test_every_file_is_in_one_row_in_any_order(
-    images: list[str], truths: list[str], data: st.DataObject
-) -> None:
-    pairing = pair_by_stem(map(ImageRef, images), map(ImageRef, truths))
-    rows = [*pairing.pairs, *(failure.ref for failure in pairing.failures)]
-    assert all(isinstance(row, LabelledRef) for row in rows)
-    named = Counter(row.uri for row in rows if row.uri)
-    assert named == Counter(set(images))
-    assert Counter(
-        row.truth.uri for row in rows if isinstance(row, LabelledRef) and row.truth.uri
-    ) == Counter(set(truths))
-    assert pairing.duplicates == len(images) + len(truths) - len(set(images)) - len(set(truths))
-    again = pair_by_stem(
-        map(ImageRef, data.draw(st.permutations(images))),
-        map(ImageRef, data.draw(st.permutations(truths))),
-    )
-    assert again == pairing
 
 
 def test_pairs_of_a_list_may_share_a_truth_but_not_an_image() -> None:
@@ -106,4 +71,43 @@ def test_pairs_of_a_list_may_share_a_truth_but_not_an_image() -> None:
     (failure,) = pairing.failures
     assert (failure.ref.uri, failure.code) == ("/i/c.jpg", FailureCode.AMBIGUOUS)
     assert "/t/1.png, /t/2.png" in failure.message
-    assert pairing.duplicates == 1
+    assert (pairing.images, pairing.truths, pairing.duplicates) == (3, 2, 1)
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> Path:
+    for name in ("i/a.jpg", "i/b.jpg", "t/a.png", "t/b.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(name)
+    return tmp_path
+
+
+@pytest.mark.parametrize("pattern", ["pairs.csv", "pairs.parquet", "*.csv"])
+def test_a_list_pairs_by_its_rows(files: Path, pattern: str) -> None:
+    """Relative paths count from the list's folder; what is not there comes without a version."""
+    rows = [("i/a.jpg", "t/b.png"), (str(files / "i" / "b.jpg"), "t/missing.png")]
+    (files / "pairs.csv").write_text(
+        "\n".join(["image_uri,split,truth_uri", *(f"{i},val,{t}" for i, t in rows)])
+    )
+    columns = {"truth_uri": [t for _, t in rows], "image_uri": [i for i, _ in rows]}
+    pq.write_table(pa.table(columns), files / "pairs.parquet")
+    first, second = list_pairs(str(files / pattern))
+    assert (first.uri, first.truth.uri) == (str(files / "i/a.jpg"), str(files / "t/b.png"))
+    assert first.version
+    assert first.truth.version
+    assert second.version
+    assert second.truth == ImageRef(str(files / "t/missing.png"))
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("image_uri\na.jpg", "needs a column 'truth_uri'; its columns are 'image_uri'"),
+        ("image_uri,truth_uri\na.jpg,", "line 2 has no truth_uri"),
+        ("image_uri,truth_uri\na.jpg", "line 2 has no truth_uri"),
+    ],
+)
+def test_a_list_without_truths_is_malformed(tmp_path: Path, content: str, words: str) -> None:
+    (tmp_path / "pairs.csv").write_text(content)
+    with pytest.raises(ImageListError, match=words):
+        list(list_pairs(str(tmp_path / "pairs.csv")))

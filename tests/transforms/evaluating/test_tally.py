@@ -9,12 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from beam_deeplab.transforms.evaluating.truth import IGNORED
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
+from beam_deeplab.deeplab.truth import IGNORED
 from beam_deeplab.transforms.evaluating.boundary_bands import band_width
 from beam_deeplab.transforms.evaluating.composites import SumTallies
 from beam_deeplab.transforms.evaluating.measures import measure
