@@ -95,13 +95,15 @@ def evaluate(options: EvaluateOptions, beam_arguments: Sequence[str] = ()) -> in
             "--template_location: `evaluate` with a model is two jobs: make a template of "
             "`segment`, and evaluate its output with --segmented"
         )
+    earlier = read_segmented(segmented) if options.segmented else None
     pairing = find_pairs(options)
     prepared = None
     if options.network is not None:
         prepared = prepare(_segment_options(options, options.network, segmented), beam_arguments)
         labels = prepared.recipe.model.labels
     else:
-        labels = LabelSet.from_dict(read_segmented(segmented).model["labels"])
+        assert earlier is not None
+        labels = LabelSet.from_dict(earlier.model["labels"])
     rule = choose_rule(options, labels, pairing)
     pipeline = open_pipeline(beam_options)
     clear_evaluation(options.output, resume=options.resume)
