@@ -86,8 +86,14 @@ Row = DecodedImage | Failure | BatchBarrier
 Answer = LogitsGrid | Failure | BatchBarrier
 
 
-def _batch_weight(row: Row, budget: int, weights: Mapping[Canvas, int]) -> int:
-    """What a row takes of a batch: a barrier fills it, and a failure takes no room in it."""
+def _batch_weight(
+    element: Row | tuple[Any, Row], budget: int, weights: Mapping[Canvas, int]
+) -> int:
+    """What a row takes of a batch: a barrier fills it, and a failure takes no room in it.
+
+    Beam's ``KeyedModelHandler`` asks about the row together with its key.
+    """
+    row = element[1] if isinstance(element, tuple) else element
     if isinstance(row, BatchBarrier):
         return budget
     if isinstance(row, Failure):

@@ -8,7 +8,7 @@ from pathlib import Path
 import apache_beam as beam
 import numpy as np
 import pytest
-from apache_beam.ml.inference.base import RunInference
+from apache_beam.ml.inference.base import KeyedModelHandler, RunInference
 from apache_beam.testing.util import assert_that, equal_to
 
 from beam_deeplab.transforms.geometry import Canvas
@@ -145,3 +145,18 @@ def test_a_batch_that_is_too_large_at_one_scale_is_halved(
         assert [row.ref.uri for row in rows if isinstance(row, LogitsGrid)] == list("0123")
     assert infer.batch_limit == 2
     assert sizes.count((33, 4)) == 1
+
+
+def test_keys_go_along(engine: RecordingEngine) -> None:
+    rows: list[Row] = [*(_picture(str(i)) for i in range(6)), failure(ImageRef("bad"))]
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        answers = (
+            pipeline
+            | beam.Create([rows])
+            | beam.FlatMap(lambda whole: [(f"key {row.ref.uri}", row) for row in whole])
+            | RunInference(KeyedModelHandler(DeepLabHandler(RECIPE, batch_pixels=2 * 17 * 33)))
+            | beam.MapTuple(lambda key, row: (key, _name(row)))
+        )
+        expected = [(f"key {_name(row)}", _name(row)) for row in rows]  # type: ignore[arg-type]
+        assert_that(answers, equal_to(expected))
+    assert engine.batches == [2, 2, 2]
