@@ -3,7 +3,8 @@
 Images, outputs and models are all read and written by it.
 
 Transient errors (408, 429, 5xx, connection reset, short body, checksum mismatch) are retried with
-exponential back-off by the client library's own ``DEFAULT_RETRY``; 404 and 403 are not.
+exponential back-off by the client library's own ``DEFAULT_RETRY``; 404 and 403 are not. All
+attempts of an operation share one deadline, by its size (:mod:`deeplab.deadlines`).
 
 Environment:
     BEAM_DEEPLAB_RETRY_SECONDS: How long one operation is retried; 120 by default.
@@ -18,6 +19,7 @@ import errno
 import http
 import http.client
 import os
+import re
 import threading
 import time
 from collections.abc import Callable
@@ -32,8 +34,8 @@ from google.api_core.retry import Retry
 from google.cloud.storage import Client
 from google.cloud.storage.exceptions import InvalidResponse
 from google.cloud.storage.retry import DEFAULT_RETRY
-from requests.adapters import HTTPAdapter
 
+from beam_deeplab.deeplab import deadlines
 from beam_deeplab.deeplab.credentials import CredentialsError
 
 T = TypeVar("T")
@@ -46,6 +48,8 @@ CONNECTIONS: Final = 32
 
 TIMEOUT: Final = (10, 60)
 """Seconds to connect, and seconds without a byte, before an attempt counts as failed."""
+
+_BUCKET = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._:-]*[A-Za-z0-9])?")
 
 _SIGN_IN = (
     "no Google Cloud credentials: run `gcloud auth application-default login`, or set "
@@ -121,8 +125,7 @@ def _new_client() -> Client:
     # Objects are addressed without a project, which many credentials do not name. The library
     # takes anonymous credentials by itself where an emulator's address is set.
     new = Client(project=None)
-    for prefix in ("https://", "http://"):
-        new._http.mount(prefix, HTTPAdapter(pool_maxsize=CONNECTIONS))
+    deadlines.watch(new._http, CONNECTIONS)
     return new
 
 
@@ -139,10 +142,10 @@ def split(uri: str) -> tuple[str, str]:
     """Bucket and object name (may be empty) of a ``gs://`` URI.
 
     Raises:
-        OSError: No bucket is named.
+        OSError: No bucket is named (``EINVAL``).
     """
     bucket, _, name = uri[5:].partition("/")
-    if not bucket:
+    if not _BUCKET.fullmatch(bucket):
         raise OSError(errno.EINVAL, "names no bucket", uri)
     return bucket, name
 
@@ -154,24 +157,40 @@ def retry_policy() -> Retry:
     return DEFAULT_RETRY.with_delay(initial=first, maximum=32 * first).with_timeout(seconds)
 
 
-def retried(uri: str, attempt: Callable[[], T]) -> T:
+def retried(uri: str, attempt: Callable[[], T], size: int = 0) -> T:
     """Runs one request until it succeeds, or fails for good.
+
+    Args:
+        uri: What it is about, for errors.
+        attempt: The request.
+        size: Bytes that it moves, for its deadline.
 
     Raises:
         OSError: Of the kinds of :mod:`transforms.storage.interface`.
     """
-    persistent: Callable[[], T] = retry_policy()(attempt)
-    return translated(uri, persistent)
+
+    def timely() -> T:
+        deadlines.check()
+        return attempt()
+
+    persistent: Callable[[], T] = retry_policy()(timely)
+    return translated(uri, persistent, size)
 
 
-def translated(uri: str, operation: Callable[[], T]) -> T:
+def translated(uri: str, operation: Callable[[], T], size: int = 0) -> T:
     """Runs an operation that retries by itself, or need not.
+
+    Args:
+        uri: What it is about, for errors.
+        operation: The operation.
+        size: Bytes that it moves, for its deadline.
 
     Raises:
         OSError: Of the kinds of :mod:`transforms.storage.interface`.
     """
     try:
-        return operation()
+        with deadlines.within(deadlines.seconds_for(size)):
+            return operation()
     except api.RetryError as error:
         reason = f"{_brief(error.cause or error)} (tried again until the time for it was over)"
         raise OSError(errno.EIO, reason, uri) from error
@@ -188,6 +207,11 @@ def translated(uri: str, operation: Callable[[], T]) -> T:
     except (auth.GoogleAuthError, api.Unauthorized) as error:
         message = f"Google Cloud sign-in failed: {_brief(error)}"
         raise CredentialsError(errno.EACCES, message, uri) from error
+    except api.BadRequest as error:
+        # Above all names that no object can have: too long, or with a line's end in them.
+        raise OSError(errno.EINVAL, _brief(error), uri) from error
+    except TimeoutError as error:
+        raise TimeoutError(errno.ETIMEDOUT, error.strerror or _brief(error), uri) from error
     except _LIBRARY_ERRORS as error:
         raise OSError(errno.EIO, _brief(error), uri) from error
 

@@ -13,19 +13,19 @@ from rich.table import Table
 from beam_deeplab.deeplab.checkpoints import CheckpointError
 from beam_deeplab.deeplab.engines import EngineError, available_cores
 from beam_deeplab.deeplab.zoo import ZooError
+from beam_deeplab.pipeline.inputs import describe_left_out, refusing
 from beam_deeplab.pipeline.options import SegmentOptions, UsageError
 from beam_deeplab.pipeline.progress.display import describe_seconds
 from beam_deeplab.pipeline.sampling import SAMPLES, Cost, Sample, measure, spread
 from beam_deeplab.pipeline.terminal import open_console, safe_line
 from beam_deeplab.transforms import storage
-from beam_deeplab.transforms.records import ImageRef
+from beam_deeplab.transforms.records import ImageRef, LeftOut
 from beam_deeplab.transforms.runs.inventory import take_inventory
 from beam_deeplab.transforms.runs.manifest import MANIFEST_FILE, RUN_FILE
 from beam_deeplab.transforms.runs.resuming import plan_salvage
 from beam_deeplab.transforms.runs.sharding import newest_versions
 from beam_deeplab.transforms.segmenting.handler import DeepLabHandler, Recipe
-from beam_deeplab.transforms.sources.image_lists import ImageListError
-from beam_deeplab.transforms.sources.listing import list_images
+from beam_deeplab.transforms.sources.listing import list_input
 
 
 @dataclass(frozen=True)
@@ -35,28 +35,31 @@ class Inputs:
     Attributes:
         refs: Distinct images, by URI.
         duplicates: How many further times one of them was named.
+        left_out: What of them is no image.
     """
 
     refs: Sequence[ImageRef] = field(repr=False)
     duplicates: int
+    left_out: Sequence[LeftOut] = ()
 
 
-def count_inputs(patterns: Sequence[str]) -> Inputs:
-    """Lists every input.
+def count_inputs(patterns: Sequence[str], output: str = "") -> Inputs:
+    """Lists every input; :func:`pipeline.inputs.check_inputs` has accepted them.
 
     Raises:
-        UsageError: One cannot be listed, or there is no image.
+        UsageError: One cannot be listed.
     """
-    try:
-        listed = [ref for pattern in patterns for ref in list_images(pattern)]
-    except OSError as error:
-        raise UsageError(f"--input: {storage.describe(error)}") from error
-    except ImageListError as error:
-        raise UsageError(f"--input: {error}") from error
-    if not listed:
-        raise UsageError(f"--input {' '.join(patterns)}: no image matches")
+    listed: list[ImageRef] = []
+    left_out: list[LeftOut] = []
+    for pattern in patterns:
+        with refusing(pattern):
+            for found in list_input(pattern, output):
+                if isinstance(found, LeftOut):
+                    left_out.append(found)
+                else:
+                    listed.append(found)
     refs = newest_versions(listed)
-    return Inputs(refs, len(listed) - len(refs))
+    return Inputs(refs, len(listed) - len(refs), left_out)
 
 
 def describe_output(output: str) -> str:
@@ -113,12 +116,13 @@ def dry_run(
     Raises:
         UsageError: An input, the output or the model cannot be had.
     """
-    inputs = count_inputs(options.input)
+    inputs = count_inputs(options.input, options.output)
     standing = describe_output(options.output)
     todo = unfinished(options.output, inputs.refs) if options.resume else inputs.refs
     facts = {
         "images": f"{len(inputs.refs):,}",
         "duplicates": f"{inputs.duplicates:,}" if inputs.duplicates else None,
+        "left out": describe_left_out(inputs.left_out).partition(": ")[2] or None,
         "finished before": f"{len(inputs.refs) - len(todo):,}" if options.resume else None,
         "output": f"{options.output}: {standing}",
         "model": f"{recipe.model.reference}, {recipe.canvas.height} x {recipe.canvas.width}, "

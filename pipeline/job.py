@@ -11,6 +11,7 @@ from beam_deeplab.transforms.runs.manifest import RunRecord
 from beam_deeplab.transforms.runs.planning import PlanRun
 from beam_deeplab.transforms.segmenting.composites import SegmentShards
 from beam_deeplab.transforms.segmenting.handler import Recipe
+from beam_deeplab.transforms.sources.reading import MAX_BYTES
 
 
 def build_job(
@@ -22,6 +23,7 @@ def build_job(
     *,
     resume: bool = False,
     shard_size: int | None = None,
+    max_file_bytes: int = MAX_BYTES,
     workers: int = 1,
     engine_threads: int | None = None,
     resource_hints: Mapping[str, str] | None = None,
@@ -36,6 +38,7 @@ def build_job(
         run: What ``run.json`` says.
         resume: Whether to build on what stands in the output.
         shard_size: Images a shard; None for what suits the run.
+        max_file_bytes: Files of more bytes are refused before they are read.
         workers: How many workers share the run.
         engine_threads: Cores that each process computes on; None for all that it sees.
         resource_hints: What the workers that read, infer and write must have. They are put on
@@ -46,6 +49,7 @@ def build_job(
         | "Patterns" >> beam.Create(list(patterns))
         | PlanRun(output, run.fingerprint, resume, shard_size, workers)
     )
-    work = SegmentShards(output, recipe, run.part_metadata(), engine_threads)
+    metadata = run.part_metadata()
+    work = SegmentShards(output, recipe, metadata, engine_threads, max_file_bytes)
     parts = plan.shards | work.with_resource_hints(**(resource_hints or {}))
     (parts, plan.summary) | CommitRun(output, run)

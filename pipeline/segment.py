@@ -24,6 +24,7 @@ from beam_deeplab.pipeline.beam_flags import (
     worker_count,
 )
 from beam_deeplab.pipeline.dry_run import dry_run
+from beam_deeplab.pipeline.inputs import check_inputs
 from beam_deeplab.pipeline.job import build_job
 from beam_deeplab.pipeline.launch import run_to_end, say, set_verbosity
 from beam_deeplab.pipeline.options import RunFailedError, SegmentOptions, UsageError
@@ -41,10 +42,20 @@ from beam_deeplab.pipeline.runs import check_output, check_same_options, read_ma
 from beam_deeplab.pipeline.terminal import safe_line
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.parquet.schemas import FAILURES
+from beam_deeplab.transforms.records import FailureCode
 from beam_deeplab.transforms.runs.manifest import Manifest, RunRecord, fingerprint_of
 from beam_deeplab.transforms.segmenting.handler import Recipe
-from beam_deeplab.transforms.sources.image_lists import ImageListError
-from beam_deeplab.transforms.sources.listing import list_images
+
+_LASTING = frozenset(
+    {
+        FailureCode.EMPTY,
+        FailureCode.UNSUPPORTED_FORMAT,
+        FailureCode.CORRUPT,
+        FailureCode.TOO_LARGE,
+        FailureCode.NON_FINITE,
+    }
+)
+"""What the same bytes come to again."""
 
 
 @dataclass(frozen=True)
@@ -114,7 +125,7 @@ def prepare(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> Prep
     check_output(options.output, resume=options.resume, overwrite=options.overwrite)
     if options.resume or options.overwrite:
         check_no_job(options.output, beam_options)
-    _check_inputs(options.input)
+    check_inputs(options.input, options.output)
     set_verbosity(verbose=options.job.verbose)
     remote = not runs_here(beam_options)
     recipe = build_recipe(options.network, gpu=accelerator is not None if remote else None)
@@ -171,6 +182,7 @@ def _build(prepared: PreparedRun, run: RunRecord) -> beam.Pipeline:
             run,
             resume=options.resume,
             shard_size=options.shard_size,
+            max_file_bytes=options.max_file_bytes,
             workers=worker_count(beam_options),
             engine_threads=engine_threads(beam_options),
             resource_hints=options.job.resource_hints(),
@@ -211,6 +223,7 @@ def describe_run(options: SegmentOptions, recipe: Recipe, runner: str) -> RunRec
         settings={
             "input": list(options.input),
             "shard_size": options.shard_size,
+            "max_file_bytes": options.max_file_bytes,
             "runner": runner,
         },
         model=describe_model(recipe.model),
@@ -219,24 +232,14 @@ def describe_run(options: SegmentOptions, recipe: Recipe, runner: str) -> RunRec
     )
 
 
-def _check_inputs(patterns: Sequence[str]) -> None:
-    """Each pattern must match something: what is misspelt is not to be found out by counting."""
-    for pattern in patterns:
-        try:
-            if next(iter(list_images(pattern)), None) is None:
-                raise UsageError(f"--input {pattern}: no image matches")
-        except OSError as error:
-            raise UsageError(f"--input: {storage.describe(error)}") from error
-        except ImageListError as error:
-            raise UsageError(f"--input: {error}") from error
-
-
 def _check_failures(manifest: Manifest, options: SegmentOptions) -> None:
     failures = manifest.counts["total_failures"]
     images = failures + manifest.counts["total_masks"]
     if failures > options.job.max_failure_fraction * images:
+        can_pass = not _LASTING.issuperset(manifest.failures_by_code)
+        advice = ", and --resume tries those again" if can_pass else ""
         raise RunFailedError(
             f"{failures} of {images} images failed, more than --max_failure_fraction="
             f"{options.job.max_failure_fraction:g} allows; the masks are committed, the reasons "
-            f"are in {storage.join(options.output, FAILURES)}, and --resume tries those again"
+            f"are in {storage.join(options.output, FAILURES)}{advice}"
         )

@@ -187,8 +187,8 @@ class World:
 
     def refs(self) -> list[ImageRef]:
         uris = [str(path) for path in (self.folder / "in").iterdir()]
-        versions = storage.versions(uris)
-        return [ImageRef(uri, version) for uri, version in zip(uris, versions, strict=True)]
+        found = storage.versions(uris)
+        return [ImageRef(uri, each.version) for uri, each in zip(uris, found, strict=True)]
 
     def kinds(self) -> dict[str, str]:
         return {ref.uri: Path(ref.uri).read_text().split()[0] for ref in self.refs()}

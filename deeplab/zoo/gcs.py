@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -165,7 +166,8 @@ def _download(blob: Any, file: _Counted, uri: str) -> None:
     from beam_deeplab.deeplab.cloud_client import TIMEOUT, retry_policy, translated
 
     try:
-        translated(uri, lambda: blob.download_to_file(file, retry=retry_policy(), timeout=TIMEOUT))
+        download = functools.partial(blob.download_to_file, file, timeout=TIMEOUT)
+        translated(uri, lambda: download(retry=retry_policy()), blob.size or 0)
     except OSError:
         if file.error is not None:
             raise file.error from None

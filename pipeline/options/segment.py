@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from beam_deeplab.pipeline.options.job import JobOptions, add_job_flags
 from beam_deeplab.pipeline.options.network import NetworkOptions, add_network_flags, positive
-from beam_deeplab.transforms.sources.listing import absolute_pattern
+from beam_deeplab.pipeline.options.values import byte_count, location
+from beam_deeplab.transforms.sources.reading import MAX_BYTES
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class SegmentOptions:
         network: What shall compute the masks.
         job: How the job shall run.
         shard_size: Images that are written together; None for what suits the run.
+        max_file_bytes: Files of more bytes are refused before they are read.
         resume: Continue the run in the output: what is new, changed, failed or unfinished.
         overwrite: Remove the run in the output first.
         dry_run: Look, measure and estimate; write nothing.
@@ -30,6 +32,7 @@ class SegmentOptions:
     network: NetworkOptions
     job: JobOptions = field(default_factory=JobOptions)
     shard_size: int | None = None
+    max_file_bytes: int = MAX_BYTES
     resume: bool = False
     overwrite: bool = False
     dry_run: bool = False
@@ -42,11 +45,12 @@ class SegmentOptions:
             UsageError: As :meth:`NetworkOptions.from_arguments`.
         """
         return cls(
-            input=tuple(absolute_pattern(pattern) for pattern in arguments.input),
-            output=absolute_pattern(arguments.output),
+            input=tuple(arguments.input),
+            output=arguments.output,
             network=NetworkOptions.from_arguments(arguments),
             job=JobOptions.from_arguments(arguments),
             shard_size=arguments.shard_size,
+            max_file_bytes=arguments.max_file_bytes,
             resume=arguments.resume,
             overwrite=arguments.overwrite,
             dry_run=arguments.dry_run,
@@ -61,12 +65,24 @@ def add_segment_flags(parser: argparse.ArgumentParser) -> None:
         action="extend",
         nargs="+",
         required=True,
+        type=location,
         metavar="PATTERN",
-        help="globs ('photos/**/*.jpg', 'gs://bucket/photos/*'), paths, folders, or a manifest: "
+        help="folders, globs ('photos/**/*.{jpg,png}', 'gs://bucket/photos/*'), paths, or a list: "
         ".txt with one URI a line, .csv or .parquet with a column image_uri; repeatable",
     )
     data.add_argument(
-        "--output", required=True, metavar="FOLDER", help="folder or gs:// prefix for the results"
+        "--max_file_bytes",
+        type=byte_count,
+        default=MAX_BYTES,
+        metavar="BYTES",
+        help="files of more bytes are failures before a byte is read (2GB, 500MiB; default 1GiB)",
+    )
+    data.add_argument(
+        "--output",
+        required=True,
+        type=location,
+        metavar="FOLDER",
+        help="folder or gs:// prefix for the results",
     )
     add_network_flags(parser)
     run = add_job_flags(parser)

@@ -83,7 +83,7 @@ class Watcher:
         self._output = output
         self._plan = storage.join(output, FOLDER, PLAN_FILE)
         # What a killed run has left is not the plan of the one that resumes it.
-        self._old_plan = storage.versions([self._plan])[0]
+        self._old_plan = storage.versions([self._plan])[0].version
         self._work: Work | None = None
         self._rows = DurableRows(output)
         self._rate = Rate()

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from rich.table import Table
 
+from beam_deeplab.pipeline.inputs import describe_left_out
+from beam_deeplab.pipeline.launch import say
 from beam_deeplab.pipeline.terminal import open_console, safe_line
 from beam_deeplab.transforms.runs.manifest import Manifest
 
@@ -12,6 +14,8 @@ _CLASSES_SHOWN = 8
 
 def print_summary(manifest: Manifest, output: str, seconds: float) -> None:
     """Prints images, failures by code, the most common classes by area, and where it all is.
+
+    What the inputs name and the run has left out is one line on standard error.
 
     Args:
         manifest: Of the run.
@@ -39,4 +43,6 @@ def print_summary(manifest: Manifest, output: str, seconds: float) -> None:
     table.add_row("engine", safe_line(engine))
     table.add_row("time", f"{seconds:.1f} s")
     console.print(table)
+    if left_out := describe_left_out(manifest.left_out):
+        say(left_out)
     console.print(f"Committed: {safe_line(output)}", soft_wrap=True)

@@ -14,7 +14,7 @@ from beam_deeplab.transforms.records import Failure, FailureCode, ImageRef, Labe
 from beam_deeplab.transforms.sources.image_lists import read_uri_pairs
 from beam_deeplab.transforms.sources.listing import absolute_pattern
 from beam_deeplab.transforms.sources.matching import match_files
-from beam_deeplab.transforms.sources.patterns import Glob, has_magic
+from beam_deeplab.transforms.sources.patterns import Glob, is_wild
 from beam_deeplab.transforms.sources.versions import with_versions
 
 _NAMED: Final = 3
@@ -155,13 +155,13 @@ def list_pairs(pattern: str) -> Iterator[LabelledRef]:
     lists: Iterable[str] = [pattern]
     if not storage.scheme(pattern):
         pattern = absolute_pattern(pattern)
-    if has_magic(pattern):
+    if is_wild(pattern):
         lists = [ref.uri for ref in match_files(Glob.parse(pattern))]
     for uri in lists:
         pairs = list(read_uri_pairs(uri))
         refs = {ref.uri: ref for ref in with_versions(dict.fromkeys(itertools.chain(*pairs)))}
         for image, truth in pairs:
-            yield LabelledRef(image, refs[image].version, refs[truth])
+            yield _labelled(refs[image], refs[truth])
 
 
 def _newest(refs: Iterable[ImageRef]) -> dict[str, ImageRef]:
@@ -174,7 +174,7 @@ def _newest(refs: Iterable[ImageRef]) -> dict[str, ImageRef]:
 
 
 def _labelled(image: ImageRef, truth: ImageRef) -> LabelledRef:
-    return LabelledRef(image.uri, image.version, truth)
+    return LabelledRef(image.uri, image.version, truth, size=image.size)
 
 
 def _failure(ref: LabelledRef, code: FailureCode, message: str) -> Failure:

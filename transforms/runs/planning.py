@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import apache_beam as beam
 
-from beam_deeplab.transforms.records import ImageRef
+from beam_deeplab.transforms.records import ImageRef, LeftOut
 from beam_deeplab.transforms.runs.attempts import note_plan
 from beam_deeplab.transforms.runs.resuming import plan_resume
 from beam_deeplab.transforms.runs.sharding import plan_shards
-from beam_deeplab.transforms.sources.listing import list_images
+from beam_deeplab.transforms.sources.listing import list_input
 
 SUMMARY = "summary"
 """Tag of the plan's summary, which goes to the commit."""
@@ -42,7 +42,7 @@ class PlanRun(beam.PTransform):
 
     def expand(self, patterns: beam.PCollection[str]) -> beam.pvalue.DoOutputsTuple:
         """Gives ``.shards`` and ``.summary``."""
-        listed = patterns | beam.Reshuffle() | "List" >> beam.FlatMap(list_images)
+        listed = patterns | beam.Reshuffle() | "List" >> beam.FlatMap(list_input, self.output)
         # Without an element GroupByKey would stay silent, and nobody would commit.
         start = patterns.pipeline | "Start" >> beam.Create([None])
         return (
@@ -53,8 +53,14 @@ class PlanRun(beam.PTransform):
             | "Plan" >> beam.FlatMapTuple(self._plan).with_outputs(SUMMARY, main="shards")
         )
 
-    def _plan(self, _: None, records: Iterable[ImageRef | None]) -> Iterator[Any]:
-        refs = [record for record in records if record is not None]
+    def _plan(self, _: None, records: Iterable[ImageRef | LeftOut | None]) -> Iterator[Any]:
+        refs: list[ImageRef] = []
+        left_out: list[LeftOut] = []
+        for record in records:
+            if isinstance(record, ImageRef):
+                refs.append(record)
+            elif record is not None:
+                left_out.append(record)
         if self.resume:
             plan, summary = plan_resume(
                 self.output, refs, self.fingerprint, self.shard_size, self.workers
@@ -64,6 +70,7 @@ class PlanRun(beam.PTransform):
                 refs, (), self.fingerprint, shard_size=self.shard_size, workers=self.workers
             )
             summary = plan.summary()
+        summary = replace(summary, left_out=tuple(sorted(left_out)))
         note_plan(self.output, summary)
         yield beam.pvalue.TaggedOutput(SUMMARY, summary)
         yield from plan.shards

@@ -39,7 +39,7 @@ from beam_deeplab.transforms.runs import attempts
 from beam_deeplab.transforms.runs.sharding import slots_of
 from beam_deeplab.transforms.runs.writing import WriteShards
 from beam_deeplab.transforms.segmenting.handler import DeepLabHandler, Recipe
-from beam_deeplab.transforms.sources.reading import read_image, read_images
+from beam_deeplab.transforms.sources.reading import MAX_BYTES, read_image, read_images
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -105,7 +105,9 @@ class SegmentEncoded(beam.PTransform):
         )
 
 
-def read_shard(shard: Shard, output: str) -> Iterator[EncodedImage | Failure | BatchBarrier]:
+def read_shard(
+    shard: Shard, output: str, max_file_bytes: int = MAX_BYTES
+) -> Iterator[EncodedImage | Failure | BatchBarrier]:
     """Reads a shard's images, in order, each with its place in the shard.
 
     A shard that was begun before and never finished is run one image at a time, so that it
@@ -114,12 +116,13 @@ def read_shard(shard: Shard, output: str) -> Iterator[EncodedImage | Failure | B
     Args:
         shard: What to read.
         output: The output folder, where attempts are noted.
+        max_file_bytes: Files of more bytes are refused before they are read.
 
     Yields:
         One row an image, and a barrier behind each that is run alone.
     """
     if attempts.begin(output, shard):
-        rows = timed_each("read", read_images(shard.refs))
+        rows = timed_each("read", read_images(shard.refs, max_bytes=max_file_bytes))
         for row, (_, slot) in zip(rows, slots_of(shard), strict=True):
             yield _counted(replace(row, slot=slot))
         return
@@ -130,7 +133,7 @@ def read_shard(shard: Shard, output: str) -> Iterator[EncodedImage | Failure | B
             continue
         with attempts.in_hand(output, shard.id, slot.index):
             with timed("read"):
-                row = read_image(ref, slot)
+                row = read_image(ref, slot, max_bytes=max_file_bytes)
             yield _counted(row)
             yield BatchBarrier()
 
@@ -153,31 +156,36 @@ class SegmentShards(beam.PTransform):
         recipe: What decides the masks.
         run: What made the rows, for each file's metadata.
         engine_threads: Cores that each process computes on; None for all that it sees.
+        max_file_bytes: Files of more bytes are refused before they are read.
     """
 
     output: str
     recipe: Recipe
     run: Mapping[str, Any]
     engine_threads: int | None = None
+    max_file_bytes: int = MAX_BYTES
 
     def expand(self, shards: beam.PCollection[Shard]) -> beam.PCollection[Part]:
         """Reads, segments and writes."""
         return (
             shards
             | beam.Reshuffle()
-            | "Read" >> beam.FlatMap(read_shard, self.output)
+            | "Read" >> beam.FlatMap(read_shard, self.output, self.max_file_bytes)
             | SegmentEncoded(self.recipe, self.engine_threads)
             | WriteShards(self.output, self.run)
         )
 
 
-def encode_input(image: str | ImageRef | tuple[str, bytes]) -> EncodedImage | Failure:
+def encode_input(
+    image: str | ImageRef | tuple[str, bytes], max_file_bytes: int = MAX_BYTES
+) -> EncodedImage | Failure:
     """Reads what is named, or takes the bytes that came along under a caller's key."""
     if isinstance(image, tuple):
         key, data = image
         return EncodedImage(ImageRef(key), data)
     with timed("read"):
-        row = read_image(image if isinstance(image, ImageRef) else ImageRef(image))
+        ref = image if isinstance(image, ImageRef) else ImageRef(image)
+        row = read_image(ref, max_bytes=max_file_bytes)
     return _counted(row)
 
 
@@ -201,6 +209,7 @@ class SegmentImages(beam.PTransform):
             pipeline is built, not where it runs.
         precision: ``f32``, ``bf16`` or ``f16``.
         decoding: How files are decoded.
+        max_file_bytes: Files of more bytes are refused before they are read.
         eval_scales: Factors on the canvas's sides, from 0.25 to 4: the network is asked at each,
             and the mean of its probabilities counts.
         flip: Whether it is asked about each picture's mirror image too.
@@ -212,6 +221,7 @@ class SegmentImages(beam.PTransform):
     engine: str = "auto"
     precision: str = "f32"
     decoding: DecodeOptions = DecodeOptions()  # noqa: RUF009 - frozen
+    max_file_bytes: int = MAX_BYTES
     eval_scales: Sequence[float] = PLAIN
     flip: bool = False
 
@@ -241,7 +251,8 @@ class SegmentImages(beam.PTransform):
 
     def segment(self, images: beam.PCollection, recipe: Recipe) -> beam.PCollection:
         """The one collection of masks and failures, ``Segmentation | Failure``."""
-        return images | "Read" >> beam.Map(encode_input) | SegmentEncoded(recipe)
+        read = beam.Map(encode_input, self.max_file_bytes)
+        return images | "Read" >> read | SegmentEncoded(recipe)
 
 
 def _part(row: Segmentation | Failure) -> Iterator[Any]:

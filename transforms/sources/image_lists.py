@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import os
+import posixpath
+import sys
 from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from beam_deeplab.transforms import storage
+from beam_deeplab.transforms.storage import local as local_storage
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SUFFIXES = (".txt", ".csv", ".parquet")
 
@@ -30,15 +38,19 @@ def is_image_list(uri: str) -> bool:
 def read_uris(uri: str) -> Iterator[str]:
     """The images that a list names, in its order.
 
-    A ``.txt`` holds one URI a line; blank lines and lines that begin with ``#`` are left out. A
-    ``.csv`` or ``.parquet`` holds them in the column ``image_uri``; other columns are not looked
-    at, a version that was recorded earlier neither. A relative path counts from the list's folder.
+    A ``.txt`` holds one URI a line, just as it is written: ``#`` and spaces are parts of names;
+    only blank lines are passed over. A ``.csv`` or ``.parquet`` holds them in the column
+    ``image_uri``; other columns are not looked at, a version that was recorded earlier neither. A
+    relative path counts from the list's folder.
+
+    A line that can name no image is a URI all the same, and fails when it is read: a blank cell
+    becomes ``<list>#row=<n>`` with the number of its row, bytes that are no UTF-8 are escaped.
 
     Args:
         uri: The list, local or in storage.
 
     Yields:
-        URIs and absolute paths.
+        URIs and absolute paths, each file's in one spelling.
 
     Raises:
         ImageListError: It is not such a list.
@@ -74,44 +86,67 @@ def _read_rows(uri: str, columns: Row) -> Iterator[Row]:
     folder = uri.rpartition("/")[0]
     suffix = uri[uri.rfind(".") :].lower()
     read = {".txt": _text_rows, ".csv": _csv_rows, ".parquet": _parquet_rows}[suffix]
-    try:
-        for row in read(uri, columns):
-            yield tuple(each if storage.scheme(each) else _absolute(folder, each) for each in row)
-    except UnicodeDecodeError as error:
-        raise ImageListError(f"{uri}: is not UTF-8 text; save it as UTF-8") from error
+    for number, row in read(uri, columns):
+        blank = f"{uri}#row={number}"
+        yield tuple(_spelt(folder, each) if each.strip() else blank for each in row)
 
 
-def _absolute(folder: str, row: str) -> str:
-    if row.startswith("/") or row[:7].lower() == "file://":
-        return row
-    joined = storage.join(folder, row)
-    return joined if storage.scheme(joined) else os.path.normpath(joined)
+def _spelt(folder: str, line: str) -> str:
+    """The one spelling, in valid Unicode, of what a line names."""
+    if kind := storage.scheme(line):
+        readable = line.encode(errors="surrogateescape").decode(errors="backslashreplace")
+        return kind + readable[len(kind) :]
+    path = local_storage.local_path(line)
+    if path == line and not path.startswith("/"):
+        if storage.scheme(folder):
+            return _spelt("", _joined(folder, path))
+        path = storage.join(local_storage.local_path(folder), path)
+    return local_storage.local_uri(os.path.normpath(f"/{path.lstrip('/')}"))
 
 
-def _text_rows(uri: str, columns: Row) -> Iterator[Row]:
+def _joined(folder: str, relative: str) -> str:
+    steps = relative.split("/")
+    if "." not in steps and ".." not in steps:
+        return storage.join(folder, relative)
+    scheme, _, bucket, *folders = folder.split("/")
+    path = posixpath.normpath("/".join(["", *folders, *steps]))
+    return f"{scheme}//{bucket}{path}"
+
+
+def _text_rows(uri: str, columns: Row) -> Iterator[tuple[int, Row]]:
     if len(columns) > 1:
         raise ImageListError(f"{uri}: a .txt has no columns; give a .csv with {list(columns)}")
-    for line in _text(uri, newline=None):
-        row = line.strip()
-        if row and not row.startswith("#"):
-            yield (row,)
+    for number, line in enumerate(_text(uri, newline=None), 1):
+        row = line.removesuffix("\n")
+        if row.strip():
+            yield number, (row,)
 
 
-def _csv_rows(uri: str, columns: Row) -> Iterator[Row]:
-    table = csv.DictReader(_text(uri, newline=""))
+def _csv_rows(uri: str, columns: Row) -> Iterator[tuple[int, Row]]:
+    # A cell of any length is data; what no file can be called fails when it is read.
+    csv.field_size_limit(sys.maxsize)
+    table = csv.DictReader(_text(uri, newline=""), strict=True)
+    number, line = 0, 1
     try:
         _require_columns(uri, table.fieldnames or (), columns)
-        for record in table:
-            row = tuple((record[column] or "").strip() for column in columns)
-            if not all(row):
-                column = columns[row.index("")]
-                raise ImageListError(f"{uri}: line {table.line_num} has no {column}")
-            yield row
     except csv.Error as error:
-        raise ImageListError(f"{uri}: line {table.line_num}: {error}") from error
+        raise ImageListError(f"{uri}: line 1: {error}") from error
+    while True:
+        number, line = number + 1, table.line_num + 1
+        try:
+            record = next(table)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            if "unexpected end" in str(error):
+                message = f"{uri}: line {line}: a quote opens that nothing closes"
+                raise ImageListError(message) from error
+            yield number, ("",) * len(columns)
+        else:
+            yield number, tuple(record[column] or "" for column in columns)
 
 
-def _parquet_rows(uri: str, columns: Row) -> Iterator[Row]:
+def _parquet_rows(uri: str, columns: Row) -> Iterator[tuple[int, Row]]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -121,20 +156,41 @@ def _parquet_rows(uri: str, columns: Row) -> Iterator[Row]:
             _require_columns(uri, parquet.schema_arrow.names, columns)
             number = 0
             for batch in parquet.iter_batches(columns=list(columns)):
-                for row in zip(*(batch.column(name).to_pylist() for name in columns), strict=True):
+                cells = (_texts(uri, name, batch.column(name)) for name in columns)
+                for row in zip(*cells, strict=True):
                     number += 1
-                    for column, value in zip(columns, row, strict=True):
-                        if not isinstance(value, str) or not value:
-                            raise ImageListError(f"{uri}: row {number} has no {column}")
-                    yield row
+                    yield number, row
     except pa.ArrowException as error:
         text = str(error).splitlines()[0]
         raise ImageListError(f"{uri}: cannot be read as Parquet: {text}") from error
 
 
+def _texts(uri: str, name: str, column: pa.Array) -> list[str]:
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if not (pa.types.is_null(column.type) or _is_text(column.type)):
+        raise ImageListError(f"{uri}: the column {name!r} holds {column.type}, not text")
+    # As bytes: one value that is no UTF-8 is one image's fault.
+    return [os.fsdecode(cell or b"") for cell in column.cast(pa.large_binary()).to_pylist()]
+
+
+def _is_text(kind: pa.DataType) -> bool:
+    import pyarrow as pa
+
+    tests = ("is_string", "is_large_string", "is_string_view", "is_binary", "is_large_binary")
+    return any(getattr(pa.types, test)(kind) for test in tests)
+
+
 def _text(uri: str, *, newline: str | None) -> io.TextIOWrapper:
     # Whole: a list of a million lines is some 100 MB, and one request instead of a thousand.
-    return io.TextIOWrapper(io.BytesIO(storage.read(uri)), encoding="utf-8-sig", newline=newline)
+    data = storage.read(uri)
+    if data[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        raise ImageListError(f"{uri}: is UTF-16 text; save it as UTF-8")
+    return io.TextIOWrapper(
+        io.BytesIO(data), encoding="utf-8-sig", errors="surrogateescape", newline=newline
+    )
 
 
 def _require_columns(uri: str, found: Sequence[str], columns: Row) -> None:

@@ -1,27 +1,57 @@
-"""Globs over folders, with one meaning locally and in ``gs://``.
+"""Globs over folders, with one meaning locally and in ``gs://``: that of :mod:`wcmatch.glob`.
 
 ``*``, ``?`` and ``[...]`` match within one name; ``**`` matches any number of folders, none
-included; ``**.jpg`` means ``**/*.jpg``. As with :mod:`glob`, a name that begins with a dot is
-matched only by a pattern that names the dot.
+included; ``**.jpg`` means ``**/*.jpg``; ``{a,b}`` means either. As with :mod:`glob`, a name that
+begins with a dot is matched only by a pattern that names the dot. Unlike there, brackets stand
+for themselves too, so that ``Photos [2019]/*`` finds what is in the folder of that name.
 """
 
 from __future__ import annotations
 
-import fnmatch
+import functools
+import itertools
 import re
 from dataclasses import dataclass
+from typing import Final
 
-_MAGIC = re.compile(r"[*?[]")
+import bracex
+from wcmatch import glob as wcglob
+
+_WILD: Final = re.compile(r"[*?[]")
+_FLAGS: Final = wcglob.GLOBSTAR | wcglob.CASE | wcglob.FORCEUNIX
+
+_ALTERNATIVES: Final = 1000
+"""What the braces of one pattern may come to."""
 
 
-def has_magic(pattern: str) -> bool:
-    """Whether a pattern can match more than its own text."""
-    return _MAGIC.search(pattern) is not None
+_READINGS: Final = 64
+"""In how many ways, at most, the brackets of one pattern are read."""
+
+
+class PatternError(ValueError):
+    """A pattern cannot be understood; the message says why."""
+
+
+def is_wild(pattern: str) -> bool:
+    """Whether a pattern without braces can match more than its own text."""
+    return _WILD.search(pattern) is not None
+
+
+def alternatives(pattern: str) -> list[str]:
+    """What the braces of a pattern come to; the pattern itself where it has none that do.
+
+    Raises:
+        PatternError: They come to too much.
+    """
+    try:
+        return bracex.expand(pattern, keep_escapes=True, limit=_ALTERNATIVES)
+    except bracex.ExpansionLimitException as error:
+        raise PatternError(f"its braces come to more than {_ALTERNATIVES} patterns") from error
 
 
 @dataclass(frozen=True, slots=True)
 class Glob:
-    """A pattern, split into what is listed and what is matched.
+    """A pattern without braces, split into what is listed and what is matched.
 
     Attributes:
         folder: What stands before the first segment with magic, without the slash at its end.
@@ -33,9 +63,9 @@ class Glob:
 
     @classmethod
     def parse(cls, pattern: str) -> Glob:
-        """Splits a pattern that has magic."""
+        """Splits a pattern that is wild."""
         parts = pattern.split("/")
-        first = next(index for index, part in enumerate(parts) if has_magic(part))
+        first = next(index for index, part in enumerate(parts) if is_wild(part))
         segments: list[str] = []
         for part in parts[first:]:
             if part.startswith("**") and part.strip("*"):
@@ -47,7 +77,7 @@ class Glob:
     @property
     def prefix(self) -> str:
         """What the first name below ``folder`` must begin with."""
-        magic = _MAGIC.search(self.segments[0])
+        magic = _WILD.search(self.segments[0])
         return self.segments[0][: magic.start()] if magic else self.segments[0]
 
     @property
@@ -55,51 +85,33 @@ class Glob:
         """Whether all matches lie directly in ``folder``."""
         return len(self.segments) == 1 and self.segments[0] != "**"
 
-    def matches(self, path: str) -> bool:
-        """Whether a file's path, relative to ``folder``, matches."""
-        return _matches(tuple(path.split("/")), self.segments)
+    @property
+    def is_open(self) -> bool:
+        """Whether it leaves open how names end, so that not all it matches need be images."""
+        return self.segments[-1].endswith("*")
+
+    def matches(self, path: str, *, hidden: bool = False) -> bool:
+        """Whether a file's path, relative to ``folder``, matches.
+
+        Args:
+            path: The path.
+            hidden: Whether names that begin with a dot count as others do.
+        """
+        return bool(_matcher((self.segments,), hidden).match(path))
 
     def may_match_below(self, path: str) -> bool:
         """Whether anything below a folder, its path relative to ``folder``, can match."""
-        return _may_match_below(tuple(path.split("/")), self.segments)
+        ends_open = self.segments[-1] == "**"
+        above = [self.segments[:end] for end in range(1, len(self.segments) + ends_open)]
+        return bool(above) and bool(_matcher(tuple(above), False).match(path))
 
 
-def visible_below(folder: str) -> Glob:
-    """The glob of all files below a folder that are not hidden."""
-    return Glob(folder, ("**",))
-
-
-def _segment_matches(name: str, segment: str) -> bool:
-    if name.startswith(".") and not segment.startswith("."):
-        return False
-    return fnmatch.fnmatchcase(name, segment)
-
-
-def _matches(names: tuple[str, ...], segments: tuple[str, ...]) -> bool:
-    if not segments:
-        return not names
-    if segments[0] != "**":
-        return (
-            bool(names)
-            and _segment_matches(names[0], segments[0])
-            and _matches(names[1:], segments[1:])
-        )
-    if len(segments) == 1:
-        return bool(names) and not any(name.startswith(".") for name in names)
-    if _matches(names, segments[1:]):
-        return True
-    return bool(names) and not names[0].startswith(".") and _matches(names[1:], segments)
-
-
-def _may_match_below(folders: tuple[str, ...], segments: tuple[str, ...]) -> bool:
-    if not segments:
-        return False
-    if not folders:
-        return True
-    if segments[0] != "**":
-        return _segment_matches(folders[0], segments[0]) and _may_match_below(
-            folders[1:], segments[1:]
-        )
-    if _may_match_below(folders, segments[1:]):
-        return True
-    return not folders[0].startswith(".") and _may_match_below(folders[1:], segments)
+@functools.lru_cache(maxsize=1024)
+def _matcher(globs: tuple[tuple[str, ...], ...], hidden: bool) -> wcglob.WcMatcher[str]:
+    patterns: list[str] = []
+    for segments in globs:
+        readings = [
+            (each, each.replace("[", "[[]")) if "[" in each else (each,) for each in segments
+        ]
+        patterns += map("/".join, itertools.islice(itertools.product(*readings), _READINGS))
+    return wcglob.compile(patterns, flags=_FLAGS | (wcglob.DOTGLOB if hidden else 0))

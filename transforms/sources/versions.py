@@ -10,12 +10,14 @@ answer enough of the lines; only the remaining lines are asked for one by one.
 
 from __future__ import annotations
 
+import errno
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.records import ImageRef
+from beam_deeplab.transforms.storage import FileVersion
 
 BATCH: Final = 10_000
 """Lines that are looked up together; a list keeps its order across batches."""
@@ -31,13 +33,14 @@ def with_versions(uris: Iterable[str]) -> Iterator[ImageRef]:
         uris: Paths and URIs, mixed.
 
     Yields:
-        Refs in the order given; the version is empty where no file is or none may be looked at.
+        Refs in the order given; the version is empty where no file is, none may be looked at, or
+        the URI can name none.
 
     Raises:
         OSError: The storage does not answer.
     """
     for batch in _batches(uris):
-        versions: dict[str, str] = {}
+        versions: dict[str, FileVersion] = {}
         by_scheme: dict[str, list[str]] = {}
         for uri in dict.fromkeys(batch):
             by_scheme.setdefault(storage.scheme(uri), []).append(uri)
@@ -47,7 +50,8 @@ def with_versions(uris: Iterable[str]) -> Iterator[ImageRef]:
             else:
                 versions |= zip(alike, storage.versions(alike), strict=True)
         for uri in batch:
-            yield ImageRef(uri, versions[uri])
+            found = versions[uri]
+            yield ImageRef(uri, found.version, size=found.size)
 
 
 def _batches(uris: Iterable[str]) -> Iterator[list[str]]:
@@ -56,30 +60,39 @@ def _batches(uris: Iterable[str]) -> Iterator[list[str]]:
         yield batch
 
 
-def _generations(uris: Sequence[str]) -> dict[str, str]:
+def _generations(uris: Sequence[str]) -> dict[str, FileVersion]:
     from beam_deeplab.deeplab import cloud_client
 
     by_folder: dict[str, list[str]] = {}
-    generations: dict[str, str] = {}
+    generations: dict[str, FileVersion] = {}
     for uri in uris:
-        # "gs://bucket" alone names no object, as a line without a bucket does not.
-        if uri.count("/") > 2 and not uri.endswith("/"):
+        if _names_object(uri):
             by_folder.setdefault(uri[: uri.rindex("/") + 1], []).append(uri)
         else:
-            generations[uri] = ""
+            generations[uri] = FileVersion()
     for listed in cloud_client.threads().map(_list_folder, by_folder, by_folder.values()):
         generations |= listed
     single = [uri for uri in uris if uri not in generations]
     return generations | dict(zip(single, storage.versions(single), strict=True))
 
 
-def _list_folder(folder: str, uris: Sequence[str]) -> dict[str, str]:
+def _names_object(uri: str) -> bool:
+    from beam_deeplab.deeplab import cloud_client
+
+    try:
+        name = cloud_client.split(uri)[1]
+    except OSError:
+        return False
+    return bool(name) and not name.endswith("/")
+
+
+def _list_folder(folder: str, uris: Sequence[str]) -> dict[str, FileVersion]:
     """The generations that listing gives for little enough; the others are left out."""
     from beam_deeplab.deeplab import cloud_client
     from beam_deeplab.transforms.storage import cloud as cloud_storage
 
     bucket, prefix = cloud_client.split(folder)
-    generations: dict[str, str] = {}
+    generations: dict[str, FileVersion] = {}
     # Listings are in the order of UTF-8 bytes, which is that of code points.
     wanted = sorted(cloud_client.split(uri)[1] for uri in uris)
     while len(wanted) >= LINES_WORTH_A_PAGE:
@@ -88,10 +101,16 @@ def _list_folder(folder: str, uris: Sequence[str]) -> dict[str, str]:
         except (PermissionError, FileNotFoundError):
             # Reading an object takes less of a permission than listing its folder.
             break
-        found = {item.name: item.generation for item in page}
+        except OSError as error:
+            if error.errno != errno.EINVAL:
+                raise
+            break  # one line can name no object; asked for one by one, only that line shows it
+        found = {item.name: FileVersion(item.generation, item.size) for item in page}
         last = wanted[-1] if complete else page[-1].name if page else ""
         answered = [name for name in wanted if name <= last]
-        generations |= {f"gs://{bucket}/{name}": found.get(name, "") for name in answered}
+        generations |= {
+            f"gs://{bucket}/{name}": found.get(name, FileVersion()) for name in answered
+        }
         wanted = wanted[len(answered) :]
         if len(answered) < LINES_WORTH_A_PAGE:
             break

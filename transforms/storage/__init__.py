@@ -12,7 +12,10 @@ from beam_deeplab.transforms.storage.dispatch import versions as versions
 from beam_deeplab.transforms.storage.dispatch import write_atomically as write_atomically
 from beam_deeplab.transforms.storage.interface import ChangedError as ChangedError
 from beam_deeplab.transforms.storage.interface import CredentialsError as CredentialsError
+from beam_deeplab.transforms.storage.interface import FileVersion as FileVersion
+from beam_deeplab.transforms.storage.interface import StorageDownError as StorageDownError
 from beam_deeplab.transforms.storage.interface import StoredFile as StoredFile
+from beam_deeplab.transforms.storage.interface import TooLargeError as TooLargeError
 from beam_deeplab.transforms.storage.interface import describe as describe
 from beam_deeplab.transforms.storage.interface import join as join
 from beam_deeplab.transforms.storage.interface import scheme as scheme

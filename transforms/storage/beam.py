@@ -15,9 +15,19 @@ from typing import BinaryIO, TypeVar
 from apache_beam.io.filesystem import BeamIOError, CompressionTypes, FileMetadata
 from apache_beam.io.filesystems import FileSystems
 
-from beam_deeplab.transforms.storage.interface import ChangedError, StoredFile, scheme, unsupported
+from beam_deeplab.transforms.storage.interface import (
+    ChangedError,
+    FileVersion,
+    StoredFile,
+    TooLargeError,
+    scheme,
+    unsupported,
+)
 
 T = TypeVar("T")
+
+_NO_CLIENT = (ValueError, ImportError, AssertionError, AttributeError, NameError, TypeError)
+"""What Beam raises for a scheme that it does not know, or whose library is not installed."""
 
 
 def read(uri: str) -> bytes:
@@ -26,21 +36,30 @@ def read(uri: str) -> bytes:
         return _translated(uri, file.read)
 
 
-def read_version(uri: str, version: str) -> tuple[bytes, str]:
+def read_version(
+    uri: str,
+    version: str,
+    size: int | None = None,  # noqa: ARG001 - the interface's shape
+    max_bytes: int | None = None,
+) -> tuple[bytes, str]:
     """See :func:`transforms.storage.read_version`.
 
     What stands there after the read is what was read, if it is the listed version or stood there
     before the read too.
     """
-    before = version or _version(uri)
-    data = read(uri)
-    after = _version(uri)
+    before = version or _version(uri).version
+    with open_seekable(uri) as file:
+        wanted = -1 if max_bytes is None else max_bytes + 1
+        data = _translated(uri, lambda: file.read(wanted))
+    if max_bytes is not None and len(data) > max_bytes:
+        raise TooLargeError(None, max_bytes, uri)
+    after = _version(uri).version
     if after != before:
         raise ChangedError(errno.ESTALE, "changed since it was listed", uri)
     return data, after
 
 
-def versions(uris: Sequence[str]) -> list[str]:
+def versions(uris: Sequence[str]) -> list[FileVersion]:
     """See :func:`transforms.storage.versions`."""
     return [_version(uri) for uri in uris]
 
@@ -124,32 +143,36 @@ def find(pattern: str) -> Iterable[FileMetadata]:
     return sorted(matches[0].metadata_list, key=lambda found: str(found.path))
 
 
-def version_of(found: FileMetadata) -> str:
-    """``<size>-<mtime in ns>``."""
-    return f"{found.size_in_bytes}-{round(found.last_updated_in_seconds * 1e9)}"
+def version_of(found: FileMetadata) -> FileVersion:
+    """``<size>-<mtime in ns>``, and the size."""
+    version = f"{found.size_in_bytes}-{round(found.last_updated_in_seconds * 1e9)}"
+    return FileVersion(version, found.size_in_bytes)
 
 
-def _version(uri: str) -> str:
+def _version(uri: str) -> FileVersion:
     try:
         found = [each for each in find(uri) if each.path == uri]
     except (FileNotFoundError, PermissionError):
-        return ""
-    return version_of(found[0]) if found else ""
+        return FileVersion()
+    except OSError as error:
+        if error.errno != errno.EPROTONOSUPPORT:
+            raise
+        return FileVersion()  # a line that no storage of ours has; reading it says so
+    return version_of(found[0]) if found else FileVersion()
 
 
 def _translated(uri: str, operation: Callable[[], T]) -> T:
     """Runs an operation; its errors become those that :mod:`transforms.storage` documents."""
     try:
         return operation()
-    except ValueError as error:
-        # No file system for the scheme, or the library that it needs is not installed.
-        message = f"Beam has no file system for {scheme(uri)}://; is its extra installed?"
-        raise OSError(errno.EPROTONOSUPPORT, message, uri) from error
     except Exception as error:  # Beam lets the exceptions of each scheme's client through.
         cause = _cause(error)
         for kind, number in ((FileNotFoundError, errno.ENOENT), (PermissionError, errno.EACCES)):
             if isinstance(cause, kind):
                 raise kind(number, os.strerror(number), uri) from error
+        if isinstance(cause, _NO_CLIENT):
+            message = f"Beam has no file system for {scheme(uri)}://; is its extra installed?"
+            raise OSError(errno.EPROTONOSUPPORT, message, uri) from error
         text = (str(cause).strip() or type(cause).__name__).splitlines()[0][:200]
         raise OSError(errno.EIO, text, uri) from error
 

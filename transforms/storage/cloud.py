@@ -8,10 +8,11 @@ from __future__ import annotations
 import contextlib
 import errno
 import io
+import sys
 import uuid
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from google.cloud.storage import Blob, Bucket
 from google.cloud.storage.exceptions import DataCorruption
@@ -25,13 +26,28 @@ from beam_deeplab.deeplab.cloud_client import (
     threads,
     translated,
 )
-from beam_deeplab.transforms.storage.interface import ChangedError, StoredFile
+from beam_deeplab.transforms.storage.interface import (
+    ChangedError,
+    FileVersion,
+    StoredFile,
+    TooLargeError,
+)
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 PAGE_SIZE: Final = 1000
 """Objects in one answer to a listing, the most that the service gives."""
 
 _FOOTER_BYTES: Final = 64 * 1024
 """What is fetched at least; pyarrow looks for a Parquet footer in as many last bytes."""
+
+
+_WHOLE_BYTES: Final = 128 * 1024
+"""Up to here an object is fetched whole: a request's time, not its bytes, is what costs."""
+
+_SIZE_IF_UNKNOWN: Final = 64 * 1024 * 1024
+"""By which an object's deadline is set that no listing has told the size of."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +70,16 @@ def read(uri: str) -> bytes:
     return _download(uri, None)[0]
 
 
-def read_version(uri: str, version: str) -> tuple[bytes, str]:
+def read_version(
+    uri: str, version: str, size: int | None = None, max_bytes: int | None = None
+) -> tuple[bytes, str]:
     """See :func:`transforms.storage.read_version`; one request, unless the object is gone."""
     if not version:
-        return _download(uri, None)
+        return _download(uri, None, size, max_bytes)
     if not version.isdecimal():
         raise ChangedError(errno.ESTALE, f"{version!r} is no generation of an object", uri)
     try:
-        return _download(uri, int(version))[0], version
+        return _download(uri, int(version), size, max_bytes)[0], version
     except FileNotFoundError as error:
         if exists(uri):
             message = f"generation {version} is gone, a newer one took its place"
@@ -69,35 +87,64 @@ def read_version(uri: str, version: str) -> tuple[bytes, str]:
         raise
 
 
-def _download(uri: str, generation: int | None) -> tuple[bytes, str]:
+class _OverflowError(Exception):
+    """An object has more bytes than are taken; no fault of the storage, and not tried again."""
+
+
+class _Bounded(io.BytesIO):
+    """Takes so many bytes and no more."""
+
+    def __init__(self, max_bytes: int | None) -> None:
+        super().__init__()
+        self._left = sys.maxsize if max_bytes is None else max_bytes
+
+    def write(self, data: ReadableBuffer) -> int:
+        self._left -= memoryview(data).nbytes
+        if self._left < 0:
+            raise _OverflowError
+        return super().write(data)
+
+
+def _download(
+    uri: str, generation: int | None, size: int | None = None, max_bytes: int | None = None
+) -> tuple[bytes, str]:
     bucket, name = _bucket_and_name(uri)
 
     def attempt() -> tuple[bytes, str]:
         # Each attempt starts anew: the library would go on from where a short body ended, and
         # then cannot check the sum of the whole.
         blob = bucket.blob(name, generation=generation)
+        sink = _Bounded(max_bytes)
         try:
-            data = blob.download_as_bytes(
-                checksum="crc32c", single_shot_download=True, retry=None, timeout=TIMEOUT
+            blob.download_to_file(
+                sink, checksum="crc32c", single_shot_download=True, retry=None, timeout=TIMEOUT
             )
         except DataCorruption as error:
             raise ConnectionError("the bytes do not match their CRC32C") from error
-        return data, "" if blob.generation is None else str(blob.generation)
+        return sink.getvalue(), "" if blob.generation is None else str(blob.generation)
 
-    return retried(uri, attempt)
+    try:
+        return retried(uri, attempt, _SIZE_IF_UNKNOWN if size is None else size)
+    except _OverflowError:
+        assert max_bytes is not None
+        raise TooLargeError(None, max_bytes, uri) from None
 
 
-def versions(uris: Sequence[str]) -> list[str]:
+def versions(uris: Sequence[str]) -> list[FileVersion]:
     """See :func:`transforms.storage.versions`; one metadata request each, in parallel."""
     return list(threads().map(_version, uris))
 
 
-def _version(uri: str) -> str:
+def _version(uri: str) -> FileVersion:
     try:
         blob = _metadata(uri)
     except PermissionError:
-        return ""
-    return "" if blob is None else str(blob.generation)
+        return FileVersion()
+    except OSError as error:
+        if error.errno != errno.EINVAL:
+            raise
+        return FileVersion()  # a line that can name no object; reading it says so
+    return FileVersion() if blob is None else FileVersion(str(blob.generation), blob.size)
 
 
 def write_atomically(uri: str, data: bytes) -> None:
@@ -133,7 +180,7 @@ def _put(uri: str, data: bytes, *, only_if_absent: bool, writer: str | None = No
             timeout=TIMEOUT,
         )
 
-    retried(uri, attempt)
+    retried(uri, attempt, len(data))
 
 
 def list_folder(folder: str) -> list[StoredFile]:
@@ -160,10 +207,16 @@ def exists(uri: str) -> bool:
 
 
 def open_seekable(uri: str) -> BinaryIO:
-    """See :func:`transforms.storage.open_seekable`; one metadata request, then ranges."""
+    """See :func:`transforms.storage.open_seekable`; one metadata request, then ranges.
+
+    A small object comes whole, its CRC32C checked. The service has no sum of a range: what
+    a larger one's bytes are is for their format to check, as Parquet does by page.
+    """
     blob = _metadata(uri)
     if blob is None:
         raise FileNotFoundError(errno.ENOENT, "no such object", uri)
+    if blob.size <= _WHOLE_BYTES:
+        return io.BytesIO(_download(uri, blob.generation, blob.size)[0])
     return io.BufferedReader(_RangeReader(uri, blob), _FOOTER_BYTES)
 
 
@@ -282,7 +335,7 @@ class _RangeReader(io.RawIOBase):
                 raise ConnectionError(f"{len(data)} bytes came instead of {end - start}")
             return bytes(data)
 
-        data = retried(self._uri, attempt)
+        data = retried(self._uri, attempt, end - start)
         buffer[: len(data)] = data
         self._position = end
         return len(data)

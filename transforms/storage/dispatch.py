@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import BinaryIO
 
-from beam_deeplab.transforms.storage.interface import Backend, StoredFile, scheme
+from beam_deeplab.transforms.storage.interface import Backend, FileVersion, StoredFile, scheme
 
 
 def _backend(uri: str) -> Backend:
@@ -39,32 +39,36 @@ def read(uri: str) -> bytes:
     return _backend(uri).read(uri)
 
 
-def read_version(uri: str, version: str) -> tuple[bytes, str]:
+def read_version(
+    uri: str, version: str, size: int | None = None, max_bytes: int | None = None
+) -> tuple[bytes, str]:
     """A whole file, of just that version.
 
     Args:
         uri: The file.
         version: As :func:`versions` gave it; empty for whatever stands there now.
+        size: As :func:`versions` gave it: by it ``gs://`` sets a deadline.
+        max_bytes: The most bytes that are read and held; None for any number.
 
     Returns:
         The bytes and the version they are.
 
     Raises:
         ChangedError: Something stands there, but not (or not for the whole read) that version.
+        TooLargeError: It has more than ``max_bytes``.
         OSError: It cannot be read.
     """
-    return _backend(uri).read_version(uri, version)
+    return _backend(uri).read_version(uri, version, size, max_bytes)
 
 
-def versions(uris: Sequence[str]) -> list[str]:
+def versions(uris: Sequence[str]) -> list[FileVersion]:
     """What tells each file's content from a later one, without reading it.
 
     Args:
-        uris: Files, all of one scheme.
+        uris: Files, all of one scheme; what can name no file is no error.
 
     Returns:
-        For each the object's generation (``gs://``) or ``<size>-<mtime in ns>``; empty where it
-        is not there or may not be looked at.
+        The version and size of each.
 
     Raises:
         OSError: The storage does not answer.

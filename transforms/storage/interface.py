@@ -2,7 +2,8 @@
 
 Every operation raises :class:`OSError` or one of its subclasses with ``strerror`` a line for
 people and ``filename`` the URI: :class:`FileNotFoundError`, :class:`PermissionError`,
-:class:`ChangedError`, :class:`CredentialsError`; ``errno`` is kept (``ENOSPC`` above all).
+:class:`ChangedError`, :class:`TooLargeError`, :class:`CredentialsError`; ``errno`` is kept
+(``ENOSPC`` above all). ``EINVAL`` and ``EPROTONOSUPPORT`` say that a URI can name no file.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ __all__ = [
     "Backend",
     "ChangedError",
     "CredentialsError",
+    "FileVersion",
+    "StorageDownError",
     "StoredFile",
+    "TooLargeError",
     "describe",
     "join",
     "scheme",
@@ -43,6 +47,39 @@ class StoredFile:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class FileVersion:
+    """What tells a file's content from a later one.
+
+    Attributes:
+        version: The object's generation (``gs://``) or ``<size>-<mtime in ns>``; empty where no
+            file is or none may be looked at.
+        size: In bytes; None where the version is empty.
+    """
+
+    version: str = ""
+    size: int | None = None
+
+
+class TooLargeError(OSError):
+    """A file has more bytes than the caller will take."""
+
+    def __init__(self, size: int | None, max_bytes: int, uri: str) -> None:
+        """Says so in one line.
+
+        Args:
+            size: The file's bytes; None where only more than ``max_bytes`` is known.
+            max_bytes: What the caller will take.
+            uri: The file.
+        """
+        number = "more bytes" if size is None else f"{size:,} bytes, more"
+        super().__init__(errno.EFBIG, f"has {number} than the {max_bytes:,} of the limit", uri)
+
+
+class StorageDownError(OSError):
+    """A storage has failed so often in a row that the run had better stop."""
+
+
 class ChangedError(OSError):
     """What stands at a URI is not, or no longer, the version that was asked for."""
 
@@ -54,11 +91,13 @@ class Backend(Protocol):
         """See :func:`transforms.storage.read`."""
         ...
 
-    def read_version(self, uri: str, version: str) -> tuple[bytes, str]:
+    def read_version(
+        self, uri: str, version: str, size: int | None = None, max_bytes: int | None = None
+    ) -> tuple[bytes, str]:
         """See :func:`transforms.storage.read_version`."""
         ...
 
-    def versions(self, uris: Sequence[str]) -> list[str]:
+    def versions(self, uris: Sequence[str]) -> list[FileVersion]:
         """See :func:`transforms.storage.versions`."""
         ...
 

@@ -18,7 +18,12 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import quote, unquote_to_bytes
 
-from beam_deeplab.transforms.storage.interface import ChangedError, StoredFile
+from beam_deeplab.transforms.storage.interface import (
+    ChangedError,
+    FileVersion,
+    StoredFile,
+    TooLargeError,
+)
 
 _TEMPORARY = re.compile(r"\..+\.[0-9a-f]{16}\.tmp")
 
@@ -29,7 +34,9 @@ def local_path(uri: str) -> str:
     """The path that a local URI names."""
     if uri[:7].lower() != "file://":
         return uri
-    return os.fsdecode(unquote_to_bytes(uri[7:]))
+    # An authority may be named; only this machine's is meant.
+    path = re.sub(r"^localhost(?=/)", "", uri[7:], flags=re.IGNORECASE)
+    return os.fsdecode(unquote_to_bytes(path))
 
 
 def local_uri(path: str) -> str:
@@ -46,9 +53,9 @@ def is_temporary_name(name: str) -> bool:
     return _TEMPORARY.fullmatch(name) is not None
 
 
-def version_of(status: os.stat_result) -> str:
-    """``<size>-<mtime in ns>``."""
-    return f"{status.st_size}-{status.st_mtime_ns}"
+def version_of(status: os.stat_result) -> FileVersion:
+    """``<size>-<mtime in ns>``, and the size."""
+    return FileVersion(f"{status.st_size}-{status.st_mtime_ns}", status.st_size)
 
 
 def read(uri: str) -> bytes:
@@ -57,7 +64,12 @@ def read(uri: str) -> bytes:
         return file.read()
 
 
-def read_version(uri: str, version: str) -> tuple[bytes, str]:
+def read_version(
+    uri: str,
+    version: str,
+    size: int | None = None,  # noqa: ARG001 - the interface's shape
+    max_bytes: int | None = None,
+) -> tuple[bytes, str]:
     """See :func:`transforms.storage.read_version`.
 
     The version is checked on the open file before and after the read, so the bytes are that
@@ -65,26 +77,29 @@ def read_version(uri: str, version: str) -> tuple[bytes, str]:
     """
     with open_seekable(uri) as file, _naming(uri):
         found = version_of(os.fstat(file.fileno()))
-        if version and found != version:
+        if version and found.version != version:
             raise ChangedError(errno.ESTALE, "changed since it was listed", uri)
-        data = file.read()
-        after = os.fstat(file.fileno())
-        if version_of(after) != found or after.st_size != len(data):
+        assert found.size is not None
+        if max_bytes is not None and found.size > max_bytes:
+            raise TooLargeError(found.size, max_bytes, uri)
+        # One more than there are: what grows meanwhile, or has no end, shows and is not held.
+        data = file.read(found.size + 1)
+        if version_of(os.fstat(file.fileno())) != found or len(data) != found.size:
             raise ChangedError(errno.ESTALE, "changed while it was read", uri)
-        return data, found
+        return data, found.version
 
 
-def versions(uris: Sequence[str]) -> list[str]:
+def versions(uris: Sequence[str]) -> list[FileVersion]:
     """See :func:`transforms.storage.versions`."""
     return [_version(uri) for uri in uris]
 
 
-def _version(uri: str) -> str:
+def _version(uri: str) -> FileVersion:
     try:
         status = Path(local_path(uri)).stat()
     except (OSError, ValueError):
-        return ""
-    return version_of(status) if stat.S_ISREG(status.st_mode) else ""
+        return FileVersion()
+    return version_of(status) if stat.S_ISREG(status.st_mode) else FileVersion()
 
 
 def write_atomically(uri: str, data: bytes) -> None:

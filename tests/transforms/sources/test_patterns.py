@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from beam_deeplab.transforms.sources.matching import match_files
-from beam_deeplab.transforms.sources.patterns import Glob, has_magic
+from beam_deeplab.transforms.sources.patterns import Glob, is_wild
 
 NAMES = st.sampled_from(["a", "b", "ab", ".h", "a.jpg", "b.jpg", ".h.jpg", "[1]"])
 SEGMENTS = st.sampled_from(
@@ -29,7 +29,7 @@ def test_matches_are_those_of_the_standard_library(
     tree: list[list[str]], segments: list[str]
 ) -> None:
     pattern = "/".join(segments)
-    if not has_magic(pattern):
+    if not is_wild(pattern):
         return
     with tempfile.TemporaryDirectory() as root:
         for names in tree:

@@ -61,14 +61,16 @@ def test_other_schemes_can_be_read(vault: Path) -> None:
     assert storage.read(uri) == OLD
     assert storage.exists(uri)
     assert storage.list_folder("vault://photos") == [StoredFile("a.jpg", len(OLD))]
-    (version,) = storage.versions([uri])
+    (found,) = storage.versions([uri])
+    version = found.version
+    assert found.size == len(OLD)
     assert storage.read_version(uri, version) == (OLD, version)
     (vault / "photos" / "a.jpg").write_bytes(NEW)
     with pytest.raises(storage.ChangedError):
         storage.read_version(uri, version)
     with pytest.raises(FileNotFoundError):
         storage.read("vault://photos/missing.jpg")
-    assert storage.versions(["vault://photos/missing.jpg"]) == [""]
+    assert storage.versions(["vault://photos/missing.jpg"]) == [storage.FileVersion()]
 
 
 def test_other_schemes_say_why_they_cannot_be_written(vault: Path) -> None:

@@ -1,0 +1,80 @@
+"""``--input``: what it names is looked at before a run begins, and what it leaves out is said."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+
+from beam_deeplab.pipeline.options import UsageError
+from beam_deeplab.transforms import storage
+from beam_deeplab.transforms.records import ImageRef, LeftOut
+from beam_deeplab.transforms.sources.image_lists import ImageListError, is_image_list, read_uris
+from beam_deeplab.transforms.sources.listing import list_input
+from beam_deeplab.transforms.sources.patterns import PatternError, is_wild
+
+_KINDS_SAID = 8
+
+
+def check_inputs(patterns: Sequence[str], output: str) -> None:
+    """Makes sure that each input names an image, and that each list can be read to its end.
+
+    Args:
+        patterns: The inputs.
+        output: The output of the run, which is no input.
+
+    Raises:
+        UsageError: One names none, or cannot be listed.
+    """
+    for pattern in patterns:
+        with refusing(pattern):
+            if is_image_list(pattern) and not is_wild(pattern):
+                for _ in read_uris(pattern):
+                    pass
+            _require_image(pattern, output)
+
+
+@contextmanager
+def refusing(pattern: str) -> Iterator[None]:
+    """Makes one line for the user of what cannot be listed.
+
+    Raises:
+        UsageError: The input cannot be listed.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"--input: {storage.describe(error)}") from error
+    except ImageListError as error:
+        raise UsageError(f"--input: {error}") from error
+    except PatternError as error:
+        raise UsageError(f"--input {pattern}: {error}") from error
+
+
+def _require_image(pattern: str, output: str) -> None:
+    left_out = []
+    for found in list_input(pattern, output):
+        if isinstance(found, ImageRef):
+            return
+        left_out.append(found)
+    if left_out:
+        raise UsageError(
+            f"--input {pattern}: no image matches ({describe_left_out(left_out)}); to take files "
+            "whatever their suffix, say in the pattern how their names end, or list them"
+        )
+    raise UsageError(f"--input {pattern}: no image matches")
+
+
+def describe_left_out(left_out: Iterable[LeftOut]) -> str:
+    """One line, as ``5 files left out: 3 .heic, 1 without suffix, 1 .jpg_640``; empty for none."""
+    kinds = Counter[str]()
+    for each in left_out:
+        kinds[each.kind] += each.count
+    if not kinds:
+        return ""
+    named = [f"{number:,} {kind}" for kind, number in kinds.most_common(_KINDS_SAID)]
+    rest = kinds.total() - sum(number for _, number in kinds.most_common(_KINDS_SAID))
+    if rest:
+        named.append(f"{rest:,} of other kinds")
+    total = kinds.total()
+    return f"{total:,} {'file' if total == 1 else 'files'} left out: {', '.join(named)}"

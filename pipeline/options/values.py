@@ -1,0 +1,39 @@
+"""What the values of flags mean, where more than one command takes them."""
+
+from __future__ import annotations
+
+import argparse
+import re
+from typing import Final
+
+from beam_deeplab.transforms.sources.listing import absolute_pattern
+
+_BYTES: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?)b?|b)?", re.IGNORECASE)
+_POWERS: Final = " kmgt"
+
+
+def location(text: str) -> str:
+    """A path, pattern or URI; absolute if local.
+
+    Raises:
+        argparse.ArgumentTypeError: It is empty.
+    """
+    if not text.strip():
+        raise argparse.ArgumentTypeError("is empty")
+    return absolute_pattern(text)
+
+
+def byte_count(text: str) -> int:
+    """A number of bytes, also as ``500MB`` or ``2GiB``.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none, or 0.
+    """
+    found = _BYTES.fullmatch(text.strip())
+    number = 0
+    if found:
+        factor = 1024 if found[3] else 1000
+        number = int(float(found[1]) * factor ** _POWERS.index((found[2] or " ").lower()))
+    if not number:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of bytes, as 1000000 or 500MB")
+    return number
