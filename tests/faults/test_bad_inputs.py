@@ -27,7 +27,7 @@ def _ten_ways(folder: Path) -> list[tuple[str, FailureCode]]:
     chosen = [
         "empty.jpg",
         "text.jpg",
-        "photo.heic",
+        "without-boxes.heic",
         "cut-to-50-percent-jpeg.jpg",
         "overwritten-jpeg.jpg",
         "flipped-png.png",
@@ -132,10 +132,10 @@ def test_an_image_that_changes_after_it_was_listed_is_a_failure_until_the_next_r
     folder = write_pictures(tmp_path / "in", 4)
     read = storage.read_version
 
-    def read_and_change_the_next(uri: str, version: str) -> tuple[bytes, str]:
+    def read_and_change_the_next(uri: str, version: str, *limits: int | None) -> tuple[bytes, str]:
         if uri.endswith("0000.png"):
             write_picture(folder / "0001.png", 100)
-        return read(uri, version)
+        return read(uri, version, *limits)
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(storage, "read_version", read_and_change_the_next)
