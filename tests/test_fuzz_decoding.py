@@ -38,7 +38,20 @@ OPTIONS = DecodeOptions(MAX_PIXELS)
 # Twelve bytes a pixel, and room for what libraries and allocators keep.
 MEMORY_BYTES = 12 * MAX_PIXELS + (160 << 20)
 HEADER_BYTES = 80
-FILE_NAMES = ("jpeg", "progressive", "png", "webp", "lossless", "animated", "gif", "bmp", "tiff")
+FILE_NAMES = (
+    "jpeg",
+    "progressive",
+    "png",
+    "webp",
+    "lossless",
+    "animated",
+    "gif",
+    "bmp",
+    "tiff",
+    "planes",
+    "heic",
+    "avif",
+)
 KINDS = ("flip", "cut", "splice", "foreign splice", "field", "noise", "repeat")
 _EXTREMES = (0, 1, 0x7F, 0x80, 0xFF, 0x7FFF, 0xFFFF, 0x7FFFFFFF, 0xFFFFFFFF)
 
@@ -65,6 +78,9 @@ def seed_files() -> dict[str, bytes]:
         "gif": corpus.encode(image.quantize(64), "GIF"),
         "bmp": corpus.encode(image.quantize(64), "BMP"),
         "tiff": corpus.encode(picture, "TIFF", compression="tiff_lzw"),
+        "planes": corpus.tiff(picture.astype(np.uint16) * 257, planes_apart=True),
+        "heic": corpus.heic(picture, exif=corpus.exif(6)),
+        "avif": corpus.encode(picture, "AVIF", exif=corpus.exif(6)),
     }
     assert tuple(named) == FILE_NAMES
     return named | {entry.name: entry.data for entry in corpus.good_files()}

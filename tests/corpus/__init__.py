@@ -15,6 +15,7 @@ from tests.corpus.entries import GoodFile as GoodFile
 from tests.corpus.good import good_files as good_files
 from tests.corpus.writers import encode as encode
 from tests.corpus.writers import exif as exif
+from tests.corpus.writers import heic as heic
 from tests.corpus.writers import png as png
 from tests.corpus.writers import quadrants as quadrants
 from tests.corpus.writers import stored as stored

@@ -29,6 +29,7 @@ from tests.corpus.writers import (
     encode,
     exif,
     gif,
+    heic,
     png,
     png_chunk,
     quadrant_indices,
@@ -57,6 +58,7 @@ def good_files() -> tuple[GoodFile, ...]:
             _bmps(),
             _tiffs(),
             _deep_tiffs(),
+            _phones(),
             _smallest(),
         )
         for entry in group
@@ -358,10 +360,34 @@ def _deep_tiffs() -> Iterator[GoodFile]:
         yield GoodFile(f"tiff-16-bit-grey-{name}.tif", tiff(ends, photometric=1), shown)
         yield GoodFile(f"tiff-16-bit-rgb-{name}.tif", tiff(rgb.astype(order)), colours)
         yield GoodFile(f"tiff-16-bit-rgba-{name}.tif", tiff(rgba.astype(order), extra=2), colours)
+        apart = tiff(rgb.astype(order), planes_apart=True)
+        yield GoodFile(f"tiff-16-bit-planes-apart-{name}.tif", apart, colours)
     white_is_zero = tiff(65535 - grey[..., None], photometric=0)
     yield GoodFile("tiff-16-bit-white-is-zero.tif", white_is_zero, shown)
     packed = encode(Image.fromarray(grey), "TIFF", compression="tiff_lzw")
     yield GoodFile("tiff-16-bit-grey-lzw.tif", packed, shown)
+
+
+def _phones() -> Iterator[GoodFile]:
+    picture = quadrants()
+    alpha = _alpha_ramp(*picture.shape[:2])
+    veiled = _over_white(picture, alpha)
+    rgba = np.dstack([picture, alpha])
+    yield _lossy("heic-rgb.heic", heic(picture), picture)
+    yield _lossy("heic-rgba.heic", heic(rgba), veiled)
+    yield _lossy("avif-rgb.avif", encode(picture, "AVIF", quality=90), picture)
+    yield _lossy("avif-rgba.avif", encode(rgba, "AVIF", quality=90), veiled)
+    grey = np.asarray(Image.fromarray(picture).convert("L"))
+    yield _lossy("heic-grey.heic", heic(grey, chroma=420), _grey(grey))
+    yield _lossy("avif-grey.avif", encode(grey, "AVIF", quality=90), _grey(grey))
+    others = [Image.fromarray(picture[::-1])]
+    animated = encode(picture, "AVIF", quality=90, save_all=True, append_images=others)
+    yield _lossy("avif-animated.avif", animated, picture)
+    for turn in ORIENTATIONS:
+        kept = stored(picture, turn)
+        yield _lossy(f"heic-turn-{turn}.heic", heic(kept, exif=exif(turn)), picture)
+        avif = encode(kept, "AVIF", quality=90, exif=exif(turn))
+        yield _lossy(f"avif-turn-{turn}.avif", avif, picture)
 
 
 def _smallest() -> Iterator[GoodFile]:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+import pillow_heif
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -35,6 +37,14 @@ def encode(picture: NDArray[Any] | Image.Image, image_format: str, **options: An
     image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
     buffer = io.BytesIO()
     image.save(buffer, image_format, **options)
+    return buffer.getvalue()
+
+
+def heic(picture: NDArray[np.uint8] | Image.Image, **options: Any) -> bytes:
+    """Encode a picture as HEIC with libheif."""
+    image = picture if isinstance(picture, Image.Image) else Image.fromarray(picture)
+    buffer = io.BytesIO()
+    pillow_heif.from_pillow(image).save(buffer, **{"quality": 95, "chroma": 444, **options})
     return buffer.getvalue()
 
 
@@ -107,6 +117,8 @@ def tiff(
     photometric: int = 2,
     extra: int | None = None,
     tile: tuple[int, int] | None = None,
+    planes_apart: bool = False,
+    more: Sequence[tuple[int, int, int | bytes]] = (),
 ) -> bytes:
     """An uncompressed TIFF file of one strip, in the byte order of its samples.
 
@@ -116,33 +128,40 @@ def tiff(
         photometric: 0 white is zero, 1 black is zero, 2 RGB.
         extra: What a fourth sample means: 1 premultiplied alpha, 2 alpha.
         tile: Height and width of tiles, for the header only.
+        planes_apart: Whether each sample has a strip of its own.
+        more: Further entries: tag, type, and value.
     """
     order = ">" if samples.dtype.byteorder == ">" else "<"
     height, width = size or samples.shape[:2]
     planes = samples.shape[2]
+    strips = planes if planes_apart else 1
+    size_of_strip = samples.nbytes // strips
     sample_format = {"u": 1, "i": 2, "f": 3}[samples.dtype.kind]
-    tags = [
+    tags: list[tuple[int, int, Any]] = [
         (256, 4, width),
         (257, 4, height),
         (258, 3, [8 * samples.itemsize] * planes),
         (259, 3, 1),
         (262, 3, photometric),
-        (273, 4, 8),
+        (273, 4, [8 + plane * size_of_strip for plane in range(strips)]),
         (277, 3, planes),
         (278, 4, height),
-        (279, 4, samples.nbytes),
+        (279, 4, [size_of_strip] * strips),
+        (284, 3, 1 + planes_apart),
         *([(322, 4, tile[1]), (323, 4, tile[0])] if tile else []),
         *([(338, 3, extra)] if extra is not None else []),
         (339, 3, [sample_format] * planes),
+        *more,
     ]
-    pixels = samples.tobytes()
+    pixels = (samples.transpose(2, 0, 1) if planes_apart else samples).tobytes()
     pixels += bytes(len(pixels) % 2)
     overflow = b""
     entries = b""
     values_begin = 8 + len(pixels)
-    for tag, kind, value in tags:
-        values = value if isinstance(value, list) else [value]
-        packed = struct.pack(order + "HI"[kind == 4] * len(values), *values)
+    for tag, kind, value in sorted(tags, key=lambda entry: entry[0]):
+        values = value if isinstance(value, list | bytes) else [value]
+        code = {3: "H", 4: "I"}.get(kind, "B")
+        packed = struct.pack(order + code * len(values), *values)
         if len(packed) > 4:
             overflow += packed
             packed = struct.pack(order + "I", values_begin + len(overflow) - len(packed))

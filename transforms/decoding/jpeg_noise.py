@@ -40,6 +40,7 @@ MOST_PIXELS = 30_000_000
 
 _MOST_INTERVALS = 20_000
 _MOST_TRIALS = 24
+_READ_AHEAD = 8
 _LONGEST_SIDE = 65_500
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
 _EXTRANEOUS = re.compile(r"(\d+) extraneous bytes before marker 0x([0-9a-f]{2})")
@@ -134,7 +135,7 @@ class _Strip:
                 break
             warning = self._warning(coded, middle)
             if not warning:
-                return not _is_padded(partial(self._pixels, units=middle), coded)
+                return _unused_ones(partial(self._pixels, units=middle), coded) is None
             low, high = (middle, high) if _EXTRANEOUS.search(warning) else (low, middle)
         return True
 
@@ -193,24 +194,27 @@ def _without_bytes_before(
     before: Segment = structure.scan
     for segment in segments(data, structure.scan.end, in_scan=True):
         if before.marker == SOS and segment.marker == marker:
-            end = segment.begin - count
             rest = data[segment.begin :]
-            mended = data[:end] + rest
-            warning = _warning(mended, components)
-            if (not warning or _EXTRANEOUS.search(warning)) and _is_padded(
-                partial(_pixels, components=components, rest=rest), data[:end]
-            ):
-                return mended
+            # Libjpeg does not count what it has read ahead: the scan ends where one byte less is
+            # too few.
+            for end in range(segment.begin - count - _READ_AHEAD, segment.begin - count + 1):
+                mended = data[:end] + rest
+                warning = _warning(mended, components)
+                if warning and not _EXTRANEOUS.search(warning):
+                    continue
+                pixels = partial(_pixels, components=components, rest=rest)
+                if _unused_ones(pixels, data[:end]):
+                    return mended
+                break
         before = segment
     return None
 
 
-def _is_padded(decode: Callable[[bytes], NDArray[np.uint8] | None], coded: bytes) -> bool:
-    """Whether the last byte ends with bits that nothing depends on, and all of them are ones."""
-    last = coded[-1]
-    if last == 0 and coded[-2:] == b"\xff\0":
-        return True
-    pixels = decode(coded)
+def _unused_ones(decode: Callable[[bytes], NDArray[np.uint8] | None], coded: bytes) -> int | None:
+    """How many bits at the end nothing depends on; None if they are not all ones."""
+    if coded.endswith(b"\xff\0"):
+        return 8
+    last, pixels = coded[-1], decode(coded)
     unused = 0
     while unused < 8:
         byte = last ^ 1 << unused
@@ -218,7 +222,7 @@ def _is_padded(decode: Callable[[bytes], NDArray[np.uint8] | None], coded: bytes
         if changed is None or pixels is None or not np.array_equal(changed, pixels):
             break
         unused += 1
-    return unused > 0 and (last + 1) % (1 << unused) == 0
+    return unused if (last + 1) % (1 << unused) == 0 else None
 
 
 def _warning(data: bytes, components: int) -> str:
