@@ -118,7 +118,7 @@ def tiff(
     extra: int | None = None,
     tile: tuple[int, int] | None = None,
     planes_apart: bool = False,
-    more: Sequence[tuple[int, int, int | bytes]] = (),
+    more: Sequence[tuple[int, int, int | bytes | list[int]]] = (),
 ) -> bytes:
     """An uncompressed TIFF file of one strip, in the byte order of its samples.
 

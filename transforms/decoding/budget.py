@@ -24,14 +24,16 @@ _CGROUPS = Path("/sys/fs/cgroup")
 class MemoryBudget:
     """Bytes that threads hold, and wait for, in the order in which they ask.
 
-    Args:
+    Attributes:
         size: Bytes that may be held in all. Whoever asks for more is let in alone.
+        held: Bytes that are held.
+        waiting: Who waits, first come, first served.
     """
 
     def __init__(self, size: int) -> None:
         self.size = size
         self.held = 0
-        self._waiting: deque[object] = deque()
+        self.waiting: deque[object] = deque()
         self._changed = threading.Condition()
 
     @contextmanager
@@ -39,12 +41,12 @@ class MemoryBudget:
         """Holds so many bytes, once they are there."""
         ticket = object()
         with self._changed:
-            self._waiting.append(ticket)
+            self.waiting.append(ticket)
             try:
-                self._changed.wait_for(lambda: self._waiting[0] is ticket and self._fits(count))
+                self._changed.wait_for(lambda: self.waiting[0] is ticket and self._fits(count))
                 self.held += count
             finally:
-                self._waiting.remove(ticket)
+                self.waiting.remove(ticket)
                 self._changed.notify_all()
         try:
             yield

@@ -97,9 +97,12 @@ def decode_stored(data: bytes, request: DecodeRequest) -> StoredPicture:
     return _CODECS[request.header.format].decode(data, request)
 
 
-def held_bytes(request: DecodeRequest) -> int:
-    """How much memory decoding a file takes at most, by what its header claims."""
+def held_bytes(data: bytes, request: DecodeRequest) -> int:
+    """How much memory decoding a file takes at most: a copy of it, and what its header claims."""
     header = request.header
     eighths = jpeg.dct_eighths(request) if header.format is ImageFormat.JPEG else 8
     pixels = header.height * header.width
-    return pixels * (header.pixel_bytes * eighths * eighths + 64 * header.stored_bytes) // 64
+    return (
+        len(data)
+        + pixels * (header.pixel_bytes * eighths * eighths + 64 * header.stored_bytes) // 64
+    )

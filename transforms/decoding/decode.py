@@ -129,7 +129,7 @@ def _decode(data: bytes, canvas: Canvas, options: DecodeOptions) -> Picture:
     content = fit_size(height, width, canvas)
     stored_content = content[::-1] if header.orientation >= 5 else content
     request = DecodeRequest(header, options, *stored_content)
-    with decoding_budget().hold(held_bytes(request)):
+    with decoding_budget().hold(held_bytes(data, request)):
         stored = decode_stored(data, request)
         reduced = reduce_by_area(stored.pixels, *stored_content, stored.rows, stored.columns)
         pixels = turn_upright(reduced, header.orientation)

@@ -72,7 +72,7 @@ def test_a_file_without_its_end_marker_shows_the_whole_picture(end: bytes) -> No
 
 def test_a_file_cut_anywhere_is_kept_or_corrupt() -> None:
     data = jpeg(progressive=True)
-    outcomes = set()
+    outcomes: set[bool | FailureCode] = set()
     for length in range(2, len(data), 7):
         try:
             outcomes.add(decode(data[:length], CANVAS, KEEP).original.truncated)

@@ -2,10 +2,11 @@ from __future__ import annotations
 
 import io
 import struct
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from beam_deeplab.transforms.decoding.decode import DecodeOptions, DecodingError, decode
@@ -44,7 +45,7 @@ def number(tag: int, value: int) -> bytes:
 
 @pytest.mark.parametrize("order", ["<", ">"])
 @pytest.mark.parametrize("samples", [PICTURE, DEEP], ids=["8 bits", "16 bits"])
-def test_planes_apart_are_the_same_picture(order: str, samples: np.ndarray) -> None:
+def test_planes_apart_are_the_same_picture(order: Literal["<", ">"], samples: np.ndarray) -> None:
     data = corpus.tiff(samples.astype(samples.dtype.newbyteorder(order)), planes_apart=True)
     np.testing.assert_array_equal(decode(data, CANVAS).pixels, PICTURE)
 
@@ -169,7 +170,7 @@ def test_compressions_that_are_not_read_are_named(compression: int, name: str) -
 def test_bands_that_are_no_picture_are_counted(
     dtype: type, bands: int, photometric: int, words: str, apart: bool
 ) -> None:
-    samples = np.ones((4, 5, bands), dtype)
+    samples: NDArray[Any] = np.ones((4, 5, bands), dtype)
     extra = [0] * (bands - (3 if photometric == 2 else 1))
     data = corpus.tiff(
         samples,
