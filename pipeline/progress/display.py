@@ -7,13 +7,12 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final, Protocol
 
 from beam_deeplab.pipeline.progress.estimate import RunProgress, Watcher
 from beam_deeplab.pipeline.terminal import open_console
 from beam_deeplab.transforms import storage
-from beam_deeplab.transforms.parquet.schemas import MASKS
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -116,8 +115,6 @@ def watch(
     output: str,
     *,
     quiet: bool,
-    results: str = MASKS,
-    end: Callable[[], RunProgress] | None = None,
     seconds: float | None = None,
     line_seconds: float = LINE_SECONDS,
 ) -> Iterator[None]:
@@ -129,8 +126,6 @@ def watch(
     Args:
         output: The output folder.
         quiet: Show nothing.
-        results: The dataset beside ``failures`` in which each finished image has a row.
-        end: Says how far a run is that has succeeded, if its output does not; None if it does.
         seconds: Between two looks at the output; None for what suits its storage.
         line_seconds: Between two lines.
     """
@@ -139,7 +134,7 @@ def watch(
         return
     if seconds is None:
         seconds = _LOOK_SECONDS.get(storage.scheme(output), _LOOK_SECONDS_REMOTE)
-    follower = _Follower(output, results, end, seconds=seconds, line_seconds=line_seconds)
+    follower = _Follower(output, seconds=seconds, line_seconds=line_seconds)
     follower.begin()
     succeeded = False
     try:
@@ -152,18 +147,8 @@ def watch(
 class _Follower:
     """The thread that looks and shows."""
 
-    def __init__(
-        self,
-        output: str,
-        results: str,
-        end: Callable[[], RunProgress] | None,
-        *,
-        seconds: float,
-        line_seconds: float,
-    ) -> None:
+    def __init__(self, output: str, *, seconds: float, line_seconds: float) -> None:
         self._output = output
-        self._results = results
-        self._end = end
         self._seconds = seconds
         self._line_seconds = line_seconds
         self._ready = threading.Event()
@@ -185,7 +170,7 @@ class _Follower:
 
     def _run(self) -> None:
         try:
-            watcher = Watcher(self._output, results=self._results)
+            watcher = Watcher(self._output)
             self._ready.set()
             with _bar() if is_drawn_on() else _lines(self._line_seconds) as show:
                 self._follow(watcher, show)
@@ -201,10 +186,7 @@ class _Follower:
             began = time.monotonic()
             if not self._failed.is_set():
                 try:
-                    if is_last and self._end is not None:
-                        progress = self._end()
-                    else:
-                        progress = watcher.look(self._failed.is_set)
+                    progress = watcher.look(self._failed.is_set)
                 except Exception:
                     _LOGGER.debug("No progress from %s", self._output, exc_info=True)
             show(progress, ended=is_last)

@@ -69,17 +69,10 @@ class Watcher:
     Args:
         output: The output folder.
         clock: Seconds from any point on.
-        results: The dataset beside ``failures`` in which each finished image has a row.
     """
 
-    def __init__(
-        self,
-        output: str,
-        clock: Callable[[], float] = time.monotonic,
-        results: str = MASKS,
-    ) -> None:
+    def __init__(self, output: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._datasets = (results, FAILURES)
         self._output = output
         self._plan = storage.join(output, FOLDER, PLAN_FILE)
         # What a killed run has left is not the plan of the one that resumes it.
@@ -100,7 +93,7 @@ class Watcher:
         self._work = self._work or self._read_work()
         if self._work is None:
             return None
-        masks, failures = (self._rows.count(dataset, is_stopped) for dataset in self._datasets)
+        masks, failures = (self._rows.count(dataset, is_stopped) for dataset in (MASKS, FAILURES))
         progress = progress_of(self._work, masks, failures)
         now = self._clock()
         self._rate.add(now, progress.done)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import sys
 import threading
 from pathlib import Path
@@ -110,25 +109,6 @@ def test_between_lines_nothing_is_shown_but_the_end_is(
         note_plan(str(tmp_path), plan.summary())
         write_rows(tmp_path, plan.shards[0])
     assert capsys.readouterr().err == "3 of 3 images\n"
-
-
-def test_rows_of_another_dataset_count_and_an_end_that_the_output_no_longer_shows(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    plan = plan_of(7, 4)
-    screen = Screen("4 of 7 images")
-    monkeypatch.setattr(sys, "stderr", screen)
-    end = RunProgress(7, 7, 2)
-    with watch(
-        str(tmp_path), quiet=False, results="scores", end=lambda: end, seconds=0.01, line_seconds=0
-    ):
-        note_plan(str(tmp_path), plan.summary())
-        write_rows(tmp_path, plan.shards[0])
-        (tmp_path / "masks").rename(tmp_path / "scores")
-        assert screen.shown.wait(60)
-        shutil.rmtree(tmp_path / "scores")
-    assert screen.getvalue().splitlines()[-1].startswith("7 of 7 images")
-    assert screen.getvalue().endswith("2 failures\n")
 
 
 def test_a_bar_is_drawn_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
