@@ -95,7 +95,8 @@ def build_recipe(options: NetworkOptions, *, gpu: bool | None = None) -> Recipe:
         canvas = Canvas(*(options.canvas or model.canvas))
         canvas.grid_size(output_stride)
     except ValueError as error:
-        raise UsageError(f"--canvas: {error}") from error
+        own = "" if options.canvas else f"the model's own, {model.canvas}: "
+        raise UsageError(f"--canvas: {own}{error}") from error
     return Recipe(
         model,
         canvas,

@@ -18,6 +18,8 @@ DECODER_STRIDE = 4
 
 MAX_CLASSES = 255
 """A mask of uint8 tells so many classes apart, and pixels of none."""
+MAX_CANVAS_SIDE = 1 << 14
+"""Pixels; a canvas of that many by as many would take more memory than machines have."""
 _MOST_CHANNELS = 4096
 _MOST_BRANCHES = 16
 _LARGEST_RATE = 512

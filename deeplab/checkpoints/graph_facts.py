@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from beam_deeplab.deeplab.architecture.config import MAX_CANVAS_SIDE
 from beam_deeplab.deeplab.checkpoints.messages import new, shape_of
 from beam_deeplab.deeplab.checkpoints.structure import GraphFacts
 
@@ -91,7 +92,11 @@ def _canvas(nodes: _Nodes) -> tuple[int, int] | None:
             shape = shape_of(_attribute(node, "shape").shape)
             shaped += [shape[1:3]] if len(shape) == 4 and shape[3] == 3 else []
     for sizes in (enlarged, shaped):
-        found = {size for size in sizes if len(size) == 2 and min(size) > 0}
+        found = {
+            size
+            for size in sizes
+            if len(size) == 2 and 0 < min(size) <= max(size) <= MAX_CANVAS_SIDE
+        }
         if len(found) == 1:
             height, width = found.pop()
             return height, width

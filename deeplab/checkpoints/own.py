@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
 from beam_deeplab.deeplab.architecture import DeepLabConfig
+from beam_deeplab.deeplab.architecture.config import MAX_CANVAS_SIDE
 from beam_deeplab.deeplab.checkpoints.files import (
     DESCRIPTION_NAME,
     WEIGHTS_NAME,
@@ -30,8 +31,6 @@ from beam_deeplab.deeplab.labels import LabelError, LabelSet
 if TYPE_CHECKING:
     import keras
 
-MAX_CANVAS_SIDE = 1 << 14
-"""Pixels; a canvas of that many by as many would take more memory than machines have."""
 _METADATA_KEY = "deeplab"
 _DESCRIBED = ("config", "labels", "canvas")
 
@@ -156,7 +155,7 @@ def _read_canvas(sides: Any) -> tuple[int, int]:
     if not (
         isinstance(sides, list)
         and len(sides) == 2
-        and all(isinstance(side, int) and 1 <= side <= MAX_CANVAS_SIDE for side in sides)
+        and all(type(side) is int and 1 <= side <= MAX_CANVAS_SIDE for side in sides)
     ):
         raise ValueError(f"the canvas is two whole numbers from 1 to {MAX_CANVAS_SIDE}")
     return sides[0], sides[1]

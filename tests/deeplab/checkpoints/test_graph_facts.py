@@ -55,6 +55,11 @@ def test_canvas_and_output_stride(
     assert (facts.canvas, facts.output_stride) == (canvas, stride)
 
 
+@pytest.mark.parametrize("canvas", [(0, 513), (-5, -5), (2**31 - 1, 2**31 - 1)])
+def test_a_canvas_that_cannot_be_is_none(canvas: tuple[int, int]) -> None:
+    assert read_facts(small_graph(canvas, (2, 2, 2))).canvas is None
+
+
 def test_branches_do_not_add_strides() -> None:
     graph = small_graph((65, 65), (2, 2))
     strides = [1, 2, 2, 1]

@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -150,6 +153,17 @@ def test_entries_of_other_weights_sizes_and_strides_are_others() -> None:
         for stride in (8, 16)
     }
     assert len(paths) == 8
+
+
+def test_openvino_reports_nothing_to_its_makers() -> None:
+    code = (
+        "import sys, beam_deeplab.deeplab.engines.openvino_engine\n"
+        "print(sorted(name for name in sys.modules if 'telemetry' in name and sys.modules[name]))"
+    )
+    environment = {name: value for name, value in os.environ.items() if name != "HOME"}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert "openvino_telemetry" not in done.stdout
 
 
 def _as_voc_labels(

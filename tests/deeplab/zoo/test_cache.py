@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from beam_deeplab.deeplab.zoo import DigestError, cache_folder
+from beam_deeplab.deeplab.zoo import cache as cache_module
 from beam_deeplab.deeplab.zoo.cache import CacheEntry, file_digest
 
 
@@ -89,3 +92,54 @@ def test_damaged_record_is_one_line(entry: CacheEntry, text: str) -> None:
     with pytest.raises(DigestError, match="is damaged; remove it") as caught:
         entry.checked()
     assert "\n" not in str(caught.value)
+
+
+@pytest.fixture
+def no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A user without a home, whose temporary files go to a folder of the test."""
+    for variable in ("HOME", "XDG_CACHE_HOME", "BEAM_DEEPLAB_CACHE"):
+        monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    # As where the password file does not know the user.
+    monkeypatch.setattr("pwd.getpwuid", lambda uid: {}[uid])
+    cache_module._temporary_folder.cache_clear()
+    yield tmp_path
+    cache_module._temporary_folder.cache_clear()
+
+
+def test_a_user_without_a_home_has_a_temporary_folder_of_his_own(no_home: Path) -> None:
+    folder = cache_folder()
+    assert folder == no_home / f"beam-deeplab-{os.geteuid()}" == cache_folder()
+    assert folder.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize("home", ["/nonexistent", "/proc"])
+def test_a_home_that_cannot_be_written_is_none(
+    no_home: Path, monkeypatch: pytest.MonkeyPatch, home: str
+) -> None:
+    monkeypatch.setenv("HOME", home)
+    monkeypatch.setattr("os.access", lambda path, mode: str(path).startswith(str(no_home)))
+    assert cache_folder().parent == no_home
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o755])
+def test_a_temporary_folder_that_others_can_write_or_made_is_not_taken(
+    no_home: Path, mode: int
+) -> None:
+    taken = no_home / f"beam-deeplab-{os.geteuid()}"
+    if mode == 0o777:
+        taken.mkdir()
+        taken.chmod(mode)
+    else:
+        (no_home / "elsewhere").mkdir()
+        taken.symlink_to(no_home / "elsewhere")
+    folder = cache_folder()
+    assert folder != taken
+    assert folder.parent == no_home
+    assert folder.stat().st_mode & 0o777 == 0o700
+    assert cache_folder() == folder
+
+
+def test_a_name_with_a_tilde_needs_no_home(no_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BEAM_DEEPLAB_CACHE", "~nobody-here/weights")
+    assert cache_folder().is_absolute()
