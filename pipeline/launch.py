@@ -77,12 +77,12 @@ def run_to_end(
     try:
         with stopping.doing_at_once(workers.end):
             result = pipeline.run()
-        job = describe_job(result, pipeline.options)
-        if job is not None:
-            note_job(output, job)
-            if not quiet:
-                say(f"job {job}")
-        result.wait_until_finish()
+            job = describe_job(result, pipeline.options)
+            if job is not None:
+                note_job(output, job)
+                if not quiet:
+                    say(f"job {job}")
+            result.wait_until_finish()
     except BaseException as error:
         if stopping.received() is not None or isinstance(error, KeyboardInterrupt):
             attempts.let_go()
@@ -99,7 +99,7 @@ def run_to_end(
 
 
 class _LocalWorkers:
-    """The processes that a local run has started; Beam would wait until their bundles are done."""
+    """The processes that a local run has started: workers, whom Beam would wait for, and Prism."""
 
     def __init__(self) -> None:
         self._ending: list[psutil.Process] = []

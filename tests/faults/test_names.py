@@ -39,7 +39,7 @@ def test_each_image_has_its_row_whatever_its_name(job: Job, tmp_path: Path) -> N
     for name in NAMES:
         Path(os.fsdecode(folder + b"/good-" + name + b".png")).write_bytes(picture)
         Path(os.fsdecode(folder + b"/bad-" + name + b".png")).write_bytes(b"no picture")
-        os.symlink(b"nowhere-" + name, folder + b"/gone-" + name + b".png")
+        Path(os.fsdecode(folder + b"/gone-" + name + b".png")).symlink_to("nowhere")
     job.inputs = [str(tmp_path / "in")]
     job.output = tmp_path / "out[red]\x1b[1m"
     for again in ([], ["--resume"]):

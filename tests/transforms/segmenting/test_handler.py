@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +14,7 @@ import pytest
 from apache_beam.ml.inference.base import KeyedModelHandler, RunInference
 from apache_beam.testing.util import assert_that, equal_to
 
+from beam_deeplab.deeplab.engines import EngineChoice, EngineError, has_gpu
 from beam_deeplab.transforms.geometry import Canvas
 from beam_deeplab.transforms.records import (
     BatchBarrier,
@@ -160,3 +164,44 @@ def test_keys_go_along(engine: RecordingEngine) -> None:
         expected = [(f"key {_name(row)}", _name(row)) for row in rows]  # type: ignore[arg-type]
         assert_that(answers, equal_to(expected))
     assert engine.batches == [2, 2, 2]
+
+
+def test_a_worker_that_was_to_have_a_gpu_fails_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "-1")
+    has_gpu.cache_clear()
+    recipe = replace(RECIPE, engine=EngineChoice("tensorflow", "f32", needs_gpu=True))
+    with pytest.raises(EngineError, match=r"was to have a GPU.*--allow_cpu"):
+        DeepLabHandler(recipe).load_model()
+    has_gpu.cache_clear()
+
+
+_SICK_WORKER = """
+import logging
+from beam_deeplab.transforms.segmenting.inference import DeviceLostError
+from tests.transforms.segmenting.test_handler import RECIPE, DeepLabHandler
+
+def infer(batch):
+    raise DeviceLostError("the device has gone sick: ECC")
+
+logging.basicConfig()
+DeepLabHandler(RECIPE).run_inference([], infer)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("restarted", [True, False])
+def test_a_sick_device_ends_a_process_that_is_started_again(
+    restarted: bool,
+) -> None:
+    """Beam's boot program starts another one; elsewhere the error goes to the runner."""
+    environment = {**os.environ, **({"SEMI_PERSISTENT_DIRECTORY": "/tmp"} if restarted else {})}
+    done = subprocess.run(
+        [sys.executable, "-c", _SICK_WORKER],
+        check=False,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    assert "gone sick" in done.stderr
+    assert ("Traceback" in done.stderr) != restarted
