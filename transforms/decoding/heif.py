@@ -1,15 +1,16 @@
 """HEIC and AVIF files, which phones and the web write: their primary picture.
 
-Their boxes are read by libheif (through pillow-heif) and libavif (through Pillow), which look at no
-pixel before they are asked to. Both formats say with boxes of their own how a picture is turned
-(irot and imir), and these alone count: the Exif block of such a file repeats what they say.
-Libheif applies them itself. Sources: ISO/IEC 23008-12, the AV1 image file format.
+Their boxes are read by libheif (through pi-heif: pillow-heif without its encoder, which is under
+the GPL) and libavif (through Pillow), which look at no pixel before they are asked to. Both formats
+say with boxes of their own how a picture is turned (irot and imir), and these alone count: the Exif
+block of such a file repeats what they say. Libheif applies them itself. Sources: ISO/IEC 23008-12,
+the AV1 image file format.
 """
 
 from __future__ import annotations
 
 import numpy as np
-import pillow_heif
+import pi_heif
 from PIL import Image, _avif
 
 from beam_deeplab.transforms.decoding.colours import rgb_over_white
@@ -53,8 +54,8 @@ def decode_avif(data: bytes, request: DecodeRequest) -> StoredPicture:
     return StoredPicture(_rgb(mode, samples.reshape(header.height, header.width, -1), header))
 
 
-def _open_heif(data: bytes) -> pillow_heif.HeifImage:
-    file = pillow_heif.open_heif(data)
+def _open_heif(data: bytes) -> pi_heif.HeifImage:
+    file = pi_heif.open_heif(data)
     if not len(file):
         raise unsupported(ImageFormat.HEIF, "there is no picture in it that can be decoded")
     return file[file.primary_index]
