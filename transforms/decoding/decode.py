@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import cv2
-
 from beam_deeplab.transforms.decoding.budget import decoding_budget
 from beam_deeplab.transforms.decoding.codecs import decode_stored, held_bytes, read_header
 from beam_deeplab.transforms.decoding.colours import UnknownRangeError
@@ -39,6 +37,13 @@ __all__ = ["DecodeOptions", "DecodingError", "Picture", "decode", "decode_image"
 
 _BY_DEFAULT = DecodeOptions()
 _LONGEST_REASON = 120
+# In the words of libjpeg, OpenCV, libheif and libavif.
+_NO_MEMORY = (
+    "Insufficient memory",
+    "Failed to allocate",
+    "Memory allocation error: Unspecified",
+    "Out of memory",
+)
 _UNSUPPORTED_KINDS = ("unknown pixel mode", "unknown data organization", "Unsupported BMP")
 
 
@@ -92,12 +97,6 @@ def decode(data: bytes, canvas: Canvas, options: DecodeOptions = _BY_DEFAULT) ->
         raise
     except UnknownRangeError as error:
         raise DecodingError(FailureCode.UNSUPPORTED_FORMAT, f"{image_format}: {error}") from None
-    except MemoryError:
-        raise _no_memory(image_format) from None
-    except cv2.error as error:
-        if error.code == cv2.Error.StsNoMem:
-            raise _no_memory(image_format) from None
-        raise _from_codec(image_format, error) from error
     except Exception as error:  # codecs raise whatever a damaged file makes them trip over
         raise _from_codec(image_format, error) from error
 
@@ -137,14 +136,11 @@ def _decode(data: bytes, canvas: Canvas, options: DecodeOptions) -> Picture:
     return Picture(pixels, Original(height, width, header.orientation, scale, stored.truncated))
 
 
-def _no_memory(image_format: ImageFormat | None) -> DecodingError:
-    return DecodingError(
-        FailureCode.TOO_LARGE, f"{image_format}: there is not enough memory to decode it"
-    )
-
-
 def _from_codec(image_format: ImageFormat | None, error: Exception) -> DecodingError:
     assert image_format is not None
+    if isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY):
+        message = f"{image_format}: there is not enough memory to decode it"
+        return DecodingError(FailureCode.TOO_LARGE, message)
     reason = next(iter(str(error).splitlines()), "").strip()[:_LONGEST_REASON]
     if reason.startswith(_UNSUPPORTED_KINDS):
         return unsupported(image_format, reason)

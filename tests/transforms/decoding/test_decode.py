@@ -360,6 +360,57 @@ for entry in enormous:
 """
 
 
+_LARGE_PICTURES_WITHOUT_MEMORY = """
+import resource, sys
+from pathlib import Path
+from beam_deeplab.transforms.decoding.decode import decode_image
+from beam_deeplab.transforms.geometry import Canvas
+from beam_deeplab.transforms.records import EncodedImage, FailureCode, ImageRef
+
+def outcome(data):
+    return getattr(decode_image(EncodedImage(ImageRef(""), data), Canvas(6000, 6000)), "code", None)
+
+small, large = ([path.read_bytes() for path in Path(folder).iterdir()] for folder in sys.argv[1:])
+assert {outcome(data) for data in small} == {None}
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+limit = pages * resource.getpagesize() + (15 << 20)
+resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+codes = [outcome(data) for data in large]
+assert set(codes) == {FailureCode.TOO_LARGE}, codes
+assert {outcome(data) for data in small} == {None}
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads its size from /proc")
+def test_pictures_that_do_not_fit_into_memory_are_too_large_and_nothing_else_suffers(
+    tmp_path: Path,
+) -> None:
+    for side in (64, 6000):
+        rgb = Image.new("RGB", (side, side))
+        files = {
+            "sequential.jpg": corpus.encode(rgb, "JPEG"),
+            "progressive.jpg": corpus.encode(rgb, "JPEG", progressive=True),
+            "rgb.png": corpus.encode(rgb, "PNG"),
+            "lossless.webp": corpus.encode(rgb, "WEBP", lossless=True, method=0),
+            "indexed.gif": corpus.encode(Image.new("P", (side, side)), "GIF"),
+            "lzw.tif": corpus.encode(rgb, "TIFF", compression="tiff_lzw"),
+        }
+        (tmp_path / str(side)).mkdir()
+        for name, data in files.items():
+            (tmp_path / str(side) / name).write_bytes(data)
+    child = subprocess.run(
+        [
+            *(sys.executable, "-c", _LARGE_PICTURES_WITHOUT_MEMORY),
+            *(str(tmp_path / "64"), str(tmp_path / "6000")),
+        ],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert child.returncode == 0, child.stderr
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads its size from /proc")
 def test_enormous_claims_are_refused_without_the_memory_for_them() -> None:
     child = subprocess.run(
