@@ -58,7 +58,7 @@ def test_stray_bytes_before_the_end_or_a_restart_change_nothing(
 ) -> None:
     sound = jpeg(pictures()[name], **options)
     # A flat picture has few bits a block: of random bytes, some look like more of it.
-    for stray in STRAYS if name == "texture" else STRAYS[:4]:
+    for stray in STRAYS if name == "texture" else STRAYS[:3]:
         assert is_shown(sound[:-2] + stray + sound[-2:], sound)
         for found in list(RESTART.finditer(sound))[::5]:
             assert is_shown(sound[: found.start()] + stray + sound[found.start() :], sound)
