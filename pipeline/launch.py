@@ -142,8 +142,8 @@ def _leave(result: PipelineResult, job: RemoteJob) -> NoReturn:
     goes_on = f"job {job} goes on; to cancel it use {job.how_to_cancel}"
     if stopping.received() is not signal.SIGTERM:
         stopping.forget()
-        say(f"{goes_on}, or interrupt once more within {SECOND_THOUGHTS:g} s")
         try:
+            say(f"{goes_on}, or interrupt once more within {SECOND_THOUGHTS:g} s")
             threading.Event().wait(SECOND_THOUGHTS)
         except KeyboardInterrupt:
             _cancel(result, job)
