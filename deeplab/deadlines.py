@@ -52,8 +52,9 @@ class _Deadline:
             self.is_over = True
             if self._socket is not None:
                 with suppress(OSError):
-                    # Unlike close() it wakes the thread that reads.
-                    self._socket.shutdown(socket.SHUT_RDWR)
+                    # Unlike close() it wakes the thread that reads. Not the method of a secure
+                    # socket, which would have that thread go on in plain text.
+                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
 
     def forget(self) -> None:
         with self._lock:
@@ -85,6 +86,9 @@ def within(seconds: float) -> Iterator[None]:
         if deadline.is_over:
             raise deadline.error() from error
         raise
+    else:
+        if deadline.is_over:
+            raise deadline.error()
     finally:
         _current.deadline = outer
         timer.cancel()
