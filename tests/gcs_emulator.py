@@ -86,7 +86,9 @@ class GcsServer:
     latency: float = 0.0
     page_size: int = 1000
     gates: dict[str, threading.Event] = field(default_factory=dict)
-    _faults: dict[str, deque[Fault | int]] = field(default_factory=lambda: defaultdict(deque))
+    _faults: dict[str, deque[Fault | int | None]] = field(
+        default_factory=lambda: defaultdict(deque)
+    )
     _emulator: threading.RLock = field(default_factory=threading.RLock)
     _arrival: threading.Condition = field(default_factory=threading.Condition)
 
@@ -97,10 +99,10 @@ class GcsServer:
         self.requests, self.gates, self.latency, self.page_size = [], {}, 0.0, 1000
         self._faults.clear()
 
-    def fail(self, name: str, *faults: Fault | int) -> None:
+    def fail(self, name: str, *faults: Fault | int | None) -> None:
         """Breaks the next requests for an object (or listings of a prefix), one fault each.
 
-        A number is a status code.
+        A number is a status code; None lets a request pass.
         """
         self._faults[name].extend(faults)
 

@@ -208,7 +208,7 @@ def _naming(uri: str) -> Iterator[None]:
     """Lets an error name the URI that was asked for, not a temporary file."""
     try:
         yield
-    except ChangedError:
+    except (ChangedError, TooLargeError):
         raise
     except OSError as error:
         text = error.strerror or str(error)

@@ -103,11 +103,19 @@ def test_a_list_pairs_by_its_rows(files: Path, pattern: str) -> None:
     ("content", "words"),
     [
         ("image_uri\na.jpg", "needs a column 'truth_uri'; its columns are 'image_uri'"),
-        ("image_uri,truth_uri\na.jpg,", "line 2 has no truth_uri"),
-        ("image_uri,truth_uri\na.jpg", "line 2 has no truth_uri"),
+        ('image_uri,truth_uri\n"a.jpg,b.png', "line 2: a quote opens"),
     ],
 )
 def test_a_list_without_truths_is_malformed(tmp_path: Path, content: str, words: str) -> None:
     (tmp_path / "pairs.csv").write_text(content)
     with pytest.raises(ImageListError, match=words):
         list(list_pairs(str(tmp_path / "pairs.csv")))
+
+
+def test_a_row_without_a_truth_is_a_pair_whose_truth_is_missing(tmp_path: Path) -> None:
+    (tmp_path / "pairs.csv").write_text("image_uri,truth_uri\na.jpg,\nb.jpg\nc.jpg,c.png\n")
+    pairs = list(list_pairs(str(tmp_path / "pairs.csv")))
+    assert [Path(pair.uri).name for pair in pairs] == ["a.jpg", "b.jpg", "c.jpg"]
+    names = [Path(pair.truth.uri).name for pair in pairs]
+    assert names == ["pairs.csv#row=1", "pairs.csv#row=2", "c.png"]
+    assert not any(pair.truth.version for pair in pairs)

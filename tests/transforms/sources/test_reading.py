@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,10 @@ from beam_deeplab.transforms.records import (
     ShardSlot,
     Stage,
 )
+from beam_deeplab.transforms.sources import reading
+from beam_deeplab.transforms.sources.listing import list_images
 from beam_deeplab.transforms.sources.reading import WINDOW, read_image, read_images
+from beam_deeplab.transforms.streaks import Streaks
 from tests.gcs_emulator import Fault, Gcs
 from tests.unprivileged import as_nobody, open_folder
 
@@ -289,6 +293,32 @@ def test_read_ahead_is_bounded_in_bytes(gcs: Gcs) -> None:
     assert sum(isinstance(outcome, EncodedImage) for outcome in outcomes) == 20 - 7
 
 
+def test_read_ahead_goes_by_the_sizes_that_the_listing_told(gcs: Gcs) -> None:
+    refs = [
+        replace(stored(gcs, f"{number}.jpg", b"x" * 10_000), size=10_000) for number in range(20)
+    ]
+    outcomes = read_images(refs, ahead_bytes=40_000)
+    for done in range(1, 21):
+        assert isinstance(next(outcomes), EncodedImage)
+        assert gcs.count("download") <= done + 3
+    gcs.server.wait_for(20, "download")
+
+
+def test_one_large_object_is_read_alone(gcs: Gcs) -> None:
+    """Whatever is small beside it waits, as long as the two are more than the bound."""
+    sizes = [100, 100, 50_000, 100, 100, 100]
+    refs = [
+        replace(stored(gcs, f"{number}.jpg", b"x" * size), size=size)
+        for number, size in enumerate(sizes)
+    ]
+    outcomes = read_images(refs, ahead_bytes=40_000)
+    asked = []
+    for _ in sizes:
+        assert isinstance(next(outcomes), EncodedImage)
+        asked.append(gcs.count("download"))
+    assert asked[:3] == [2, 2, 3]
+
+
 def test_an_image_larger_than_the_bound_still_comes(gcs: Gcs) -> None:
     refs = [stored(gcs, f"{number}.jpg", PHOTO) for number in range(3)]
     outcomes = list(read_images(refs, ahead_bytes=1000))
@@ -317,3 +347,121 @@ def test_any_bounds_give_every_image_once(
     assert outcomes == [
         EncodedImage(ref, b"x" * size) for ref, size in zip(refs, sizes, strict=True)
     ]
+
+
+# Too large, too slow, down
+
+
+def test_a_file_of_too_many_bytes_is_refused_before_it_is_read(gcs: Gcs, tmp_path: Path) -> None:
+    for ref in (stored(gcs), on_disk(tmp_path / "a.jpg")):
+        assert isinstance(read_image(ref, max_bytes=len(PHOTO)), EncodedImage)
+        for known in (ref, ImageRef(ref.uri)):
+            assert code_of(read_image(known, max_bytes=len(PHOTO) - 1)) is FailureCode.TOO_LARGE
+    gcs.server.requests.clear()
+    listed = replace(stored(gcs), size=len(PHOTO))
+    (failure,) = read_images([listed], max_bytes=len(PHOTO) - 1)
+    assert isinstance(failure, Failure)
+    limit = len(PHOTO) - 1
+    assert failure.message == f"has {len(PHOTO):,} bytes, more than the {limit:,} of the limit"
+    assert gcs.count() == 0
+
+
+def test_a_sparse_file_larger_than_any_memory_is_too_large(tmp_path: Path) -> None:
+    path = tmp_path / "sparse.jpg"
+    with path.open("wb") as file:
+        os.truncate(file.fileno(), 200 * 10**9)
+    for ref in list_images(str(tmp_path)):
+        for known in (ref, ImageRef(ref.uri)):
+            assert code_of(read_image(known)) is FailureCode.TOO_LARGE
+
+
+def test_a_file_without_an_end_is_not_read_to_it() -> None:
+    """The kernel tells a size of 0 of its files, whatever they hold."""
+    assert code_of(read_image(ImageRef("/proc/self/status"))) is FailureCode.CHANGED
+
+
+def test_a_file_beyond_this_process_s_memory_is_its_own_failure(tmp_path: Path) -> None:
+    large, small = tmp_path / "large.jpg", tmp_path / "small.jpg"
+    with large.open("wb") as file:
+        os.truncate(file.fileno(), 2**30)
+    small.write_bytes(PHOTO)
+    code = """
+import resource, sys
+from pathlib import Path
+from beam_deeplab.transforms.records import ImageRef
+from beam_deeplab.transforms.sources.reading import read_images
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+limit = pages * resource.getpagesize() + 2**29
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+for outcome in read_images(map(ImageRef, sys.argv[1:])):
+    print(getattr(outcome, "code", "read"))
+"""
+    command = [sys.executable, "-c", code, str(small), str(large), str(small)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["read", "TOO_LARGE", "read"]
+
+
+def test_an_object_that_does_not_come_is_a_failure_when_its_time_is_over(
+    gcs: Gcs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BEAM_DEEPLAB_DEADLINE_SECONDS", "0.3")
+    refs = [replace(stored(gcs, f"{number}.jpg"), size=len(PHOTO)) for number in range(3)]
+    gcs.server.gates["1.jpg"] = threading.Event()
+    first, second, third = read_images(refs)
+    assert code_of(second) is FailureCode.READ_ERROR
+    assert isinstance(second, Failure)
+    assert "took longer than" in second.message
+    assert isinstance(first, EncodedImage)
+    assert isinstance(third, EncodedImage)
+
+
+@pytest.fixture
+def five_in_a_row(gcs: Gcs, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BEAM_DEEPLAB_RETRY_SECONDS", "0.01")
+    monkeypatch.setenv("BEAM_DEEPLAB_FAULTS_IN_A_ROW", "5")
+    monkeypatch.setattr(reading, "_faults", Streaks())
+
+
+@pytest.mark.usefixtures("five_in_a_row")
+def test_a_storage_that_gives_nothing_any_more_stops_the_run(gcs: Gcs) -> None:
+    refs = [stored(gcs, f"{number:02}.jpg") for number in range(20)]
+    for ref in refs[3:]:
+        gcs.server.fail(ref.uri.rpartition("/")[2], *[503] * 1000)
+    outcomes: list[EncodedImage | Failure] = []
+    with pytest.raises(storage.StorageDownError) as caught:
+        outcomes.extend(read_images(refs, window=1))
+    assert "5 reads in a row from gs:// failed, the last with: 503" in str(caught.value)
+    with pytest.raises(storage.StorageDownError):
+        read_image(refs[-1])
+    gcs.server.reset()
+    assert isinstance(read_image(refs[-1]), EncodedImage)
+    gcs.server.fail("03.jpg", *[503] * 1000)
+    assert code_of(read_image(refs[3])) is FailureCode.READ_ERROR
+
+
+@pytest.mark.usefixtures("five_in_a_row")
+def test_what_is_no_fault_of_the_storage_stops_nothing(gcs: Gcs, tmp_path: Path) -> None:
+    good = on_disk(tmp_path / "a.jpg")
+    broken = [stored(gcs, f"{number}.jpg") for number in range(8)]
+    for ref in broken:
+        gcs.server.fail(ref.uri.rpartition("/")[2], *[503] * 1000)
+    # Of the lines, and of files that are not there.
+    odd = ["https://h/a.jpg", "gs:///a.jpg", "gs://", str(tmp_path), "a\0b", "x" * 300, "missing"]
+    refs = [ImageRef(line) for line in odd for _ in range(6)]
+    assert len(list(read_images([*refs, good]))) == len(refs) + 1
+    # And where something of the same storage is read in between.
+    there = stored(gcs, "there.jpg")
+    mixed = [each for ref in broken for each in (ref, there)]
+    codes = [getattr(outcome, "code", "read") for outcome in read_images(mixed, window=1)]
+    assert codes == ["READ_ERROR", "read"] * 8
+
+
+@pytest.mark.usefixtures("five_in_a_row")
+def test_each_storage_is_down_for_itself(gcs: Gcs, tmp_path: Path) -> None:
+    good = on_disk(tmp_path / "a.jpg")
+    refs = [stored(gcs, f"{number}.jpg") for number in range(8)]
+    for ref in refs:
+        gcs.server.fail(ref.uri.rpartition("/")[2], *[503] * 1000)
+    with pytest.raises(storage.StorageDownError):
+        list(read_images([each for ref in refs for each in (ref, good)], window=1))
+    assert isinstance(read_image(good), EncodedImage)

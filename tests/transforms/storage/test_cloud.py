@@ -71,6 +71,36 @@ def test_a_footer_costs_two_requests_and_few_bytes(gcs: Gcs) -> None:
     assert [each.kind for each in gcs.server.requests] == ["metadata", "download"]
 
 
+def test_a_flipped_byte_of_a_small_part_is_seen(gcs: Gcs) -> None:
+    """The service has a sum of the whole object only, so a small one comes whole."""
+    sink = io.BytesIO()
+    pq.write_table(pa.table({"image_uri": [f"gs://b/{number}.jpg" for number in range(99)]}), sink)
+    gcs.put("part.parquet", sink.getvalue())
+    # The object's metadata are asked for first.
+    gcs.server.fail("part.parquet", None, Fault.CORRUPT_BODY, Fault.SHORT_BODY)
+    with storage.open_seekable(gcs.uri("part.parquet")) as file:
+        assert file.read() == sink.getvalue()
+        file.seek(-8, io.SEEK_END)
+        assert file.read(4) == sink.getvalue()[-8:-4]
+    assert gcs.count("download") == 3
+
+
+def test_a_small_file_that_is_replaced_while_open_is_not_mixed(gcs: Gcs) -> None:
+    gcs.put("part", b"a" * 1000)
+    with storage.open_seekable(gcs.uri("part")) as file:
+        assert file.read(1) == b"a"
+        gcs.put("part", b"b" * 1000)
+        assert file.read() == b"a" * 999
+
+
+def test_versions_come_with_sizes(gcs: Gcs) -> None:
+    generation = gcs.put("a.jpg", OLD)
+    uris = [gcs.uri("a.jpg"), gcs.uri("missing.jpg"), "gs:///a.jpg", "gs://-/a.jpg", gcs.uri()]
+    found, *others = storage.versions(uris)
+    assert found == storage.FileVersion(generation, len(OLD))
+    assert others == [storage.FileVersion()] * 4
+
+
 def test_a_file_that_is_replaced_while_open_is_not_mixed(gcs: Gcs) -> None:
     gcs.put("part", b"a" * 200_000)
     file = storage.open_seekable(gcs.uri("part"))
