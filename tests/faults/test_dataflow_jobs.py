@@ -47,7 +47,8 @@ class Dataflow:
             }
             return {"jobMessages": [message] if self.error else []}
         if method == "PUT":
-            self.state = body["requestedState"]
+            assert body["requestedState"] in (5, "JOB_STATE_CANCELLED")  # an enum by its number
+            self.state = "JOB_STATE_CANCELLED"
         return {"id": JOB, "name": "job", "currentState": self.state}
 
 
