@@ -51,10 +51,11 @@ from beam_deeplab.transforms.evaluating.segmented import (
     list_masks,
     read_segmented_manifest,
 )
-from beam_deeplab.transforms.records import ImageRef
+from beam_deeplab.transforms.records import Failure, ImageRef
 from beam_deeplab.transforms.runs.manifest import Manifest, RunRecord, fingerprint_of
 from beam_deeplab.transforms.sources.image_lists import ImageListError
 from beam_deeplab.transforms.sources.listing import list_images
+from beam_deeplab.transforms.sources.reading import read_image
 
 RefT = TypeVar("RefT", bound=ImageRef)
 
@@ -210,13 +211,15 @@ def choose_rule(options: EvaluateOptions, labels: LabelSet, pairing: Pairing) ->
     reasons = []
     for pair in pairing.pairs[:_TRIED]:
         try:
-            rule.read(storage.read(pair.truth.uri), pair.truth.uri)
+            truth = read_image(pair.truth)
+            if not isinstance(truth, Failure):
+                rule.read(truth.data, pair.truth.uri)
+                return rule
+            reasons.append(f"{pair.truth.uri}: {truth.message}")
         except TruthError as error:
             reasons.append(f"{pair.truth.uri}: {error}")
-        except OSError as error:
-            reasons.append(storage.describe(error))
-        else:
-            return rule
+        except OSError as error:  # nobody is signed in
+            raise UsageError(f"--truth: {storage.describe(error)}") from error
     raise UsageError(
         f"the truth does not look like the model's {len(labels)} classes: {reasons[0]} "
         f"({len(reasons)} of {len(pairing.pairs)} files tried; see --truth_format)"
