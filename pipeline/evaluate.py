@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any
 
 from apache_beam.options.pipeline_options import (
     GoogleCloudOptions,
@@ -25,6 +25,7 @@ from beam_deeplab.pipeline.evaluations import (
     clear_evaluation,
     read_metrics,
 )
+from beam_deeplab.pipeline.inputs import describe_left_out, refusing
 from beam_deeplab.pipeline.launch import run_to_end, say, set_verbosity
 from beam_deeplab.pipeline.options import (
     EvaluateOptions,
@@ -51,13 +52,10 @@ from beam_deeplab.transforms.evaluating.segmented import (
     list_masks,
     read_segmented_manifest,
 )
-from beam_deeplab.transforms.records import Failure, ImageRef
+from beam_deeplab.transforms.records import Failure, ImageRef, LeftOut
 from beam_deeplab.transforms.runs.manifest import Manifest, RunRecord, fingerprint_of
-from beam_deeplab.transforms.sources.image_lists import ImageListError
-from beam_deeplab.transforms.sources.listing import list_images
+from beam_deeplab.transforms.sources.listing import list_input
 from beam_deeplab.transforms.sources.reading import read_image
-
-RefT = TypeVar("RefT", bound=ImageRef)
 
 _TRIED = 8
 """Truth files that are read before anything is begun."""
@@ -130,37 +128,43 @@ def evaluate(options: EvaluateOptions, beam_arguments: Sequence[str] = ()) -> in
 
 
 def find_pairs(options: EvaluateOptions) -> Pairing:
-    """Lists what was named, and pairs it.
+    """Lists what was named, and pairs it; says what of it is left out.
 
     Raises:
         UsageError: A pattern matches nothing or cannot be listed, or no image has a truth.
     """
+    left_out: list[LeftOut] = []
+
+    def listed(flag: str, patterns: Iterable[str], entries: Callable[[str], Any]) -> list[Any]:
+        refs: list[ImageRef] = []
+        for pattern in patterns:
+            count = len(refs)
+            with refusing(pattern, flag):
+                for entry in entries(pattern):
+                    (left_out if isinstance(entry, LeftOut) else refs).append(entry)
+            if len(refs) == count:
+                raise UsageError(f"{flag} {pattern}: no image matches")
+        return refs
+
+    def files(pattern: str) -> Iterable[ImageRef | LeftOut]:
+        return list_input(pattern, options.output)
+
     if options.segmented is not None:
-        images = list(_listed("--segmented", options.segmented, _segmented_images))
-    elif not options.truth:
-        pairs = [pair for each in options.input for pair in _listed("--input", each, list_pairs)]
-        return _with_pairs(check_pairs(pairs))
+        images = listed("--segmented", [options.segmented], _segmented_images)
+    elif options.truth:
+        images = listed("--input", options.input, files)
     else:
-        images = [ref for each in options.input for ref in _listed("--input", each, list_images)]
-    truths = [ref for each in options.truth for ref in _listed("--truth", each, list_images)]
-    return _with_pairs(pair_by_name(images, truths, options.truth_files.truth_suffix))
+        return _with_pairs(check_pairs(listed("--input", options.input, list_pairs)))
+    truths = listed("--truth", options.truth, files)
+    pairing = _with_pairs(pair_by_name(images, truths, options.truth_files.truth_suffix))
+    if left_out and not options.job.quiet:
+        say(describe_left_out(left_out))
+    return replace(pairing, left_out=pairing.left_out + sum(each.count for each in left_out))
 
 
 def _segmented_images(output: str) -> Iterable[ImageRef]:
     yield from (ref for _, refs in list_masks(output) for ref in refs)
     yield from (failure.ref for failure in list_failures(output))
-
-
-def _listed(flag: str, pattern: str, list_refs: Callable[[str], Iterable[RefT]]) -> list[RefT]:
-    try:
-        refs = list(list_refs(pattern))
-    except OSError as error:
-        raise UsageError(f"{flag}: {storage.describe(error)}") from error
-    except ImageListError as error:
-        raise UsageError(f"{flag}: {error}") from error
-    if not refs:
-        raise UsageError(f"{flag} {pattern}: no image matches")
-    return refs
 
 
 def _with_pairs(pairing: Pairing) -> Pairing:

@@ -35,8 +35,12 @@ def check_inputs(patterns: Sequence[str], output: str) -> None:
 
 
 @contextmanager
-def refusing(pattern: str) -> Iterator[None]:
+def refusing(pattern: str, flag: str = "--input") -> Iterator[None]:
     """Makes one line for the user of what cannot be listed.
+
+    Args:
+        pattern: What is listed.
+        flag: The flag that names it.
 
     Raises:
         UsageError: The input cannot be listed.
@@ -44,11 +48,11 @@ def refusing(pattern: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UsageError(f"--input: {storage.describe(error)}") from error
+        raise UsageError(f"{flag}: {storage.describe(error)}") from error
     except ImageListError as error:
-        raise UsageError(f"--input: {error}") from error
+        raise UsageError(f"{flag}: {error}") from error
     except PatternError as error:
-        raise UsageError(f"--input {pattern}: {error}") from error
+        raise UsageError(f"{flag} {pattern}: {error}") from error
 
 
 def _require_image(pattern: str, output: str) -> None:

@@ -518,6 +518,31 @@ def test_nothing_is_removed_before_all_is_checked(
     assert {path: path.read_bytes() for path in output.rglob("*") if path.is_file()} == before
 
 
+def test_what_is_left_out_is_said_and_the_own_output_is_no_input(
+    shared: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "data"
+    for name in ("images", "truth"):
+        (data / name).mkdir(parents=True)
+    for photo in sorted((shared / "voc" / "JPEGImages").glob("*.jpg"))[:2]:
+        shutil.copy(photo, data / "images")
+        mask = shared / "voc" / "SegmentationClassAug" / f"{photo.stem}.png"
+        for ending in ("", "_color", "_instanceIds"):
+            shutil.copy(mask, data / "truth" / f"{photo.stem}{ending}.png")
+    (data / "images" / "notes.txt").write_text("x")
+    output = data / "images" / "report"
+    flags = _flags(shared, output, "--canvas", "129", "129")
+    flags[flags.index("--input") + 1] = str(data / "images")
+    flags[flags.index("--truth") + 1] = str(data / "truth")
+    for again in ([], ["--resume"], ["--overwrite"]):
+        assert main([*flags, *again]) == 0
+        assert "left out: 1 .txt" in capfd.readouterr().err
+        named = {"images": 2, "truths": 6, "duplicates": 0, "pairs": 2}
+        found = _metrics(output)["named"]
+        assert {name: found[name] for name in named} == named
+        assert found["left_out"] >= 5
+
+
 def test_truth_of_other_classes_is_refused_before_any_inference(
     shared: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

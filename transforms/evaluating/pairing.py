@@ -35,7 +35,7 @@ class Pairing:
         images: Distinct images that were named.
         truths: Distinct truths that were named.
         duplicates: How many further times one of them was named.
-        left_out: Truths of an image that has a better one, and files that are no truth.
+        left_out: Truths of an image that has a better one, and files that are neither.
     """
 
     pairs: Sequence[LabelledRef] = field(repr=False)
