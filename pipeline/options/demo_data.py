@@ -46,9 +46,6 @@ class DemoDataOptions:
         Raises:
             UsageError: The sizes, the seed or the faults cannot be, or a folder is not local.
         """
-        for flag, folder in (("--output", arguments.output), ("--truth", arguments.truth)):
-            if folder is not None and "://" in folder:
-                raise UsageError(f"{flag} {folder}: give a folder of this machine")
         if not 0 <= arguments.seed < SEEDS:
             raise UsageError(f"--seed {arguments.seed}: give a number from 0 to {SEEDS - 1}")
         return cls(
