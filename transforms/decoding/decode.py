@@ -75,8 +75,9 @@ def decode(data: bytes, canvas: Canvas, options: DecodeOptions = _BY_DEFAULT) ->
     Huffman stream of the right length, as a single flipped bit mostly does, nothing can see.
 
     What the header claims bounds the memory, which all threads of the process share
-    (:mod:`transforms.decoding.budget`), and the time: about 20 seconds of one CPU at the default
-    ``max_pixels``, whatever the bytes, and a second for each 10 MB of the file.
+    (:mod:`transforms.decoding.budget`), and the time: about 10 seconds of one CPU at the default
+    ``max_pixels``, whatever the bytes, and what their number takes: a second for each MB of HEIC or
+    AVIF, for each 20 MB of other formats.
 
     Args:
         data: The file's content.

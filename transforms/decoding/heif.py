@@ -23,7 +23,7 @@ from beam_deeplab.transforms.decoding.formats import (
     unsupported,
 )
 
-_PIXEL_BYTES = 16
+_PIXEL_BYTES = 20
 _MODES = ("L", "LA", "RGB", "RGBA", "RGBa")
 
 
@@ -70,5 +70,5 @@ def _rgb(mode: str, samples: np.ndarray, header: Header) -> np.ndarray:
     if mode not in _MODES:
         raise unsupported(header.format, f"pixels of the kind {mode}")
     if mode == "RGB":
-        return np.ascontiguousarray(samples)
+        return samples.copy()  # libheif's memory goes with its image
     return rgb_over_white(Image.frombuffer(mode, (header.width, header.height), samples))

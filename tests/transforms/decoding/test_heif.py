@@ -32,6 +32,13 @@ def test_what_phones_write_is_read(kind: ImageFormat) -> None:
     assert np.abs(picture.pixels.astype(int) - PICTURE).mean() < 3
 
 
+def test_the_pixels_of_a_large_heic_outlive_its_decoder() -> None:
+    # Large blocks of memory are given back at once: what still looks at them crashes.
+    picture = corpus.texture(1200, 1600)
+    shown = decode(corpus.heic(picture, quality=80), Canvas(1200, 1600)).pixels
+    assert np.abs(shown.astype(int) - picture).mean() < 6
+
+
 @pytest.mark.parametrize("kind", FILES)
 def test_the_size_is_known_and_refused_before_any_pixel_is_decoded(kind: ImageFormat) -> None:
     with pytest.raises(DecodingError, match="claims 200 x 120 pixels") as caught:
