@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import itertools
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -108,10 +109,14 @@ class Glob:
 
 @functools.lru_cache(maxsize=1024)
 def _matcher(globs: tuple[tuple[str, ...], ...], hidden: bool) -> wcglob.WcMatcher[str]:
-    patterns: list[str] = []
-    for segments in globs:
-        readings = [
-            (each, each.replace("[", "[[]")) if "[" in each else (each,) for each in segments
-        ]
-        patterns += map("/".join, itertools.islice(itertools.product(*readings), _READINGS))
+    patterns = [reading for segments in globs for reading in _readings("/".join(segments))]
     return wcglob.compile(patterns, flags=_FLAGS | (wcglob.DOTGLOB if hidden else 0))
+
+
+def _readings(pattern: str) -> Iterator[str]:
+    """A pattern with each of its brackets as one of a set, and as itself."""
+    first, *rest = pattern.split("[")
+    kinds = itertools.product(("[", "[[]"), repeat=len(rest))
+    for kind in itertools.islice(kinds, _READINGS):
+        yield first + "".join(map("".join, zip(kind, rest, strict=True)))
+    yield "[[]".join([first, *rest])

@@ -30,7 +30,7 @@ AHEAD_BYTES: Final = 256 * 1024 * 1024
 MAX_BYTES: Final = 1024**3
 """A file of more bytes is refused, unless asked otherwise."""
 
-_FIRST_GUESS: Final = 8 * 1024 * 1024
+_FIRST_GUESS: Final = 7 * 1024 * 1024
 """What an object of unknown size is taken to weigh at first: a 12 MP JPEG, and then some."""
 
 _IN_A_ROW: Final = "48"
@@ -125,7 +125,13 @@ class _UnderWay:
         if self.future.done() and not self.future.cancelled() and not self.future.exception():
             outcome = self.future.result()
             return len(outcome.data) if isinstance(outcome, EncodedImage) else 0
-        return guess if self.ref.size is None else self.ref.size
+        return _while_it_comes(self.ref, guess)
+
+
+def _while_it_comes(ref: ImageRef, guess: int) -> int:
+    # A buffer that grows holds up to an eighth more than its bytes.
+    size = guess if ref.size is None else ref.size
+    return size + size // 8
 
 
 def read_images(
@@ -165,8 +171,7 @@ def read_images(
             while following is not None and len(queue) < window:
                 guess = largest or _FIRST_GUESS
                 ahead = [item.weight(guess) for item in queue if isinstance(item, _UnderWay)]
-                more = guess if following.size is None else following.size
-                if ahead and sum(ahead) + more > ahead_bytes:
+                if ahead and sum(ahead) + _while_it_comes(following, guess) > ahead_bytes:
                     break
                 queue.append(_begin(following, max_bytes))
                 following = next(remaining, None)

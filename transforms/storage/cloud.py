@@ -121,7 +121,10 @@ def _download(
             )
         except DataCorruption as error:
             raise ConnectionError("the bytes do not match their CRC32C") from error
-        return sink.getvalue(), "" if blob.generation is None else str(blob.generation)
+        data = sink.getvalue()
+        # The library keeps the sink in a circle of references, until they are collected.
+        sink.close()
+        return data, "" if blob.generation is None else str(blob.generation)
 
     try:
         return retried(uri, attempt, _SIZE_IF_UNKNOWN if size is None else size)

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from beam_deeplab.transforms.sources.matching import match_files
-from beam_deeplab.transforms.sources.patterns import Glob, is_wild
+from beam_deeplab.transforms.sources.patterns import Glob, PatternError, alternatives, is_wild
 
 NAMES = st.sampled_from(["a", "b", "ab", ".h", "a.jpg", "b.jpg", ".h.jpg", "[1]"])
 SEGMENTS = st.sampled_from(
@@ -73,3 +73,48 @@ def test_a_pattern_is_split_into_what_is_listed_and_what_is_matched(
     parsed = Glob.parse(pattern)
     assert parsed == Glob(folder, segments)
     assert (parsed.prefix, parsed.is_flat) == (prefix, is_flat)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "below", "not_below"),
+    [
+        ("/p/*/left/*.png", ["a", "a/left"], [".a", "a/right", "a/left/b"]),
+        ("/p/**/*.png", ["a", "a/b/c"], [".a", "a/.b"]),
+        ("/p/*/.h/**", ["a", "a/.h", "a/.h/b"], ["a/b", "a/.h/.b"]),
+        ("/p/[1]/x [2]/*", ["1", "[1]", "1/x 2", "1/x [2]"], ["2", "1/x [3]", "1/x 2/3"]),
+    ],
+)
+def test_only_folders_that_can_hold_a_match_are_entered(
+    pattern: str, below: list[str], not_below: list[str]
+) -> None:
+    found = Glob.parse(pattern)
+    assert [each for each in [*below, *not_below] if found.may_match_below(each)] == below
+
+
+def test_brackets_stand_for_themselves_too() -> None:
+    found = Glob.parse("/p/a[12]/[ab]*[3].jpg")
+    for path in ("a1/b3.jpg", "a[12]/a[3].jpg", "a2/[ab] x3.jpg", "a[12]/bx3.jpg"):
+        assert found.matches(path)
+    for path in ("a3/b3.jpg", "a[12]/c3.jpg", "a12/b3.jpg"):
+        assert not found.matches(path)
+
+
+def test_extended_patterns_are_names() -> None:
+    """Copies are called so; wcmatch has patterns like these, which stay off."""
+    for pattern, name in (
+        ("*(1).jpg", "IMG (1).jpg"),
+        ("!(a).jp*", "!(a).jpg"),
+        ("@(a)*", "@(a)b"),
+    ):
+        assert Glob.parse(f"/p/{pattern}").matches(name)
+        assert not Glob.parse(f"/p/{pattern}").matches("a.jpg")
+
+
+def test_braces_are_expanded_first() -> None:
+    assert alternatives("gs://b/{a,c/d}/*.{jpg,png}") == [
+        "gs://b/a/*.jpg", "gs://b/a/*.png", "gs://b/c/d/*.jpg", "gs://b/c/d/*.png",
+    ]  # fmt: skip
+    for literal in ("photos {old}", "a{b", "a}b", "plain"):
+        assert alternatives(literal) == [literal]
+    with pytest.raises(PatternError, match="more than 1000"):
+        alternatives("{1..100}{1..100}")

@@ -284,7 +284,7 @@ def test_read_ahead_is_bounded_in_images(gcs: Gcs) -> None:
 def test_read_ahead_is_bounded_in_bytes(gcs: Gcs) -> None:
     refs = [stored(gcs, f"{number}.jpg", b"x" * 10_000) for number in range(20)]
     taken: list[ImageRef] = []
-    outcomes = read_images(counted(refs, taken), ahead_bytes=40_000)
+    outcomes = read_images(counted(refs, taken), ahead_bytes=45_000)
     next(outcomes)
     assert len(taken) == 2, "no size is known yet, so one image at a time"
     for done in range(2, 8):
