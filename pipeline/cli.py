@@ -82,6 +82,8 @@ def _in_thread(arguments: threading.ExceptHookArgs) -> None:
 
 
 def _run(argv: Sequence[str]) -> int:
+    # gRPC reports every fork beside its threads, which is how worker processes start.
+    os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
     from beam_deeplab.pipeline.commands import run
     from beam_deeplab.pipeline.options import RunFailedError, UsageError
 
