@@ -73,7 +73,8 @@ class TooLargeError(OSError):
             uri: The file.
         """
         number = "more bytes" if size is None else f"{size:,} bytes, more"
-        super().__init__(errno.EFBIG, f"has {number} than the {max_bytes:,} of the limit", uri)
+        message = f"has {number} than the {max_bytes:,} of max_file_bytes"
+        super().__init__(errno.EFBIG, message, uri)
 
 
 class StorageDownError(OSError):

@@ -362,7 +362,7 @@ def test_a_file_of_too_many_bytes_is_refused_before_it_is_read(gcs: Gcs, tmp_pat
     (failure,) = read_images([listed], max_bytes=len(PHOTO) - 1)
     assert isinstance(failure, Failure)
     limit = len(PHOTO) - 1
-    assert failure.message == f"has {len(PHOTO):,} bytes, more than the {limit:,} of the limit"
+    assert failure.message == f"has {len(PHOTO):,} bytes, more than the {limit:,} of max_file_bytes"
     assert gcs.count() == 0
 
 
