@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import importlib.util
+import pkgutil
 import sys
+from collections.abc import Iterable
 from importlib.metadata import version as installed_version
 from pathlib import Path
 
@@ -17,7 +19,7 @@ author = "the beam-deeplab authors"
 version = release = installed_version("beam-deeplab")
 
 sys.path.insert(0, str(Path(__file__).parent / "extensions"))
-OURS = {"beam_deeplab", "deeplab", "scenes", "transforms", "pipeline"}
+FLOORS = ("deeplab", "scenes", "transforms", "pipeline")
 
 extensions = [
     "myst_parser",
@@ -55,7 +57,7 @@ napoleon_use_rtype = False
 def resolve(
     app: Sphinx, env: BuildEnvironment, node: pending_xref, shown: nodes.TextElement
 ) -> nodes.Node | None:
-    """Leads names that a package exports to where they are defined.
+    """Leads names to where they are defined: imported ones, and those that begin with a folder.
 
     What somebody wrote as a role must lead somewhere, or the build fails; types in signatures,
     and errors and bases of other libraries, are shown as they are.
@@ -63,20 +65,32 @@ def resolve(
     if node.get("refdomain") != "py":
         return None
     target = node["reftarget"]
-    package, _, name = target.rpartition(".")
-    domain = env.domains.python_domain
-    homes = [
-        full
-        for full in domain.objects
-        if package and full.startswith(f"{package}.") and full.endswith(f".{name}")
-    ]
-    if len(homes) == 1:
-        return domain.resolve_xref(
-            env, node["refdoc"], app.builder, node["reftype"], homes[0], node, shown
-        )
     root = target.partition(".")[0]
-    ours = root in OURS or importlib.util.find_spec(root) is None
+    if root in FLOORS:
+        root, target = "beam_deeplab", f"beam_deeplab.{target}"
+    domain = env.domains.python_domain
+    home = home_of(target, node.get("py:module"), domain.objects)
+    if home is not None:
+        return domain.resolve_xref(
+            env, node["refdoc"], app.builder, node["reftype"], home, node, shown
+        )
+    ours = root == "beam_deeplab" or importlib.util.find_spec(root) is None
     return None if ours and isinstance(shown, nodes.literal) else shown
+
+
+def home_of(target: str, module: str | None, documented: Iterable[str]) -> str | None:
+    """The full name under which a name is documented, as seen from a module; None if under none."""
+    package, _, last = target.rpartition(".")
+    below = [name for name in documented if name.startswith(f"{package}.") and package]
+    named = [name for name in below if name == target or name.endswith(f".{last}")]
+    for full in (target, f"{module}.{target}"):
+        try:
+            found = pkgutil.resolve_name(full)
+        except (ImportError, AttributeError, ValueError):
+            continue
+        if hasattr(found, "__qualname__"):
+            named.insert(0, f"{found.__module__}.{found.__qualname__}")
+    return next((name for name in named if name in documented), None)
 
 
 def setup(app: Sphinx) -> None:
