@@ -52,6 +52,8 @@ autodoc_member_order = "bysource"
 napoleon_numpy_docstring = False
 napoleon_use_ivar = True
 napoleon_use_rtype = False
+napoleon_attr_annotations = False
+napoleon_custom_sections = [("Environment", "params_style")]
 
 
 def resolve(

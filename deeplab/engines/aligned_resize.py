@@ -25,7 +25,7 @@ def resize_aligned(images: NDArray[np.float32], size: tuple[int, int]) -> NDArra
         size: New height and width, at least 1.
 
     Returns:
-        float32 of shape [n, *size, channels]; ``images`` itself where it has that size.
+        float32 of shape ``[n, *size, channels]``; ``images`` itself where it has that size.
     """
     # The side that shrinks most goes first: the other one then has less to do.
     for axis in sorted((1, 2), key=lambda axis: size[axis - 1] / images.shape[axis]):
