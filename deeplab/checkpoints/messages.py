@@ -27,8 +27,7 @@ _FIELDS: dict[str, dict[str, tuple[int, str]]] = {
         "half_val": (13, "*int32"),
     },
     "List": {"i": (3, "*int64")},
-    "Attribute": {"list": (1, "List"), "b": (5, "bool"), "type": (6, "int32")}
-    | {"shape": (7, "Shape"), "tensor": (8, "Tensor")},
+    "Attribute": {"list": (1, "List"), "shape": (7, "Shape"), "tensor": (8, "Tensor")},
     "NamedAttribute": {"key": (1, "string"), "value": (2, "Attribute")},
     "Node": {
         "name": (1, "string"),

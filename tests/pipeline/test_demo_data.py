@@ -57,7 +57,10 @@ def test_without_truth_there_is_none_and_one_size_is_all(tmp_path: Path) -> None
         (["--faults", "1.5"], "--faults 1.5: give a number of files, or a share such as 0.1"),
         (["--faults", "-1"], "--faults -1: give a number of files, or a share such as 0.1"),
         (["--faults", "nan"], "--faults nan: give a number of files, or a share such as 0.1"),
-        (["--truth", "gs://bucket/truth"], "--truth gs://bucket/truth: give a folder of this"),
+        (
+            ["--truth", "gs://bucket/truth"],
+            "--truth gs://bucket/truth: this flag takes only paths of this",
+        ),
     ],
 )
 def test_what_cannot_be_is_one_line_and_nothing_is_written(
