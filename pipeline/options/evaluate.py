@@ -9,9 +9,9 @@ from beam_deeplab.pipeline.options.errors import UsageError
 from beam_deeplab.pipeline.options.job import JobOptions, add_job_flags
 from beam_deeplab.pipeline.options.network import NetworkOptions, add_network_flags
 from beam_deeplab.pipeline.options.truth import TruthOptions, add_truth_flags
+from beam_deeplab.pipeline.options.values import location
 from beam_deeplab.transforms.decoding.options import DEFAULT_MAX_PIXELS, DecodeOptions
 from beam_deeplab.transforms.sources.image_lists import is_pair_list
-from beam_deeplab.transforms.sources.listing import absolute_pattern
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,11 @@ class EvaluateOptions:
         else:
             _check_segmented(arguments)
         return cls(
-            input=tuple(map(absolute_pattern, arguments.input or ())),
-            truth=tuple(map(absolute_pattern, arguments.truth or ())),
-            output=absolute_pattern(arguments.output),
+            input=tuple(arguments.input or ()),
+            truth=tuple(arguments.truth or ()),
+            output=arguments.output,
             network=network,
-            segmented=arguments.segmented and absolute_pattern(arguments.segmented),
+            segmented=arguments.segmented,
             truth_files=TruthOptions.from_arguments(arguments),
             max_pixels=arguments.max_pixels,
             job=JobOptions.from_arguments(arguments),
@@ -106,6 +106,7 @@ def add_evaluate_flags(parser: argparse.ArgumentParser) -> None:
     data = parser.add_argument_group("what goes in and comes out")
     data.add_argument(
         "--input",
+        type=location,
         action="extend",
         nargs="+",
         metavar="PATTERN",
@@ -114,6 +115,7 @@ def add_evaluate_flags(parser: argparse.ArgumentParser) -> None:
     )
     data.add_argument(
         "--truth",
+        type=location,
         action="extend",
         nargs="+",
         metavar="PATTERN",
@@ -123,11 +125,16 @@ def add_evaluate_flags(parser: argparse.ArgumentParser) -> None:
     )
     data.add_argument(
         "--segmented",
+        type=location,
         metavar="FOLDER",
         help="score the masks of a finished `segment`, without inference and without --model",
     )
     data.add_argument(
-        "--output", required=True, metavar="FOLDER", help="folder or gs:// prefix for the report"
+        "--output",
+        required=True,
+        type=location,
+        metavar="FOLDER",
+        help="folder or gs:// prefix for the report",
     )
     add_truth_flags(data)
     add_network_flags(parser)
