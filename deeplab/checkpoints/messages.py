@@ -15,7 +15,7 @@ from google.protobuf.message import DecodeError
 # A star marks what is repeated.
 _FIELDS: dict[str, dict[str, tuple[int, str]]] = {
     "Dimension": {"size": (1, "int64")},
-    "Shape": {"dim": (2, "*Dimension"), "unknown_rank": (3, "bool")},
+    "Shape": {"dim": (2, "*Dimension")},
     "Tensor": {
         "dtype": (1, "int32"),
         "tensor_shape": (2, "Shape"),
