@@ -238,6 +238,8 @@ class SegmentImages(beam.PTransform):
     def recipe(self) -> Recipe:
         """What is to be run; raises as :meth:`expand`."""
         model = inspect_model(self.model) if isinstance(self.model, str) else self.model
+        for _, line in model.guesses:
+            _LOGGER.warning("%s: %s", model.reference, line)
         return Recipe(
             model,
             Canvas(*(model.canvas if isinstance(self.canvas, str) else self.canvas)),
