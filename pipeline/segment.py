@@ -237,7 +237,7 @@ def _check_failures(manifest: Manifest, options: SegmentOptions) -> None:
     images = failures + manifest.counts["total_masks"]
     if failures > options.job.max_failure_fraction * images:
         can_pass = not _LASTING.issuperset(manifest.failures_by_code)
-        advice = ", and --resume tries those again" if can_pass else ""
+        advice = ", and --resume tries again what has been mended" if can_pass else ""
         raise RunFailedError(
             f"{failures} of {images} images failed, more than --max_failure_fraction="
             f"{options.job.max_failure_fraction:g} allows; the masks are committed, the reasons "
