@@ -9,6 +9,7 @@ memory of a decompressor.
 from __future__ import annotations
 
 import bz2
+import errno
 import gzip
 import io
 import lzma
@@ -99,8 +100,9 @@ def unpack_archive(
     except _DAMAGE as error:
         raise ArchiveError(f"cannot unpack {archive.name}: {error or 'it is damaged'}") from error
     except OSError as error:
-        # gzip reports a bad magic number or checksum as an OSError without an errno.
-        if error.errno is not None:
+        # gzip reports a bad magic number or checksum as an OSError without an errno; zip seeks to
+        # where a damaged directory sends it; names may be none that the disk takes.
+        if error.errno not in (None, errno.EINVAL, errno.ENAMETOOLONG, errno.EILSEQ):
             raise
         raise ArchiveError(f"cannot unpack {archive.name}: {error}") from error
     return _top_folder(folder)

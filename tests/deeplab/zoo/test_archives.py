@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import bz2
+import contextlib
 import gzip
 import io
 import lzma
+import random
 import stat
 import struct
 import tarfile
@@ -295,6 +297,20 @@ def test_hostile_zip_archives_are_refused(tmp_path: Path, content: bytes, messag
     with pytest.raises(ArchiveError, match=message):
         unpack(tmp_path, content, max_bytes=1_000_000, max_members=20)
     assert not list(tmp_path.rglob("escape"))
+
+
+def test_mutated_zip_archives_are_unpacked_or_refused(tmp_path: Path) -> None:
+    whole = zip_of(*WEIGHTS.items())
+    chance = random.Random(7)
+    for number in range(150):
+        content = bytearray(whole)
+        for _ in range(chance.randint(1, 3)):
+            place = chance.randrange(len(content))
+            content[place : place + chance.randint(1, 8)] = chance.randbytes(4)
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        with contextlib.suppress(ArchiveError):
+            unpack(folder, bytes(content), max_bytes=1_000_000)
 
 
 @pytest.mark.parametrize("name", ["a" * 300, "b/" * 900 + "a", "\udc80" * 300])
