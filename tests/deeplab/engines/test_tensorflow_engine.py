@@ -67,7 +67,8 @@ def test_what_xla_compiles_answers_the_same(
     network = build_network(model, CANVAS, 16, precision)
     assert {variable.dtype for variable in network.variables} == {"float32"}
     engine = TensorFlowEngine(network, CANVAS, precision, "CPU", compiled=True)
-    for images, answer in ((IMAGES, expected), (IMAGES[:3], expected[:3])):
+    for count in (4, 3):  # padded to one size, which is compiled once
+        images, answer = IMAGES[:count], expected[:count]
         logits = engine(images)
         assert logits.shape == answer.shape
         assert logits.dtype == np.float32

@@ -10,11 +10,16 @@ from tests.networks import random_images, relative_error, set_random_weights
 from tests.small_models import SMALL_CONFIG
 
 
+@pytest.fixture(scope="module")
+def built() -> Any:
+    return build_network(SMALL_CONFIG, (65, 65))
+
+
 @pytest.fixture
-def network() -> Any:
-    network = build_network(SMALL_CONFIG, (65, 65))
-    set_random_weights(network)
-    return network
+def network(built: Any) -> Any:
+    """One network for all tests, each time with the same random weights."""
+    set_random_weights(built)
+    return built
 
 
 def _twin(network: Any, size: tuple[int, int] = (65, 65), *, frozen: bool = False) -> Any:
