@@ -244,11 +244,9 @@ def small_photos(tmp_path: Path, voc_photos: list[Path]) -> Path:
     return folder
 
 
-def test_memory_does_not_grow_with_the_number_of_photos(
-    small_photos: Path, mobilenet_checkpoint: Path, tmp_path: Path
-) -> None:
+def test_memory_does_not_grow_with_the_number_of_photos(small_photos: Path, tmp_path: Path) -> None:
     """A shard of decoded 160 x 120 pictures is 3.7 MB, all 2,000 are 115 MB."""
-    common = ["--model", str(mobilenet_checkpoint), "--canvas", "129", "161"]
+    common = ["--model", "emoji_scenes", "--canvas", "129", "161"]
 
     def peak(pattern: str, output: str) -> int:
         photos = str(small_photos / pattern)

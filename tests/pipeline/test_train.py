@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -53,9 +54,13 @@ def data(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def config(tmp_path: Path) -> Path:
-    (tmp_path / "labels.json").write_text(json.dumps(CLASSES), "utf-8")
-    path = tmp_path / "training.toml"
-    path.write_text(CONFIG.format(labels=tmp_path / "labels.json"), "utf-8")
+    return _config(tmp_path)
+
+
+def _config(folder: Path) -> Path:
+    (folder / "labels.json").write_text(json.dumps(CLASSES), "utf-8")
+    path = folder / "training.toml"
+    path.write_text(CONFIG.format(labels=folder / "labels.json"), "utf-8")
     return path
 
 
@@ -246,16 +251,33 @@ def _train(data: Path, config: Path, output: Path, *flags: str) -> str:
     return subprocess.run(command, capture_output=True, text=True, check=True).stderr
 
 
+@dataclass(frozen=True)
+class Trained:
+    """A training from its data to its end, which several tests look at and none changes."""
+
+    data: Path
+    config: Path
+    output: Path
+    said: str
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Trained:
+    folder = tmp_path_factory.mktemp("trained")
+    data, config, output = write_shapes(folder / "data", 12), _config(folder), folder / "whole"
+    return Trained(data, config, output, _train(data, config, output))
+
+
 @pytest.mark.slow
 def test_a_training_that_was_killed_gives_the_same_weights(
-    data: Path, config: Path, tmp_path: Path
+    trained: Trained, tmp_path: Path
 ) -> None:
-    said = _train(data, config, tmp_path / "whole")
-    assert [line.partition(",")[0] for line in said.splitlines()] == [
+    assert [line.partition(",")[0] for line in trained.said.splitlines()] == [
         f"epoch {epoch} of 4" for epoch in range(1, 5)
     ]
+    output = tmp_path / "killed"
     killed = subprocess.Popen(
-        _command(data, config, tmp_path / "killed"), stderr=subprocess.PIPE, text=True
+        _command(trained.data, trained.config, output), stderr=subprocess.PIPE, text=True
     )
     assert killed.stderr is not None
     for line in killed.stderr:
@@ -264,35 +286,39 @@ def test_a_training_that_was_killed_gives_the_same_weights(
             break
     assert killed.wait() == -signal.SIGKILL
     killed.stderr.close()
-    said = _train(data, config, tmp_path / "killed", "--resume")
+    said = _train(trained.data, trained.config, output, "--resume")
     assert said.splitlines()[0].startswith("resumed behind epoch ")
     for file in ("model/weights.safetensors", "checkpoint/state.safetensors"):
-        whole, resumed = (load_file(tmp_path / name / file) for name in ("whole", "killed"))
+        whole, resumed = (load_file(folder / file) for folder in (trained.output, output))
         assert whole.keys() == resumed.keys()
         for name, value in whole.items():
             np.testing.assert_array_equal(resumed[name], value, err_msg=name)
     rows = [
-        list(csv.DictReader((tmp_path / name / "history.csv").open(encoding="utf-8")))
-        for name in ("whole", "killed")
+        list(csv.DictReader((folder / "history.csv").open(encoding="utf-8")))
+        for folder in (trained.output, output)
     ]
     for column in ("epoch", "loss", "miou", "iou_disc"):
         assert [row[column] for row in rows[0]] == [row[column] for row in rows[1]]
-    assert (tmp_path / "killed" / "config.toml").read_bytes() == config.read_bytes()
+    assert (output / "config.toml").read_bytes() == trained.config.read_bytes()
 
 
 @pytest.mark.slow
 def test_a_resumed_training_keeps_its_configuration(
-    data: Path, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    _train(data, config, tmp_path / "out")
-    config.write_text(config.read_text("utf-8").replace("ema = 0.9", "ema = 0.8"), "utf-8")
-    flags = ["--data", str(data), "--config", str(config), "--output", str(tmp_path / "out")]
+    data, output = tmp_path / "data", tmp_path / "out"
+    shutil.copytree(trained.data, data)
+    shutil.copytree(trained.output, output)
+    config = tmp_path / "training.toml"
+    text = trained.config.read_text("utf-8").replace("ema = 0.9", "ema = 0.8")
+    config.write_text(text, "utf-8")
+    flags = ["--data", str(data), "--config", str(config), "--output", str(output)]
     assert main(["train", *flags, "--resume"]) == 2
     assert "--resume: optimizer.ema was 0.9 and is now 0.8" in capsys.readouterr().err
-    (tmp_path / "out" / "notes.txt").write_text("mine")
+    (output / "notes.txt").write_text("mine")
     shutil.rmtree(data / "truth")
     assert main(["train", *flags, "--overwrite"]) == 2
-    assert (tmp_path / "out" / "model" / "weights.safetensors").is_file()
+    assert (output / "model" / "weights.safetensors").is_file()
 
 
 OVERFIT = """
