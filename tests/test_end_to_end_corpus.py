@@ -27,8 +27,10 @@ def outputs(
     mixed.mkdir()
     write_corpus(mixed)
     common = ["--model", str(mobilenet_checkpoint), "--canvas", "129", "129", "--quiet"]
-    for name, folders in (("all", [mixed, photos]), ("alone", [photos])):
-        inputs = [str(folder / "*") for folder in folders]
+    # Named one by one, too: a pattern leaves out what has no image's suffix.
+    named = [str(mixed / bad.name) for bad in bad_files()]
+    every = [str(mixed / "*"), str(photos / "*"), *named]
+    for name, inputs in (("all", every), ("alone", [str(photos / "*")])):
         arguments = ["segment", "--input", *inputs, "--output", str(root / name), *common]
         assert main([*arguments, "--max_failure_fraction=1"]) == 0
     return root / "all", root / "alone"

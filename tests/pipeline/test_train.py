@@ -215,19 +215,6 @@ def test_data_in_what_would_be_removed_is_refused(
     assert (inside / "truth" / "000.png").is_file()
 
 
-@pytest.mark.slow
-def test_a_configuration_in_the_output_survives_its_overwriting(
-    data: Path, config: Path, tmp_path: Path
-) -> None:
-    text = config.read_text("utf-8").replace("epochs = 4", "epochs = 1")
-    config.write_text(text, "utf-8")
-    output = tmp_path / "out"
-    _train(data, config, output)
-    said = _train(data, output / "config.toml", output, "--overwrite")
-    assert said.startswith("epoch 1 of 1")
-    assert (output / "config.toml").read_text("utf-8") == text
-
-
 def test_bad_data_cost_no_import_of_tensorflow(data: Path, config: Path, tmp_path: Path) -> None:
     (data / "truth" / "000.png").write_bytes(b"")
     program = (
@@ -319,6 +306,19 @@ def test_a_resumed_training_keeps_its_configuration(
     shutil.rmtree(data / "truth")
     assert main(["train", *flags, "--overwrite"]) == 2
     assert (output / "model" / "weights.safetensors").is_file()
+
+
+@pytest.mark.slow
+def test_a_configuration_in_the_output_survives_its_overwriting(
+    trained: Trained, tmp_path: Path
+) -> None:
+    output = tmp_path / "out"
+    shutil.copytree(trained.output, output)
+    text = trained.config.read_text("utf-8").replace("epochs = 4", "epochs = 1")
+    (output / "config.toml").write_text(text, "utf-8")
+    said = _train(trained.data, output / "config.toml", output, "--overwrite")
+    assert said.startswith("epoch 1 of 1")
+    assert (output / "config.toml").read_text("utf-8") == text
 
 
 OVERFIT = """

@@ -69,7 +69,8 @@ def test_a_hidden_gpu_is_none(hidden: str, monkeypatch: pytest.MonkeyPatch) -> N
 def test_choosing_loads_neither_tensorflow_nor_openvino() -> None:
     code = (
         "import os, sys; os.environ['CUDA_VISIBLE_DEVICES'] = '-1';"
-        "from deeplab.engines import choose_engine; print(*choose_engine());"
+        "from beam_deeplab.deeplab.engines import choose_engine; choice = choose_engine();"
+        "print(choice.name, choice.precision);"
         "print(sorted({'tensorflow', 'keras', 'openvino'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
