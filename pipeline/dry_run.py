@@ -22,7 +22,7 @@ from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.records import ImageRef, LeftOut
 from beam_deeplab.transforms.runs.inventory import take_inventory
 from beam_deeplab.transforms.runs.manifest import MANIFEST_FILE, RUN_FILE
-from beam_deeplab.transforms.runs.resuming import plan_salvage
+from beam_deeplab.transforms.runs.salvage import plan_salvage
 from beam_deeplab.transforms.runs.sharding import newest_versions
 from beam_deeplab.transforms.segmenting.handler import DeepLabHandler, Recipe
 from beam_deeplab.transforms.sources.listing import list_input

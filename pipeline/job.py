@@ -9,8 +9,9 @@ import apache_beam as beam
 from beam_deeplab.transforms.runs.committing import CommitRun
 from beam_deeplab.transforms.runs.manifest import RunRecord
 from beam_deeplab.transforms.runs.planning import PlanRun
+from beam_deeplab.transforms.runs.sharding import Sharding
 from beam_deeplab.transforms.segmenting.composites import SegmentShards
-from beam_deeplab.transforms.segmenting.handler import Recipe
+from beam_deeplab.transforms.segmenting.handler import DeepLabHandler, Recipe
 from beam_deeplab.transforms.sources.reading import MAX_BYTES
 
 
@@ -22,6 +23,7 @@ def build_job(
     run: RunRecord,
     *,
     resume: bool = False,
+    discard_damaged: bool = False,
     shard_size: int | None = None,
     max_file_bytes: int = MAX_BYTES,
     workers: int = 1,
@@ -37,6 +39,8 @@ def build_job(
         recipe: What decides the masks.
         run: What ``run.json`` says.
         resume: Whether to build on what stands in the output.
+        discard_damaged: Whether a resume gives up damaged parts that may hold images which are
+            no longer among the inputs.
         shard_size: Images a shard; None for what suits the run.
         max_file_bytes: Files of more bytes are refused before they are read.
         workers: How many workers share the run.
@@ -47,9 +51,14 @@ def build_job(
     plan = (
         pipeline
         | "Patterns" >> beam.Create(list(patterns))
-        | PlanRun(output, run.fingerprint, resume, shard_size, workers)
+        | PlanRun(
+            output,
+            run,
+            Sharding(shard_size, workers, DeepLabHandler(recipe).batch_size(recipe.canvas)),
+            resume,
+            discard_damaged=discard_damaged,
+        )
     )
-    metadata = run.part_metadata()
-    work = SegmentShards(output, recipe, metadata, engine_threads, max_file_bytes)
+    work = SegmentShards(output, recipe, run, engine_threads, max_file_bytes)
     parts = plan.shards | work.with_resource_hints(**(resource_hints or {}))
     (parts, plan.summary) | CommitRun(output, run)

@@ -92,7 +92,10 @@ def run_to_end(
             raise KeyboardInterrupt from error
         if verbose or not isinstance(error, Exception):
             raise
-        raise RunFailedError(f"{_cause(error)} ({advice}; --verbose shows more)") from error
+        cause = _cause(error)
+        # An error that names a flag has said itself what to do.
+        more = "--verbose shows more" if " --" in cause else f"{advice}; --verbose shows more"
+        raise RunFailedError(f"{cause} ({more})") from error
     finally:
         if job is not None and result is not None and _has_ended(result):
             forget_job(output)

@@ -10,9 +10,25 @@ from beam_deeplab.pipeline.options import RunFailedError, UsageError
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.parquet.schemas import DATASETS
 from beam_deeplab.transforms.runs import attempts
+from beam_deeplab.transforms.runs.card import CARD_FILE
+from beam_deeplab.transforms.runs.committing import NO_FAILURES
+from beam_deeplab.transforms.runs.deriving import TABLE_FILE
 from beam_deeplab.transforms.runs.inventory import PART_NAME
-from beam_deeplab.transforms.runs.manifest import MANIFEST_FILE, RUN_FILE, Manifest, RunRecord
+from beam_deeplab.transforms.runs.manifest import (
+    MANIFEST_FILE,
+    PARTS_FILE,
+    RUN_FILE,
+    Manifest,
+    RunRecord,
+)
+from beam_deeplab.transforms.runs.tables import TABLES
 from beam_deeplab.transforms.storage.local import is_temporary_name
+
+_FILES = {
+    **dict.fromkeys(DATASETS, PART_NAME),
+    **{table.name: TABLE_FILE for table in TABLES},
+}
+"""How the files in each folder of a run are named."""
 
 
 def check_output(output: str, *, resume: bool, overwrite: bool) -> None:
@@ -70,11 +86,9 @@ def start_run(output: str, run: RunRecord, *, resume: bool, overwrite: bool) -> 
 def _continue(output: str, run: RunRecord) -> RunRecord:
     check_same_options(output, run)
     earlier = read_run(output)
-    if storage.exists(storage.join(output, MANIFEST_FILE)):
-        attempts.clear(output)  # what a commit may have left; they would be taken for this run's
-    storage.delete(storage.join(output, MANIFEST_FILE))
     _remove_temporary_files(output)
-    return replace(earlier, started=run.started, settings=run.settings)
+    # The job itself says so in the output, once it has read what stands there.
+    return replace(run, run_id=earlier.run_id, images_root=earlier.images_root)
 
 
 def check_same_options(output: str, run: RunRecord) -> None:
@@ -145,16 +159,18 @@ def remove_run(output: str) -> None:
     storage.delete(storage.join(output, MANIFEST_FILE))
     _remove_temporary_files(output)
     attempts.clear(output)
-    for dataset in DATASETS:
-        folder = storage.join(output, dataset)
+    for path in (CARD_FILE, PARTS_FILE, NO_FAILURES):
+        storage.delete(storage.join(output, path))
+    for name, pattern in _FILES.items():
+        folder = storage.join(output, name)
         for file in storage.list_folder(folder):
-            if PART_NAME.fullmatch(file.name):
+            if pattern.fullmatch(file.name):
                 storage.delete(storage.join(folder, file.name))
     storage.delete(storage.join(output, RUN_FILE))
 
 
 def _remove_temporary_files(output: str) -> None:
-    for folder in (output, *(storage.join(output, name) for name in (*DATASETS, attempts.FOLDER))):
+    for folder in (output, *(storage.join(output, name) for name in (*_FILES, attempts.FOLDER))):
         for file in storage.list_folder(folder):
             if is_temporary_name(file.name):
                 storage.delete(storage.join(folder, file.name))

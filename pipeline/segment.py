@@ -41,6 +41,7 @@ from beam_deeplab.pipeline.runner_checks import check_runner, open_pipeline
 from beam_deeplab.pipeline.runs import check_output, check_same_options, read_manifest, start_run
 from beam_deeplab.pipeline.terminal import safe_line
 from beam_deeplab.transforms import storage
+from beam_deeplab.transforms.parquet.names import collection_root
 from beam_deeplab.transforms.parquet.schemas import FAILURES
 from beam_deeplab.transforms.records import FailureCode
 from beam_deeplab.transforms.runs.manifest import Manifest, RunRecord, fingerprint_of
@@ -181,6 +182,7 @@ def _build(prepared: PreparedRun, run: RunRecord) -> beam.Pipeline:
             prepared.recipe,
             run,
             resume=options.resume,
+            discard_damaged=options.discard_damaged,
             shard_size=options.shard_size,
             max_file_bytes=options.max_file_bytes,
             workers=worker_count(beam_options),
@@ -229,6 +231,7 @@ def describe_run(options: SegmentOptions, recipe: Recipe, runner: str) -> RunRec
         model=describe_model(recipe.model),
         versions=describe_versions(),
         started=datetime.now(UTC).isoformat(timespec="milliseconds"),
+        images_root=collection_root(options.input),
     )
 
 

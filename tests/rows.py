@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from beam_deeplab.deeplab.labels import LabelSet
 from beam_deeplab.transforms.records import (
     ClassArea,
     Failure,
@@ -16,12 +17,29 @@ from beam_deeplab.transforms.records import (
     ShardSlot,
     Stage,
 )
-from beam_deeplab.transforms.runs.sharding import Plan, plan_shards, slots_of
+from beam_deeplab.transforms.runs.manifest import RunRecord
+from beam_deeplab.transforms.runs.sharding import Plan, Sharding, plan_shards, slots_of
 from beam_deeplab.transforms.runs.writing import write_shard
+
+LABELS = LabelSet.from_dict([*(f"class {label}" for label in range(12)), "dog"], name="test")
+
+RUN = RunRecord(
+    run_id="r1",
+    fingerprint="print",
+    options={"canvas": [513, 513], "labels": LABELS.to_dict()},
+    settings={},
+    model={"reference": "models/m", "digest": "d", "labels": LABELS.to_dict()},
+    versions={"beam-deeplab": "0"},
+    started="2026-01-01T00:00:00.000+00:00",
+)
+
+
+FACTS = RUN.part_metadata()
+"""What the files of tests say of their run."""
 
 
 def segmentation(ref: ImageRef, slot: ShardSlot | None = None, png: bytes = b"png") -> Segmentation:
-    areas = (ClassArea(0, "background", 6, 0.6, 0.9), ClassArea(12, "dog", 4, 0.4, 0.5))
+    areas = (ClassArea(0, "class 0", 6, 0.6, 0.9), ClassArea(12, "dog", 4, 0.4, 0.5))
     return Segmentation(ref, png, areas, Original(height=2, width=5), slot=slot)
 
 
@@ -40,9 +58,9 @@ def shard_rows(shard: Shard, failed: Sequence[str] = ()) -> list[Segmentation | 
 def plan_of(images: int, size: int) -> Plan:
     """Shards of images without a past."""
     refs = [ImageRef(f"{index:03}.jpg", "1") for index in range(images)]
-    return plan_shards(refs, (), "print", shard_size=size)
+    return plan_shards(refs, (), "print", Sharding(size))
 
 
 def write_rows(output: str | Path, shard: Shard, failed: Sequence[str] = ()) -> None:
     """Writes the parts of a shard, as the last step does."""
-    list(write_shard(str(output), shard.id, shard_rows(shard, failed), {}))
+    list(write_shard(str(output), shard.id, shard_rows(shard, failed), RUN.part_metadata()))

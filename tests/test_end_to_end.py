@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 import numpy as np
 import pyarrow.dataset as ds
+import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
@@ -104,7 +105,13 @@ def test_the_output_is_committed_and_complete(segmented: Path, shared: Path) -> 
     assert run["options"]["canvas"] == [513, 513]
     assert run["options"]["output_stride"] == 16
     files = {str(path.relative_to(segmented)) for path in segmented.rglob("*") if path.is_file()}
-    assert files == {part.path for part in manifest.parts} | {"run.json", "manifest.json"}
+    parts = pq.read_table(segmented / manifest.parts.file).column("path").to_pylist()
+    tables = {"class_areas/part-00000.parquet", "images/part-00000.parquet"}
+    assert {path for paths in manifest.tables.values() for path in paths} == tables
+    assert files == {*parts, *tables, "failures/none.parquet", "parts.parquet", "README.md"} | {
+        "run.json",
+        "manifest.json",
+    }
 
 
 def test_masks_are_the_official_graph_s_at_the_photo_s_size(

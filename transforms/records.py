@@ -99,11 +99,14 @@ class ShardSlot:
         shard: The shard's id, 16 hex digits.
         index: Position in the shard, from 0 to ``length - 1``.
         length: How many images the shard holds.
+        with_care: Whether the shard is run one image at a time, since its process died before
+            (:mod:`transforms.runs.attempts`).
     """
 
     shard: str
     index: int
     length: int
+    with_care: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,7 +271,7 @@ class Part:
     """One Parquet file that a shard wrote.
 
     Attributes:
-        dataset: The folder under the output: ``masks``, ``failures`` or ``class_areas``.
+        dataset: The folder under the output: ``masks`` or ``failures``.
         shard: The shard's id.
         rows: Rows in the file, at least 1.
         size: The file's size in bytes.

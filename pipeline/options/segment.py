@@ -23,6 +23,8 @@ class SegmentOptions:
         shard_size: Images that are written together; None for what suits the run.
         max_file_bytes: Files of more bytes are refused before they are read.
         resume: Continue the run in the output: what is new, changed, failed or unfinished.
+        discard_damaged: With ``resume``: give up damaged parts also where they may hold images
+            that are no longer among the inputs.
         overwrite: Remove the run in the output first.
         dry_run: Look, measure and estimate; write nothing.
     """
@@ -34,6 +36,7 @@ class SegmentOptions:
     shard_size: int | None = None
     max_file_bytes: int = MAX_BYTES
     resume: bool = False
+    discard_damaged: bool = False
     overwrite: bool = False
     dry_run: bool = False
 
@@ -52,6 +55,7 @@ class SegmentOptions:
             shard_size=arguments.shard_size,
             max_file_bytes=arguments.max_file_bytes,
             resume=arguments.resume,
+            discard_damaged=arguments.discard_damaged,
             overwrite=arguments.overwrite,
             dry_run=arguments.dry_run,
         )
@@ -103,6 +107,12 @@ def add_segment_flags(parser: argparse.ArgumentParser) -> None:
         "--overwrite",
         action="store_true",
         help="remove the run in --output (its own files only) and start anew",
+    )
+    run.add_argument(
+        "--discard_damaged",
+        action="store_true",
+        help="with --resume: give up parts that are damaged also where they may hold images which "
+        "are no longer among the inputs; the summary counts them",
     )
     run.add_argument(
         "--dry_run",

@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 
 from beam_deeplab.pipeline.cli import main
+from beam_deeplab.transforms.parquet.schemas import DATASETS
 from beam_deeplab.transforms.runs.manifest import Manifest
 from tests.faults.injections import use_colour_engine
 
@@ -89,7 +90,7 @@ class Job:
         files = [str(path) for path in self.output.glob(f"{dataset}/*.parquet")]
         rows = ds.dataset(files, format="parquet").to_table().to_pylist() if files else []
         for row in rows:
-            del row["shard"]
+            row.pop("shard", None)
         return sorted(rows, key=lambda row: (row["image_uri"], row.get("class_id", 0)))
 
     def names(self, dataset: str) -> list[str]:
@@ -107,16 +108,18 @@ class Job:
         assert counts["total_masks"] == len(self.names("masks"))
         assert counts["total_failures"] == len(self.names("failures"))
         assert set(self.names("class_areas")) == set(self.names("masks"))
+        assert sorted(self.names("images")) == sorted(names)
 
     def parts(self) -> dict[str, tuple[int, int, bytes]]:
-        """Identity, time and content of every part that stands."""
+        """Identity, time and content of every shard's part that stands."""
         return {
             str(path.relative_to(self.output)): (
                 path.stat().st_ino,
                 path.stat().st_mtime_ns,
                 path.read_bytes(),
             )
-            for path in self.output.glob("*/part-*.parquet")
+            for dataset in DATASETS
+            for path in self.output.glob(f"{dataset}/part-*.parquet")
         }
 
 

@@ -12,7 +12,7 @@ import pkgutil
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -200,6 +200,18 @@ def lose_part(patch: pytest.MonkeyPatch, dataset: str, cut: int | None) -> None:
             Path(uri).unlink() if cut is None else os.truncate(uri, cut)
 
     patch.setattr(storage, "write_atomically", losing)
+
+
+def fail_to_open(patch: pytest.MonkeyPatch, number: int, part_of_uri: str) -> None:
+    """Some files cannot be opened, for the reason of an errno."""
+    open_seekable = storage.open_seekable
+
+    def failing(uri: str) -> BinaryIO:
+        if part_of_uri in uri:
+            raise OSError(number, os.strerror(number), uri)
+        return open_seekable(uri)
+
+    patch.setattr(storage, "open_seekable", failing)
 
 
 def inject(patch: pytest.MonkeyPatch, faults: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 from pathlib import Path
@@ -9,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults.conftest import Job, write_pictures
-from tests.faults.injections import lose_part
+from tests.faults.injections import fail_to_open, lose_part
 
 pytestmark = pytest.mark.slow
 
@@ -26,7 +27,7 @@ def pictures(tmp_path: Path) -> Path:
 
 @pytest.mark.usefixtures("colour_engine", "pictures")
 @pytest.mark.parametrize("cut", [None, 0, 100], ids=["deleted", "emptied", "truncated"])
-@pytest.mark.parametrize("dataset", ["masks", "failures", "class_areas"])
+@pytest.mark.parametrize("dataset", ["masks", "failures"])
 def test_before_the_commit(
     dataset: str, cut: int | None, job: Job, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -44,13 +45,13 @@ def test_before_the_commit(
 
 
 @pytest.mark.usefixtures("colour_engine", "pictures")
-@pytest.mark.parametrize("dataset", ["masks", "failures", "class_areas"])
+@pytest.mark.parametrize("dataset", ["masks", "failures"])
 @pytest.mark.parametrize("cut", [None, 100], ids=["deleted", "truncated"])
 def test_before_a_resume_of_a_committed_run(
     dataset: str, cut: int | None, job: Job, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert job.main("--max_failure_fraction=1") == 0
-    rows = {name: job.rows(name) for name in ("masks", "failures", "class_areas")}
+    rows = {name: job.rows(name) for name in ("masks", "failures", "class_areas", "images")}
     failures = {path.name for path in job.output.glob("failures/*")}
     victim = sorted(job.output.glob(f"{dataset}/part-*.parquet"))[0]
     victim.unlink() if cut is None else os.truncate(victim, cut)
@@ -84,9 +85,44 @@ def test_all_parts_of_a_shard_before_a_resume(job: Job) -> None:
 
 
 @pytest.mark.usefixtures("colour_engine", "pictures")
-def test_a_part_that_is_no_parquet_file_of_ours_is_replaced(job: Job) -> None:
+def test_a_part_that_is_no_parquet_file_of_ours_is_replaced_when_asked(
+    job: Job, capfd: pytest.CaptureFixture[str]
+) -> None:
     assert job.main("--max_failure_fraction=1") == 0
+    manifest = (job.output / "manifest.json").read_bytes()
     sorted(job.output.glob("masks/*"))[0].write_bytes(b"PAR1" + bytes(1000) + b"PAR1")
     (job.output / "masks" / f"part-{'0' * 16}.parquet").write_bytes(b"")
+    before = job.parts()
+    capfd.readouterr()
+    assert job.main("--resume", "--max_failure_fraction=1") == 1
+    line = capfd.readouterr().err.strip()
+    assert "\n" not in line
+    assert f"part-{'0' * 16}.parquet is damaged" in line
+    assert line.endswith("give it up with --resume --discard_damaged (--verbose shows more)")
+    assert job.parts() == before
+    assert (job.output / "manifest.json").read_bytes() == manifest
+    assert job.main("--resume", "--discard_damaged", "--max_failure_fraction=1") == 0
+    job.assert_each_once(*NAMES)
+    assert job.manifest().counts["discarded_parts"] == 1
+
+
+@pytest.mark.usefixtures("colour_engine", "pictures")
+@pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.EMFILE])
+def test_a_committed_run_that_cannot_be_read_is_left_alone(
+    number: int, job: Job, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """Also where its images are no longer among the inputs: nobody could make them again."""
+    assert job.main("--max_failure_fraction=1") == 0
+    before = {path: path.read_bytes() for path in job.output.rglob("*") if path.is_file()}
+    (tmp_path / "in" / NAMES[0]).unlink()
+    capfd.readouterr()
+    with pytest.MonkeyPatch.context() as patch:
+        fail_to_open(patch, number, "/masks/part-")
+        assert job.main("--resume", "--max_failure_fraction=1") == 1
+    line = capfd.readouterr().err.strip()
+    assert "\n" not in line
+    assert os.strerror(number) in line
+    after = {path: path.read_bytes() for path in job.output.rglob("*") if path.is_file()}
+    assert after == before
     assert job.main("--resume", "--max_failure_fraction=1") == 0
     job.assert_each_once(*NAMES)

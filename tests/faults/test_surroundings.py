@@ -119,7 +119,7 @@ def test_a_run_with_another_fingerprint(
 
 
 @pytest.mark.usefixtures("colour_engine", "pictures")
-@pytest.mark.parametrize("content", ["", '{"run_id": "1', '{"format_version": 1}', "[1, 2]"])
+@pytest.mark.parametrize("content", ["", '{"run_id": "1', '{"format_version": 2}', "[1, 2]"])
 @pytest.mark.parametrize("flag", ["--resume", "--overwrite"])
 def test_a_damaged_run_record(
     flag: str, content: str, job: Job, capfd: pytest.CaptureFixture[str]

@@ -13,18 +13,16 @@ import pytest
 from beam_deeplab.transforms.records import ImageRef, Part
 from beam_deeplab.transforms.runs.committing import CommitError, commit_run
 from beam_deeplab.transforms.runs.inventory import take_inventory
-from beam_deeplab.transforms.runs.manifest import RunRecord
 from beam_deeplab.transforms.runs.resuming import plan_resume
-from beam_deeplab.transforms.runs.sharding import plan_shards
+from beam_deeplab.transforms.runs.sharding import Sharding, plan_shards
 from beam_deeplab.transforms.runs.writing import write_shard
 from tests.faults.conftest import DEADLINE, REPOSITORY, Job, ended, write_pictures
-from tests.rows import shard_rows
+from tests.rows import FACTS, RUN, shard_rows
 
 pytestmark = pytest.mark.slow
 
-RUN = RunRecord("r1", "print", {}, {}, {}, {}, "2026-01-01T00:00:00.000+00:00")
 REFS = [ImageRef(f"{number}.jpg", "1") for number in range(6)]
-PLAN = plan_shards(REFS, (), "print", shard_size=6)
+PLAN = plan_shards(REFS, (), "print", Sharding(6))
 ROUNDS = 25
 
 _WRITER = """
@@ -39,7 +37,7 @@ def write_rounds(outputs: str, failed: list[str]) -> None:
     (shard,) = PLAN.shards
     print("ready", flush=True)
     for number, _ in enumerate(sys.stdin):
-        list(write_shard(f"{outputs}/{number}", shard.id, shard_rows(shard, failed), {}))
+        list(write_shard(f"{outputs}/{number}", shard.id, shard_rows(shard, failed), FACTS))
         print("done", flush=True)
 
 
@@ -99,13 +97,13 @@ def test_two_processes_with_other_outcomes_commit_one_of_them_or_none(
         with contextlib.suppress(CommitError):
             commit_run(output, RUN, PLAN.summary(), _standing(tmp_path / str(number)))
             (parts,) = take_inventory(output).shards.values()
-            outcome = [ref.uri for ref in parts["failures"].refs] if "failures" in parts else []
+            outcome = [ref.uri for ref in parts.refs("failures")]
             assert outcome in failed
-        plan, summary = plan_resume(output, REFS, "print")
+        plan, summary = plan_resume(output, REFS, RUN, Sharding())
         written = [
             part
             for shard in plan.shards
-            for part in write_shard(output, shard.id, shard_rows(shard), {})
+            for part in write_shard(output, shard.id, shard_rows(shard), FACTS)
         ]
         counts = commit_run(output, RUN, summary, written).counts
         assert (counts["total_masks"], counts["total_failures"]) == (len(REFS), 0)

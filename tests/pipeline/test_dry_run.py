@@ -20,11 +20,11 @@ from beam_deeplab.pipeline.dry_run import (
 from beam_deeplab.pipeline.options import NetworkOptions, SegmentOptions, UsageError
 from beam_deeplab.transforms.geometry import Canvas
 from beam_deeplab.transforms.records import ImageRef
-from beam_deeplab.transforms.runs.sharding import plan_shards
+from beam_deeplab.transforms.runs.sharding import Sharding, plan_shards
 from beam_deeplab.transforms.runs.writing import write_shard
 from beam_deeplab.transforms.segmenting.handler import Recipe
 from tests.pipeline.test_job import MODEL
-from tests.rows import shard_rows
+from tests.rows import FACTS, shard_rows
 
 
 def _tree(folder: Path) -> Mapping[str, tuple[int, int]]:
@@ -123,9 +123,9 @@ def test_a_model_that_has_gone_is_one_line(photos: Path, tmp_path: Path) -> None
 
 def test_what_a_resume_would_do_is_found_without_touching_the_output(tmp_path: Path) -> None:
     refs = [ImageRef(f"{name}.jpg", "1") for name in "abcdef"]
-    first, second = plan_shards(refs, (), "print", shard_size=3).shards
-    list(write_shard(str(tmp_path), first.id, shard_rows(first, failed=["b.jpg"]), {}))
-    list(write_shard(str(tmp_path), second.id, shard_rows(second), {}))
+    first, second = plan_shards(refs, (), "print", Sharding(3)).shards
+    list(write_shard(str(tmp_path), first.id, shard_rows(first, failed=["b.jpg"]), FACTS))
+    list(write_shard(str(tmp_path), second.id, shard_rows(second), FACTS))
     (tmp_path / "masks" / f"part-{second.id}.parquet").unlink()
     before = _tree(tmp_path)
     now = [*refs[:2], ImageRef("c.jpg", "2"), *refs[3:], ImageRef("g.jpg", "1")]

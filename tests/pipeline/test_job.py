@@ -16,7 +16,7 @@ from beam_deeplab.pipeline.job import build_job
 from beam_deeplab.transforms.evaluating.composites import ScoreRun
 from beam_deeplab.transforms.geometry import Canvas
 from beam_deeplab.transforms.segmenting.handler import Recipe
-from tests.transforms.runs.test_committing import RUN
+from tests.rows import RUN
 
 MODEL = ModelSpec("/nowhere", "0" * 64, DeepLabConfig("mobilenet_v2", 21), VOC, (513, 513))
 

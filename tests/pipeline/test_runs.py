@@ -17,12 +17,11 @@ from beam_deeplab.pipeline.runs import (
     start_run,
 )
 from beam_deeplab.transforms.records import ImageRef
-from beam_deeplab.transforms.runs import attempts
 from beam_deeplab.transforms.runs.committing import commit_run
 from beam_deeplab.transforms.runs.manifest import RunRecord, fingerprint_of
-from beam_deeplab.transforms.runs.sharding import plan_shards
+from beam_deeplab.transforms.runs.sharding import Sharding, plan_shards
 from beam_deeplab.transforms.runs.writing import write_shard
-from tests.rows import shard_rows
+from tests.rows import FACTS, LABELS, shard_rows
 
 OPTIONS = {"canvas": [513, 513], "model_digest": "a" * 64, "precision": "f32"}
 RUN = RunRecord(
@@ -30,7 +29,7 @@ RUN = RunRecord(
     fingerprint=fingerprint_of(OPTIONS),
     options=OPTIONS,
     settings={"input": ["a/*"]},
-    model={},
+    model={"labels": LABELS.to_dict()},
     versions={},
     started="2026-01-01T00:00:00.000+00:00",
 )
@@ -39,11 +38,11 @@ RUN = RunRecord(
 def _commit(output: Path) -> None:
     run = start_run(str(output), RUN, resume=False, overwrite=False)
     refs = [ImageRef(name, "1") for name in ("a", "b", "c")]
-    plan = plan_shards(refs, (), run.fingerprint, shard_size=2)
+    plan = plan_shards(refs, (), run.fingerprint, Sharding(2))
     parts = [
         part
         for shard in plan.shards
-        for part in write_shard(str(output), shard.id, shard_rows(shard, ["b"]), {})
+        for part in write_shard(str(output), shard.id, shard_rows(shard, ["b"]), FACTS)
     ]
     commit_run(str(output), run, plan.summary(), parts)
 
@@ -117,18 +116,10 @@ def test_a_resume_goes_on_under_the_first_run_s_name(tmp_path: Path) -> None:
     later = replace(RUN, run_id="r2", started="2026-02-02T00:00:00.000+00:00")
     run = start_run(str(tmp_path), later, resume=True, overwrite=False)
     assert (run.run_id, run.started) == ("r1", later.started)
-    assert not (tmp_path / "manifest.json").exists()
+    assert (tmp_path / "manifest.json").exists(), "until all that stands there has been read"
     assert not list(tmp_path.rglob("*.tmp"))
     assert (tmp_path / "masks" / ".mine").exists()
     assert read_run(str(tmp_path)) == RUN
-
-
-def test_what_a_commit_left_is_no_note_of_the_resumed_run(tmp_path: Path) -> None:
-    _commit(tmp_path)
-    (tmp_path / "attempts").mkdir(exist_ok=True)
-    (tmp_path / "attempts" / f"{'0' * 16}.open-0").write_bytes(b"")
-    start_run(str(tmp_path), RUN, resume=True, overwrite=False)
-    assert attempts.shards_with_fatal_images(str(tmp_path)) == frozenset()
 
 
 def test_a_resume_of_nothing_begins(tmp_path: Path) -> None:
@@ -163,7 +154,7 @@ def test_long_values_are_cut_short() -> None:
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"{", b"[]", b"null", b"\xff\xfe", b"{}", b'{"format_version": 1}', b'{"run_id": 3}'],
+    [b"", b"{", b"[]", b"null", b"\xff\xfe", b"{}", b'{"format_version": 2}', b'{"run_id": 3}'],
 )
 @pytest.mark.parametrize("overwrite", [True, False])
 def test_a_damaged_run_record_is_refused_and_kept(
@@ -179,8 +170,8 @@ def test_a_damaged_run_record_is_refused_and_kept(
 
 
 def test_a_run_record_of_a_later_layout_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "run.json").write_bytes(replace(RUN, format_version=2).to_json())
-    with pytest.raises(UsageError, match=r"run\.json has layout 2; this version reads 1"):
+    (tmp_path / "run.json").write_bytes(replace(RUN, format_version=3).to_json())
+    with pytest.raises(UsageError, match=r"run\.json has layout 3; this version reads 2"):
         start_run(str(tmp_path), RUN, resume=True, overwrite=False)
 
 

@@ -35,7 +35,7 @@ from beam_deeplab.transforms.records import (
     Stage,
 )
 from beam_deeplab.transforms.runs.manifest import RunRecord
-from beam_deeplab.transforms.segmenting.composites import SegmentImages, past_failures
+from beam_deeplab.transforms.segmenting.composites import SegmentImages, only_for
 from beam_deeplab.transforms.sources.reading import read_image, read_images
 
 
@@ -213,7 +213,7 @@ class EvaluateImages(SegmentImages):
         )
         return (
             self.segment(pairs | "Pair" >> beam.Map(_labelled), recipe)
-            | "Score" >> beam.Map(past_failures(_read_and_score, rule=rule))
+            | "Score" >> beam.Map(only_for(Segmentation, _read_and_score, rule=rule))
             | "Part" >> beam.FlatMap(_part).with_outputs("failures", main="scores")
         )
 

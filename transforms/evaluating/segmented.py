@@ -7,9 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from beam_deeplab.transforms import storage
+from beam_deeplab.transforms.parquet.parts import open_part, read_columns
 from beam_deeplab.transforms.parquet.schemas import FAILURES, MASKS
 from beam_deeplab.transforms.records import (
     Failure,
@@ -20,6 +20,7 @@ from beam_deeplab.transforms.records import (
     Stage,
 )
 from beam_deeplab.transforms.runs.manifest import MANIFEST_FILE, Manifest
+from beam_deeplab.transforms.runs.part_list import read_part_list
 
 _READERS: Final = 16
 
@@ -78,7 +79,7 @@ def read_masks(part: str, uris: Collection[str]) -> Iterator[Segmentation]:
     """
     columns = ["image_uri", "image_version", "width", "height", "mask"]
     with storage.open_seekable(part) as file:
-        table = pq.read_table(file, columns=columns)
+        table = read_columns(open_part(file), columns)
     for batch in table.to_batches(max_chunksize=1):
         (row,) = batch.to_pylist()
         if row["image_uri"] in uris:
@@ -91,12 +92,12 @@ def _ref(row: dict[str, Any]) -> ImageRef:
 
 
 def _tables(output: str, dataset: str, columns: list[str] | None) -> Iterator[tuple[str, pa.Table]]:
-    paths = [part.path for part in read_segmented_manifest(output).parts]
-    uris = [storage.join(output, path) for path in paths if path.startswith(f"{dataset}/")]
+    parts = read_part_list(output, read_segmented_manifest(output).parts)
+    uris = [storage.join(output, part.path) for part in parts if part.dataset == dataset]
 
     def read(uri: str) -> pa.Table:
         with storage.open_seekable(uri) as file:
-            return pq.read_table(file, columns=columns)
+            return read_columns(open_part(file), columns)
 
     with ThreadPoolExecutor(_READERS) as pool:
         yield from zip(uris, pool.map(read, uris), strict=True)

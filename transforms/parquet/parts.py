@@ -1,29 +1,40 @@
-"""The rows of one shard as the bytes of its Parquet parts, and back to what a part claims."""
+"""The rows of one shard as the bytes of its Parquet parts, and back."""
 
 from __future__ import annotations
 
 import io
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from beam_deeplab.transforms.parquet.names import relative_name
 from beam_deeplab.transforms.parquet.schemas import (
-    CLASS_AREAS,
-    DATASETS,
     FAILURES,
     MASKS,
     ShardCounts,
     dataset_schema,
+    run_of,
 )
-from beam_deeplab.transforms.records import Failure, Segmentation
+from beam_deeplab.transforms.records import (
+    ClassArea,
+    Failure,
+    ImageRef,
+    Original,
+    Segmentation,
+    ShardSlot,
+)
 
 ROW_GROUP_BYTES = 24 * 2**20
 """PNG bytes after which a row group ends: large enough to scan, small enough to skip."""
 
 Row = Segmentation | Failure
+
+
+class DamagedPartError(ValueError):
+    """A file that is not a whole Parquet part of ours, however often it is read."""
 
 
 def _image_columns(rows: Sequence[Row], shard: str) -> dict[str, Any]:
@@ -34,11 +45,29 @@ def _image_columns(rows: Sequence[Row], shard: str) -> dict[str, Any]:
     }
 
 
-def _masks(shard: str, rows: Sequence[Segmentation]) -> dict[str, Any]:
+def _masks(shard: str, rows: Sequence[Segmentation], root: str) -> dict[str, Any]:
     return _image_columns(rows, shard) | {
         "width": [row.original.width for row in rows],
         "height": [row.original.height for row in rows],
-        "mask": [{"bytes": row.mask_png, "path": None} for row in rows],
+        "orientation": [row.original.orientation for row in rows],
+        "scale": [row.original.scale for row in rows],
+        "truncated": [row.original.truncated for row in rows],
+        "mask": [
+            {"bytes": row.mask_png, "path": f"{relative_name(row.ref.uri, root)}.png"}
+            for row in rows
+        ],
+        "areas": [
+            [
+                {
+                    "class_id": area.class_id,
+                    "pixels": area.pixels,
+                    "fraction": area.fraction,
+                    "mean_confidence": area.mean_confidence,
+                }
+                for area in row.areas
+            ]
+            for row in rows
+        ],
     }
 
 
@@ -47,18 +76,6 @@ def _failures(shard: str, rows: Sequence[Failure]) -> dict[str, Any]:
         "stage": [str(row.stage) for row in rows],
         "code": [str(row.code) for row in rows],
         "message": [row.message for row in rows],
-    }
-
-
-def _class_areas(shard: str, rows: Sequence[Segmentation]) -> dict[str, Any]:
-    long_rows = [row for row in rows for _ in row.areas]
-    areas = [area for row in rows for area in row.areas]
-    return _image_columns(long_rows, shard) | {
-        "class_id": [area.class_id for area in areas],
-        "class_name": [area.class_name for area in areas],
-        "pixels": [area.pixels for area in areas],
-        "fraction": [area.fraction for area in areas],
-        "mean_confidence": [area.mean_confidence for area in areas],
     }
 
 
@@ -75,7 +92,10 @@ def _row_groups(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 def parquet_bytes(table: pa.Table) -> bytes:
-    """A part's file: zstd, no statistics of PNG bytes, row groups of about 24 MiB of them."""
+    """A part's file: zstd, checksums of its pages, row groups of about 24 MiB of PNG bytes.
+
+    The PNG column has no statistics and no dictionary.
+    """
     columns_with_statistics = [name for name in table.column_names if name != "mask"]
     sizes = [0] * table.num_rows
     if "mask" in table.column_names:
@@ -88,6 +108,7 @@ def parquet_bytes(table: pa.Table) -> bytes:
         write_statistics=columns_with_statistics,
         use_compliant_nested_type=True,
         use_dictionary=columns_with_statistics,
+        write_page_checksum=True,
     ) as writer:
         for start, length in _row_groups(sizes):
             writer.write_table(table.slice(start, length), row_group_size=length)
@@ -95,7 +116,7 @@ def parquet_bytes(table: pa.Table) -> bytes:
 
 
 def encode_parts(
-    shard: str, rows: Sequence[Row], run: Mapping[str, Any]
+    shard: str, rows: Sequence[Row], run: Mapping[str, Any], images_root: str = ""
 ) -> Iterator[tuple[str, int, bytes]]:
     """The parts of one shard, in the order in which they must be written.
 
@@ -103,28 +124,99 @@ def encode_parts(
         shard: The shard's id.
         rows: One row an image, in the shard's order.
         run: What made the rows, for each file's metadata.
+        images_root: The folder below which images are named.
 
     Yields:
         (dataset, rows, the file's content) for each dataset; with no rows the content is empty
-        and stands for no file, since an empty part would break readers of the whole folder.
+        and stands for no file.
     """
     segmentations = [row for row in rows if isinstance(row, Segmentation)]
     failures = [row for row in rows if isinstance(row, Failure)]
-    counts = ShardCounts(
-        images=len(rows),
-        masks=len(segmentations),
-        failures=len(failures),
-        class_areas=sum(len(row.areas) for row in segmentations),
-    )
-    columns = {
-        CLASS_AREAS: _class_areas(shard, segmentations),
-        FAILURES: _failures(shard, failures),
-        MASKS: _masks(shard, segmentations),
-    }
-    for dataset in DATASETS:
-        rows_here = counts.rows(dataset)
-        if rows_here == 0:
-            yield dataset, 0, b""
-            continue
-        table = pa.table(columns[dataset], schema=dataset_schema(dataset, run, counts))
-        yield dataset, rows_here, parquet_bytes(table)
+    counts = ShardCounts(len(segmentations), len(failures))
+    for dataset, columns in (
+        (FAILURES, _failures(shard, failures)),
+        (MASKS, _masks(shard, segmentations, images_root)),
+    ):
+        length = counts.rows(dataset)
+        schema = dataset_schema(dataset, run, counts)
+        yield dataset, length, parquet_bytes(pa.table(columns, schema)) if length else b""
+
+
+def open_part(file: BinaryIO) -> pq.ParquetFile:
+    """A part opened for its footer and some of its columns, their pages' checksums verified.
+
+    Raises:
+        DamagedPartError: It is no Parquet file.
+        OSError: It cannot be read now.
+    """
+    return _or_damaged(lambda: pq.ParquetFile(file, page_checksum_verification=True))
+
+
+def read_columns(part: pq.ParquetFile, columns: Sequence[str] | None = None) -> pa.Table:
+    """Some columns of a part, all of them by default.
+
+    Raises:
+        DamagedPartError: Their bytes are not what was written.
+        OSError: They cannot be read now.
+    """
+    return _or_damaged(lambda: part.read(columns=columns))
+
+
+def _or_damaged(read: Any) -> Any:
+    try:
+        return read()
+    except pa.ArrowException as error:
+        raise DamagedPartError(_one_line(error)) from error
+    except OSError as error:
+        # What storage raises has a number; what Arrow raises over a file's content has none.
+        if error.errno is not None:
+            raise
+        raise DamagedPartError(_one_line(error)) from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
+def decode_segmentations(content: bytes, slot: ShardSlot | None = None) -> list[Segmentation]:
+    """The rows of a masks part, as the step before the writer made them.
+
+    Args:
+        content: The file.
+        slot: The place of each row in its shard.
+
+    Raises:
+        DamagedPartError: It is no masks part of ours.
+    """
+    part = open_part(io.BytesIO(content))
+    table = read_columns(part)
+    labels = run_of(part.schema_arrow.metadata).get("model", {}).get("labels", {})
+    names = [entry["name"] for entry in labels.get("classes", [])]
+    try:
+        return [
+            Segmentation(
+                ImageRef(row["image_uri"], row["image_version"]),
+                row["mask"]["bytes"],
+                tuple(
+                    ClassArea(
+                        area["class_id"],
+                        names[area["class_id"]],
+                        area["pixels"],
+                        area["fraction"],
+                        area["mean_confidence"],
+                    )
+                    for area in row["areas"]
+                ),
+                Original(
+                    row["height"],
+                    row["width"],
+                    row["orientation"],
+                    row["scale"],
+                    row["truncated"],
+                ),
+                slot,
+            )
+            for row in table.to_pylist()
+        ]
+    except (KeyError, IndexError) as error:
+        raise DamagedPartError(f"it is no masks part: {error!r}") from error

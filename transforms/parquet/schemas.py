@@ -1,4 +1,4 @@
-"""The Parquet schemas of the three datasets, and what every file says about its run."""
+"""The Parquet schemas of what shards write, and what every file says about its run."""
 
 from __future__ import annotations
 
@@ -9,39 +9,48 @@ from typing import Any
 
 import pyarrow as pa
 
-CLASS_AREAS = "class_areas"
 FAILURES = "failures"
 MASKS = "masks"
 
-DATASETS = (CLASS_AREAS, FAILURES, MASKS)
-"""In the order in which a shard's parts are written."""
+DATASETS = (FAILURES, MASKS)
+"""In the order in which a shard's parts are written: its masks part makes it finished."""
 
-_IMAGE = [
-    pa.field("image_uri", pa.string(), nullable=False),
-    pa.field("image_version", pa.string(), nullable=False),
-    pa.field("shard", pa.string(), nullable=False),
-]
-
-_FIELDS = {
-    CLASS_AREAS: [
-        *_IMAGE,
+AREA = pa.struct(
+    [
         pa.field("class_id", pa.int32(), nullable=False),
-        pa.field("class_name", pa.string(), nullable=False),
         pa.field("pixels", pa.int64(), nullable=False),
         pa.field("fraction", pa.float64(), nullable=False),
         pa.field("mean_confidence", pa.float64(), nullable=False),
-    ],
+    ]
+)
+"""One class of one image: see :class:`transforms.records.ClassArea`."""
+
+IMAGE_FIELDS = (
+    pa.field("image_uri", pa.string(), nullable=False),
+    pa.field("image_version", pa.string(), nullable=False),
+)
+"""What names an image in every table."""
+
+_SHARD = pa.field("shard", pa.string(), nullable=False)
+
+_FIELDS = {
     FAILURES: [
-        *_IMAGE,
+        *IMAGE_FIELDS,
+        _SHARD,
         pa.field("stage", pa.string(), nullable=False),
         pa.field("code", pa.string(), nullable=False),
         pa.field("message", pa.string(), nullable=False),
     ],
     MASKS: [
-        *_IMAGE,
+        *IMAGE_FIELDS,
+        _SHARD,
         pa.field("width", pa.int32(), nullable=False),
         pa.field("height", pa.int32(), nullable=False),
+        pa.field("orientation", pa.int8(), nullable=False),
+        pa.field("scale", pa.float64(), nullable=False),
+        pa.field("truncated", pa.bool_(), nullable=False),
         pa.field("mask", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+        pa.field("areas", pa.list_(pa.field("element", AREA, nullable=False)), nullable=False),
     ],
 }
 
@@ -52,23 +61,19 @@ _HUGGINGFACE = {b"huggingface": json.dumps({"info": {"features": {"mask": {"_typ
 
 @dataclass(frozen=True, slots=True)
 class ShardCounts:
-    """What a whole shard holds, repeated in each of its parts.
+    """What a whole shard holds, said by each of its parts.
 
     Attributes:
-        images: Images of the shard: masks and failures together.
-        masks: Rows of its ``masks`` part.
-        failures: Rows of its ``failures`` part.
-        class_areas: Rows of its ``class_areas`` part.
+        masks: Rows of its ``masks`` part; a part of 0 rows is not written.
+        failures: Rows of its ``failures`` part; likewise.
     """
 
-    images: int
     masks: int
     failures: int
-    class_areas: int
 
     def rows(self, dataset: str) -> int:
-        """Rows of the shard's part in ``dataset``; a part of 0 rows is not written."""
-        return {MASKS: self.masks, FAILURES: self.failures, CLASS_AREAS: self.class_areas}[dataset]
+        """Rows of the shard's part in ``dataset``."""
+        return {MASKS: self.masks, FAILURES: self.failures}[dataset]
 
 
 def dataset_schema(
@@ -102,8 +107,19 @@ def with_counts(table: pa.Table, counts: ShardCounts) -> pa.Table:
     return table.replace_schema_metadata(metadata)
 
 
-def counts_from_metadata(metadata: Mapping[bytes, bytes] | None) -> ShardCounts | None:
-    """The shard counts that a part's file metadata holds; None if it is not one of ours."""
-    if metadata is None or COUNTS_KEY not in metadata:
-        return None
-    return ShardCounts(**json.loads(metadata[COUNTS_KEY]))
+def counts_of(metadata: Mapping[bytes, bytes] | None) -> ShardCounts:
+    """The shard counts that a part's file metadata holds.
+
+    Raises:
+        ValueError: It is not the metadata of a part of ours.
+    """
+    try:
+        return ShardCounts(**json.loads((metadata or {})[COUNTS_KEY]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError("it does not say what its shard holds") from error
+
+
+def run_of(metadata: Mapping[bytes, bytes] | None) -> dict[str, Any]:
+    """What a part's file metadata says of the run that made it; empty if nothing."""
+    content = (metadata or {}).get(RUN_KEY)
+    return dict(json.loads(content)) if content else {}

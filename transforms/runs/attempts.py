@@ -2,8 +2,15 @@
 
 An image that kills its process (a codec that crashes, the system's out-of-memory killer) leaves
 no exception to catch. So a shard notes that it begins. One that finds such a note was begun
-before and never finished, and is run one image at a time, each noted while it is open; an image
-that it finds noted as open killed the process then, and becomes a failure.
+before and never finished, and is run with care: one image at a time, alone in its process
+(:mod:`transforms.runs.solitude`), noted while it is open, its row kept aside as soon as it is
+there. What was open at the death of its process is tried last of its shard; what was open at two
+deaths becomes a failure. So four attempts at a shard single out one fatal image, and however
+often a run is stopped, every attempt gets further.
+
+A process can also be killed from outside, over an innocent image. A crash writes its traceback
+into the note of the open image, where that is a local file; a death without one then takes a
+third to be blamed on an image.
 
 Rows that leave a shard of an earlier run are noted before its parts are written again one by one.
 """
@@ -11,30 +18,46 @@ Rows that leave a shard of an earlier run are noted before its parts are written
 from __future__ import annotations
 
 import contextlib
+import faulthandler
 import json
 import re
 import threading
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
 
 from beam_deeplab.transforms import storage
-from beam_deeplab.transforms.records import ImageRef, Shard
+from beam_deeplab.transforms.parquet.parts import (
+    DamagedPartError,
+    decode_segmentations,
+    encode_parts,
+)
+from beam_deeplab.transforms.parquet.schemas import MASKS
+from beam_deeplab.transforms.records import ImageRef, Segmentation, Shard, ShardSlot
 from beam_deeplab.transforms.runs.sharding import PlanSummary
+from beam_deeplab.transforms.runs.solitude import alone
+from beam_deeplab.transforms.storage import StoredFile
+from beam_deeplab.transforms.storage.local import local_path
 
-FOLDER = "attempts"
-PLAN_FILE = "plan.json"
-JOB_FILE = "job.json"
+FOLDER: Final = "attempts"
+PLAN_FILE: Final = "plan.json"
+FATAL_DEATHS: Final = 2
+"""Deaths of a process after which the image that was open, alone, at each counts as their cause."""
+
+FATAL_KILLS: Final = 3
+"""The same where it could be seen, and was not, that the process crashed by itself."""
+
+JOB_FILE: Final = "job.json"
 """Names the job of a remote runner that may write (:mod:`pipeline.remote_jobs`)."""
+
 _BEGUN = ".begun"
 _OPEN = ".open-"
+_ROW = ".row-"
 _REWRITE = ".rewrite"
-_NOTE = re.compile(r"(plan|job)\.json|[0-9a-f]{16}\.(begun|rewrite|open-[0-9]+)")
+_NOTE = re.compile(r"(plan|job)\.json|[0-9a-f]{16}\.(begun|rewrite|open-[0-9]+-[0-9]+|row-[0-9]+)")
 
-_PATIENCE_SECONDS = 600.0
-"""After that an image is taken in hand beside another, lest one left behind stops all work."""
-
-_HAND = threading.Lock()
 _NOTING = threading.Lock()
 _open_here: set[str] = set()
 _letting_go = threading.Event()
@@ -44,10 +67,14 @@ def _uri(output: str, name: str) -> str:
     return storage.join(output, FOLDER, name)
 
 
+def _names(output: str, prefix: str = "") -> list[str]:
+    return [file.name for file in storage.list_folder(storage.join(output, FOLDER), prefix)]
+
+
 def note_plan(output: str, summary: PlanSummary) -> None:
     """Writes ``attempts/plan.json``, by which the launcher of any runner knows the total."""
     counts = asdict(summary)
-    del counts["shards"], counts["standing_shards"], counts["left_out"]
+    del counts["left_out"]
     storage.write_atomically(_uri(output, PLAN_FILE), json.dumps(counts).encode())
 
 
@@ -61,30 +88,91 @@ def begin(output: str, shard: Shard) -> bool:
     return storage.create_if_absent(_uri(output, shard.id + _BEGUN), content)
 
 
-def finish(output: str, shard: str) -> None:
-    """Takes the note of :func:`begin` back, once the shard's parts are durable."""
+def finish(output: str, shard: str, *, with_care: bool = False) -> None:
+    """Takes a shard's notes back, once its parts are durable.
+
+    Args:
+        output: The output folder.
+        shard: The shard's id.
+        with_care: Whether it was run with care, and rows of it are kept aside.
+    """
+    if with_care:
+        _delete(output, (name for name in _names(output, f"{shard}{_ROW}")))
     storage.delete(_uri(output, shard + _BEGUN))
 
 
-@contextmanager
-def in_hand(output: str, shard: str, index: int) -> Iterator[None]:
-    """Notes an image as open for as long as the process lives to take the note back.
+@dataclass(frozen=True, slots=True)
+class Earlier:
+    """What earlier attempts at a shard have left.
 
-    One image of a process is in hand at a time: with those of other threads open too, its death
-    would not tell which of them it was.
+    Attributes:
+        deaths: By index of an image, how many processes died while it was open alone.
+        fatal: Indices of the images that have killed their process often enough to be sure.
+        kept: Indices of the images whose rows are kept aside.
     """
-    uri = _uri(output, f"{shard}{_OPEN}{index}")
-    is_alone = _HAND.acquire(timeout=_PATIENCE_SECONDS)
-    try:
-        _note_open(uri)
+
+    deaths: Mapping[int, int] = field(default_factory=dict)
+    fatal: frozenset[int] = frozenset()
+    kept: frozenset[int] = frozenset()
+
+
+def earlier_attempts(output: str, shard: str) -> Earlier:
+    """Reads a shard's notes; one listing."""
+    files = storage.list_folder(storage.join(output, FOLDER), f"{shard}.")
+    kept = [file.name.partition(_ROW)[2] for file in files if _ROW in file.name]
+    deaths = _deaths(files).get(shard, {})
+    return Earlier(
+        {index: len(sizes) for index, sizes in deaths.items()},
+        _fatal(output, deaths),
+        frozenset(map(int, kept)),
+    )
+
+
+def _deaths(files: Iterable[StoredFile]) -> dict[str, dict[int, list[int]]]:
+    """By shard and index of an image, the size of each note of it as open."""
+    deaths: dict[str, dict[int, list[int]]] = {}
+    for file in files:
+        shard, is_open, place = file.name.partition(_OPEN)
+        if is_open:
+            index = int(place.partition("-")[0])
+            deaths.setdefault(shard, {}).setdefault(index, []).append(file.size)
+    return deaths
+
+
+def _fatal(output: str, deaths: Mapping[int, list[int]]) -> frozenset[int]:
+    crashes_are_seen = storage.scheme(output) == ""
+    return frozenset(
+        index
+        for index, sizes in deaths.items()
+        if len(sizes) >= FATAL_KILLS
+        or sum(size > 0 or not crashes_are_seen for size in sizes) >= FATAL_DEATHS
+    )
+
+
+@contextmanager
+def in_hand(output: str, slot: ShardSlot, earlier_deaths: int = 0) -> Iterator[None]:
+    """Notes an image as open, alone in this process, for as long as the process lives.
+
+    An image that comes through is no suspect any more. One that raises, or whose process ends
+    in order (:func:`let_go`), is none the worse for it.
+
+    Args:
+        output: The output folder.
+        slot: The image's place.
+        earlier_deaths: How many processes have died with it.
+    """
+    notes = [
+        _uri(output, f"{slot.shard}{_OPEN}{slot.index}-{n}") for n in range(earlier_deaths + 1)
+    ]
+    with alone():
+        _note_open(notes[-1])
         try:
-            yield
-        finally:
-            storage.delete(uri)
-            _open_here.discard(uri)
-    finally:
-        if is_alone:
-            _HAND.release()
+            with _crash_shown_in(notes[-1]):
+                yield
+        except BaseException:
+            _take_back(notes[-1:])
+            raise
+        _take_back(notes)
 
 
 def _note_open(uri: str) -> None:
@@ -94,41 +182,78 @@ def _note_open(uri: str) -> None:
             storage.write_atomically(uri, b"")
 
 
+@contextmanager
+def _crash_shown_in(note: str) -> Iterator[None]:
+    """Lets a crash of this process write its traceback into a note that is a local file."""
+    if storage.scheme(note) or _letting_go.is_set():
+        yield
+        return
+    with Path(local_path(note)).open("a") as file:
+        faulthandler.enable(file, all_threads=False)
+        try:
+            yield
+        finally:
+            faulthandler.disable()
+
+
+def _take_back(notes: Collection[str]) -> None:
+    with _NOTING:
+        for uri in notes:
+            storage.delete(uri)
+            _open_here.discard(uri)
+
+
 def let_go() -> None:
     """Takes back what this process noted as open: it is about to end, and not by an image."""
     with _NOTING:
         _letting_go.set()
-        for uri in _open_here:
+        for uri in tuple(_open_here):
             with contextlib.suppress(OSError):
                 storage.delete(uri)
+                _open_here.discard(uri)
 
 
-def fatal_images(output: str, shard: str) -> frozenset[int]:
-    """Indices of the shard's images that were open when their process died."""
-    names = (file.name for file in storage.list_folder(storage.join(output, FOLDER)))
-    prefix = shard + _OPEN
-    return frozenset(int(name.removeprefix(prefix)) for name in names if name.startswith(prefix))
+def keep_aside(output: str, row: Segmentation, run: Mapping[str, Any], images_root: str) -> None:
+    """Makes the row of an image that is run with care durable before its shard is whole."""
+    assert row.slot is not None
+    (content,) = (
+        content
+        for dataset, _, content in encode_parts(row.slot.shard, [row], run, images_root)
+        if dataset == MASKS
+    )
+    storage.write_atomically(_uri(output, f"{row.slot.shard}{_ROW}{row.slot.index}"), content)
 
 
-def shards_with_fatal_images(output: str) -> frozenset[str]:
-    """The shards that an image has killed since the last commit, finished or not."""
-    names = (file.name for file in storage.list_folder(storage.join(output, FOLDER)))
-    return frozenset(name.partition(_OPEN)[0] for name in names if _OPEN in name)
+def kept_row(output: str, ref: ImageRef, slot: ShardSlot) -> Segmentation | None:
+    """The row that an earlier attempt kept aside; None if it is no longer to be had."""
+    try:
+        content = storage.read(_uri(output, f"{slot.shard}{_ROW}{slot.index}"))
+        (row,) = decode_segmentations(content, slot)
+    except (FileNotFoundError, DamagedPartError, ValueError):
+        return None
+    return row if row.ref == ref else None
+
+
+def fatal_images(output: str) -> Mapping[str, frozenset[int]]:
+    """By shard, indices of the images that have killed processes since the last commit."""
+    deaths = _deaths(storage.list_folder(storage.join(output, FOLDER)))
+    fatal = {shard: _fatal(output, indices) for shard, indices in deaths.items()}
+    return {shard: indices for shard, indices in fatal.items() if indices}
 
 
 def begun_shards(output: str) -> list[Shard]:
     """The shards that were begun and never finished, by id."""
-    names = [file.name for file in storage.list_folder(storage.join(output, FOLDER))]
     return [
         Shard(name.removesuffix(_BEGUN), _refs(storage.read(_uri(output, name))))
-        for name in sorted(names)
+        for name in _names(output)
         if name.endswith(_BEGUN)
     ]
 
 
-def begin_rewrite(output: str, shard: str, leaving: Collection[str]) -> None:
-    """Notes that the rows of some images, by URI, are about to leave a shard's parts."""
-    storage.write_atomically(_uri(output, shard + _REWRITE), json.dumps(sorted(leaving)).encode())
+def begin_rewrite(output: str, shard: str, leaving: Mapping[str, frozenset[str]]) -> None:
+    """Notes that rows of some images, by dataset and URI, are about to leave a shard's parts."""
+    content = json.dumps({dataset: sorted(uris) for dataset, uris in leaving.items()})
+    storage.write_atomically(_uri(output, shard + _REWRITE), content.encode())
 
 
 def finish_rewrite(output: str, shard: str) -> None:
@@ -136,28 +261,33 @@ def finish_rewrite(output: str, shard: str) -> None:
     storage.delete(_uri(output, shard + _REWRITE))
 
 
-def begun_rewrites(output: str) -> dict[str, frozenset[str]]:
-    """The URIs whose rows were about to leave when the process died, by shard."""
-    names = [file.name for file in storage.list_folder(storage.join(output, FOLDER))]
-    return {
-        name.removesuffix(_REWRITE): frozenset(json.loads(storage.read(_uri(output, name))))
-        for name in names
+def begun_rewrites(output: str) -> dict[str, dict[str, frozenset[str]]]:
+    """The rows that were about to leave when the process died, by shard, dataset and URI."""
+    notes = {
+        name.removesuffix(_REWRITE): json.loads(storage.read(_uri(output, name)))
+        for name in _names(output)
         if name.endswith(_REWRITE)
+    }
+    return {
+        shard: {dataset: frozenset(uris) for dataset, uris in leaving.items()}
+        for shard, leaving in notes.items()
     }
 
 
 def forget(output: str, shard: str) -> None:
     """Removes every note of a shard that will not run again: its images are in other shards."""
-    for file in storage.list_folder(storage.join(output, FOLDER)):
-        if file.name.startswith(shard + "."):
-            storage.delete(_uri(output, file.name))
+    _delete(output, _names(output, f"{shard}."))
 
 
-def clear(output: str) -> None:
-    """Removes all notes, and nothing else: the run is committed, or begins anew."""
-    for file in storage.list_folder(storage.join(output, FOLDER)):
-        if _NOTE.fullmatch(file.name):
-            storage.delete(_uri(output, file.name))
+def clear(output: str, keep: Collection[str] = ()) -> None:
+    """Removes all notes but some, and nothing else: the run is committed, or begins anew."""
+    ours = [name for name in _names(output) if _NOTE.fullmatch(name)]
+    _delete(output, [name for name in ours if name not in keep])
+
+
+def _delete(output: str, names: Iterable[str]) -> None:
+    for name in names:
+        storage.delete(_uri(output, name))
 
 
 def _refs(content: bytes) -> tuple[ImageRef, ...]:

@@ -1,24 +1,46 @@
-"""The commit: counts that add up, every part in its place, and only then the manifest."""
+"""The commit: counts that add up, every part in its place, tables, and only then the manifest."""
 
 from __future__ import annotations
 
+import io
+import json
 from collections import Counter
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, Final
 
 import apache_beam as beam
+import pyarrow.parquet as pq
 
 from beam_deeplab.transforms import storage
-from beam_deeplab.transforms.parquet.schemas import FAILURES, MASKS
+from beam_deeplab.transforms.parquet.parts import DamagedPartError, open_part, read_columns
+from beam_deeplab.transforms.parquet.schemas import DATASETS, FAILURES, MASKS, dataset_schema
 from beam_deeplab.transforms.records import Part
 from beam_deeplab.transforms.runs import attempts
-from beam_deeplab.transforms.runs.inventory import Inventory, take_inventory
-from beam_deeplab.transforms.runs.manifest import MANIFEST_FILE, Manifest, PartEntry, RunRecord
+from beam_deeplab.transforms.runs.card import CARD_FILE, data_card
+from beam_deeplab.transforms.runs.deriving import write_tables
+from beam_deeplab.transforms.runs.inventory import Inventory, StandingShard, take_inventory
+from beam_deeplab.transforms.runs.manifest import (
+    MANIFEST_FILE,
+    Manifest,
+    RunRecord,
+)
+from beam_deeplab.transforms.runs.part_list import write_part_list
 from beam_deeplab.transforms.runs.sharding import PlanSummary
+from beam_deeplab.transforms.runs.tables import TABLES
+from beam_deeplab.transforms.runs.tables.table import Collection as ImageCollection
+from beam_deeplab.transforms.runs.tables.table import ShardRows
 
 _NAMED = 5
 """How many culprits an error names."""
+
+_SHARDS_AT_ONCE: Final = 64
+_READERS: Final = 16
+
+NO_FAILURES: Final = f"{FAILURES}/none.parquet"
+"""A file without rows, so that a query over the failures of a clean run finds a table."""
 
 
 class CommitError(RuntimeError):
@@ -41,7 +63,7 @@ def reconcile(plan: PlanSummary, written: Collection[Part], inventory: Inventory
             the parts, shards or images.
     """
     _check_written(written, inventory)
-    _check_whole({*plan.shards, *plan.standing_shards, *inventory.shards}, inventory)
+    _check_whole(inventory)
     _check_once(inventory)
     rows = Counter[str]()
     for part in written:
@@ -66,6 +88,7 @@ def reconcile(plan: PlanSummary, written: Collection[Part], inventory: Inventory
         "total_masks": totals[MASKS],
         "total_failures": totals[FAILURES],
         "not_in_inputs": plan.not_in_inputs,
+        "discarded_parts": plan.discarded_parts,
     }
 
 
@@ -75,9 +98,9 @@ def _check_written(written: Iterable[Part], inventory: Inventory) -> None:
     _raise_for("parts missing or not as they were written", changed)
 
 
-def _check_whole(shards: Iterable[str], inventory: Inventory) -> None:
-    broken = {s for s in shards if s not in inventory.shards or not inventory.is_whole(s)}
-    _raise_for("shards whose parts are missing, unreadable or do not add up", broken)
+def _check_whole(inventory: Inventory) -> None:
+    broken = {shard.describe_fault() for shard in inventory.shards.values() if not shard.is_whole}
+    _raise_for("shards whose parts do not add up", broken)
 
 
 def _check_once(inventory: Inventory) -> None:
@@ -106,39 +129,132 @@ def _raise_for(what: str, culprits: Collection[str]) -> None:
 def commit_run(
     output: str, run: RunRecord, plan: PlanSummary, written: Collection[Part]
 ) -> Manifest:
-    """Reconciles the output with the plan and writes ``manifest.json``, last and atomically.
+    """Reconciles the output with the plan, makes its tables, and writes ``manifest.json`` last.
 
-    Running it again writes the same manifest again, but for the time.
+    Running it again writes the same files again, but for the time.
 
     Raises:
         CommitError: The output is not what was planned; there is no manifest then.
+        OSError: Something cannot be read or written now.
     """
     inventory = take_inventory(output)
     counts = reconcile(plan, written, inventory)
-    class_pixels = Counter[str]()
-    for item in inventory.parts():
-        class_pixels.update(item.class_pixels)
+    metadata = run.part_metadata()
+    labels = metadata["model"].get("labels", {}).get("classes", [])
+    collection = ImageCollection(tuple(each["name"] for each in labels), run.images_root)
+    pixels = Counter[int]()
+    tables = write_tables(
+        output,
+        TABLES,
+        _counting(_rows_of_shards(output, inventory), pixels),
+        collection,
+        images=counts["total_masks"] + counts["total_failures"],
+        metadata=json.dumps(metadata, sort_keys=True).encode(),
+    )
+    _write_no_failures(output, is_clean=not counts["total_failures"])
+    card = data_card(
+        counts,
+        collection.class_names,
+        str(metadata["model"].get("reference", "")),
+        [MASKS, *tables, *([FAILURES] if counts["total_failures"] else [])],
+    )
+    storage.write_atomically(storage.join(output, CARD_FILE), card.encode())
     committed = datetime.now(UTC)
     manifest = Manifest(
         run_id=run.run_id,
         fingerprint=run.fingerprint,
         options=run.options,
-        model=run.model,
+        model=metadata["model"],
         versions=run.versions,
         counts=counts,
         failures_by_code=dict(Counter(code for item in inventory.parts() for code in item.codes)),
-        class_pixels=dict(class_pixels),
-        parts=tuple(
-            PartEntry(item.part.path, item.part.rows, item.part.size) for item in inventory.parts()
-        ),
+        class_pixels={collection.class_names[label]: pixels[label] for label in sorted(pixels)},
+        parts=write_part_list(output, (standing.part for standing in inventory.parts())),
+        tables=tables,
+        writers=_writers(inventory),
         started=run.started,
         committed=committed.isoformat(timespec="milliseconds"),
-        seconds=round((committed - datetime.fromisoformat(run.started)).total_seconds(), 3),
+        seconds=seconds_between(run.started, committed),
         left_out=plan.left_out,
     )
     storage.write_atomically(storage.join(output, MANIFEST_FILE), manifest.to_json())
     attempts.clear(output)
     return manifest
+
+
+def seconds_between(started: str, ended: datetime) -> float:
+    """How long a run took by two clocks, never less than nothing.
+
+    Args:
+        started: ISO 8601, by the launching machine's clock.
+        ended: By the clock of the worker that commits.
+    """
+    return max(0.0, round((ended - datetime.fromisoformat(started)).total_seconds(), 3))
+
+
+def _rows_of_shards(output: str, inventory: Inventory) -> Iterator[Sequence[ShardRows]]:
+    """What the shards have written but for the masks' bytes, some shards at a time."""
+    shards = list(inventory.shards.values())
+    with ThreadPoolExecutor(_READERS) as pool:
+        for start in range(0, len(shards), _SHARDS_AT_ONCE):
+            some = shards[start : start + _SHARDS_AT_ONCE]
+            yield list(pool.map(lambda shard: _rows_of_shard(output, shard), some))
+
+
+def _rows_of_shard(output: str, shard: StandingShard) -> ShardRows:
+    tables = {}
+    for dataset in DATASETS:
+        schema = dataset_schema(dataset)
+        columns = [name for name in schema.names if name != "mask"]
+        if dataset not in shard.parts:
+            tables[dataset] = schema.empty_table().select(columns)
+            continue
+        path = shard.parts[dataset].part.path
+        try:
+            with storage.open_seekable(storage.join(output, path)) as file:
+                tables[dataset] = read_columns(open_part(file), columns)
+        except DamagedPartError as error:
+            raise CommitError(f"{path} is damaged: {error}; resume the run") from error
+    return ShardRows(tables[MASKS], tables[FAILURES])
+
+
+def _counting(
+    shards: Iterable[Sequence[ShardRows]], pixels: Counter[int]
+) -> Iterator[Sequence[ShardRows]]:
+    """The same shards; their pixels by class id are added up on the way."""
+    for some in shards:
+        for shard in some:
+            for areas in shard.masks.column("areas").to_pylist():
+                pixels.update({area["class_id"]: area["pixels"] for area in areas})
+        yield some
+
+
+def _write_no_failures(output: str, *, is_clean: bool) -> None:
+    uri = storage.join(output, NO_FAILURES)
+    if not is_clean:
+        storage.delete(uri)
+        return
+    sink = io.BytesIO()
+    pq.write_table(dataset_schema(FAILURES).empty_table(), sink)
+    storage.write_atomically(uri, sink.getvalue())
+
+
+def _writers(inventory: Inventory) -> list[dict[str, Any]]:
+    """What the parts say of who wrote them, each sort once."""
+    parts = Counter(
+        json.dumps(
+            {
+                "model": {
+                    key: (standing.writer.get("model") or {}).get(key)
+                    for key in ("reference", "digest")
+                },
+                "versions": standing.writer.get("versions"),
+            },
+            sort_keys=True,
+        )
+        for standing in inventory.parts()
+    )
+    return [json.loads(writer) | {"parts": count} for writer, count in sorted(parts.items())]
 
 
 @dataclass(eq=False)

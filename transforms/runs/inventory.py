@@ -6,18 +6,16 @@ import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import Any
 
 from beam_deeplab.transforms import storage
+from beam_deeplab.transforms.parquet.parts import DamagedPartError, open_part, read_columns
 from beam_deeplab.transforms.parquet.schemas import (
-    CLASS_AREAS,
     DATASETS,
     FAILURES,
-    MASKS,
     ShardCounts,
-    counts_from_metadata,
+    counts_of,
+    run_of,
 )
 from beam_deeplab.transforms.records import ImageRef, Part
 
@@ -32,67 +30,95 @@ class StandingPart:
 
     Attributes:
         part: Where it is, its rows and its size.
-        counts: What its shard holds; None if the file is unreadable or not one of ours.
-        refs: The images of its rows, one a row; of class areas each image once.
+        counts: What its shard holds; None if the file is damaged.
+        refs: The images of its rows, one a row.
         codes: The failure codes of its rows (failures only).
-        class_pixels: Pixels by class name over its rows (class areas only).
+        writer: What wrote it: the model's name and digest, and versions.
     """
 
     part: Part
     counts: ShardCounts | None
     refs: tuple[ImageRef, ...] = field(default=(), repr=False)
     codes: tuple[str, ...] = field(default=(), repr=False)
-    class_pixels: Mapping[str, int] = field(default_factory=dict, repr=False)
+    writer: Mapping[str, Any] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)
-class Inventory:
-    """All parts of an output, by shard and dataset."""
+class StandingShard:
+    """The parts of one shard that were found.
 
-    shards: Mapping[str, Mapping[str, StandingPart]]
+    Attributes:
+        id: Of the shard.
+        parts: By dataset.
+    """
 
-    def is_whole(self, shard: str) -> bool:
-        """Whether a shard's parts add up to what each of them says the shard holds.
+    id: str
+    parts: Mapping[str, StandingPart]
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether the parts are what each of them says that the shard holds.
 
         Two writers whose attempts ended differently can leave parts whose counts agree, so the
         images are compared too.
         """
-        parts = self.shards[shard]
-        claims = {standing.counts for standing in parts.values()}
-        if len(claims) != 1 or None in claims:
+        claims = {standing.counts for standing in self.parts.values()}
+        counts = claims.pop()
+        if claims or counts is None:
             return False
-        counts = next(iter(claims))
-        assert counts is not None
-        if any(
-            (parts[dataset].part.rows if dataset in parts else 0) != counts.rows(dataset)
-            for dataset in DATASETS
-        ):
-            return False
-        masks, failures, areas = (
-            set(parts[dataset].refs if dataset in parts else ())
-            for dataset in (MASKS, FAILURES, CLASS_AREAS)
+        found = {dataset: len(self.refs(dataset)) for dataset in DATASETS}
+        images = {ref for dataset in DATASETS for ref in self.refs(dataset)}
+        return len(images) == sum(found.values()) and all(
+            found[dataset] == counts.rows(dataset) for dataset in DATASETS
         )
-        return len(masks | failures) == counts.images and masks == areas
 
-    def describe_broken(self, shard: str) -> str:
+    @property
+    def claimed(self) -> set[int]:
+        """How many images the readable parts say that the shard holds."""
+        claims = [standing.counts for standing in self.parts.values() if standing.counts]
+        return {counts.masks + counts.failures for counts in claims}
+
+    def refs(self, dataset: str) -> tuple[ImageRef, ...]:
+        """The images of a part; none where it does not stand."""
+        return self.parts[dataset].refs if dataset in self.parts else ()
+
+    def known(self) -> frozenset[ImageRef]:
+        """The images of all parts that can be read."""
+        return frozenset(ref for dataset in DATASETS for ref in self.refs(dataset))
+
+    def failed_with(self, code: str) -> tuple[ImageRef, ...]:
+        """The images of its failures of one code."""
+        if FAILURES not in self.parts:
+            return ()
+        failures = self.parts[FAILURES]
+        pairs = zip(failures.refs, failures.codes, strict=True)
+        return tuple(ref for ref, each in pairs if each == code)
+
+    def describe_fault(self) -> str:
         """Names what of a shard that is not whole is missing or damaged."""
-        parts = self.shards[shard]
-        claims = [standing.counts for standing in parts.values() if standing.counts]
-        damaged = [item.part.path for item in parts.values() if item.counts is None]
+        claims = [standing.counts for standing in self.parts.values() if standing.counts]
+        damaged = [item.part.path for item in self.parts.values() if item.counts is None]
         missing = [
-            Part(dataset, shard, 0, 0).path
+            Part(dataset, self.id, 0, 0).path
             for dataset in DATASETS
-            if dataset not in parts and any(counts.rows(dataset) for counts in claims)
+            if dataset not in self.parts and any(counts.rows(dataset) for counts in claims)
         ]
         faults = [
             *(f"{path} is damaged" for path in damaged),
             *(f"{path} is missing" for path in missing),
         ]
-        return ", ".join(faults) or f"the parts of shard {shard} are of different attempts"
+        return ", ".join(faults) or f"the parts of shard {self.id} are of different attempts"
+
+
+@dataclass(frozen=True)
+class Inventory:
+    """All parts of an output, by shard."""
+
+    shards: Mapping[str, StandingShard]
 
     def parts(self) -> list[StandingPart]:
         """Every part, by path."""
-        standing = [part for parts in self.shards.values() for part in parts.values()]
+        standing = [part for shard in self.shards.values() for part in shard.parts.values()]
         return sorted(standing, key=lambda item: item.part.path)
 
 
@@ -100,13 +126,16 @@ def take_inventory(output: str) -> Inventory:
     """Lists an output's parts and reads their footers and image columns.
 
     Files that our naming does not know are not ours and are left out; a part of ours that
-    cannot be read is in with ``counts`` None.
+    is damaged is in with ``counts`` None.
 
     Args:
         output: The output folder; it need not exist.
 
     Returns:
         What stands there.
+
+    Raises:
+        OSError: A part cannot be read now, which says nothing about it.
     """
     found = [
         (dataset, match.group(1), entry.size)
@@ -115,44 +144,32 @@ def take_inventory(output: str) -> Inventory:
         if (match := PART_NAME.fullmatch(entry.name))
     ]
     with ThreadPoolExecutor(_READERS) as pool:
-        standing = list(pool.map(lambda item: _inspect(output, *item), found))
-    return Inventory(_by_shard(standing))
+        return Inventory(_by_shard(pool.map(lambda item: _inspect(output, *item), found)))
 
 
-def _by_shard(standing: Iterable[StandingPart]) -> dict[str, dict[str, StandingPart]]:
+def _by_shard(standing: Iterable[StandingPart]) -> dict[str, StandingShard]:
     shards: dict[str, dict[str, StandingPart]] = {}
     for item in standing:
         shards.setdefault(item.part.shard, {})[item.part.dataset] = item
-    return shards
+    return {shard: StandingShard(shard, parts) for shard, parts in sorted(shards.items())}
 
 
 def _inspect(output: str, dataset: str, shard: str, size: int) -> StandingPart:
     path = Part(dataset, shard, 0, size).path
+    columns = ["image_uri", "image_version", *(["code"] if dataset == FAILURES else [])]
     try:
         with storage.open_seekable(storage.join(output, path)) as file:
-            parquet = pq.ParquetFile(file)
-            counts = counts_from_metadata(parquet.schema_arrow.metadata)
-            part = Part(dataset, shard, parquet.metadata.num_rows, size)
-            return StandingPart(part, counts, *_columns(parquet, dataset))
-    except (pa.ArrowException, OSError):
+            parquet = open_part(file)
+            metadata = parquet.schema_arrow.metadata
+            counts = counts_of(metadata)
+            rows = read_columns(parquet, columns)
+    except (DamagedPartError, ValueError):
         return StandingPart(Part(dataset, shard, 0, size), counts=None)
-
-
-def _columns(
-    parquet: pq.ParquetFile, dataset: str
-) -> tuple[tuple[ImageRef, ...], tuple[str, ...], Mapping[str, int]]:
-    """Images, codes and class pixels: the last three fields of a standing part."""
-    image = ["image_uri", "image_version"]
-    if dataset == CLASS_AREAS:
-        areas = parquet.read(columns=[*image, "class_name", "pixels"])
-        sums = areas.group_by("class_name").aggregate([("pixels", "sum")]).to_pydict()
-        images = areas.group_by(image, use_threads=False).aggregate([])
-        return _refs(images), (), dict(zip(sums["class_name"], sums["pixels_sum"], strict=True))
-    rows = parquet.read(columns=[*image, *(["code"] if dataset == FAILURES else [])])
-    codes = tuple(rows.column("code").to_pylist()) if dataset == FAILURES else ()
-    return _refs(rows), codes, {}
-
-
-def _refs(rows: pa.Table) -> tuple[ImageRef, ...]:
-    columns = (rows.column(name).to_pylist() for name in ("image_uri", "image_version"))
-    return tuple(ImageRef(uri, version) for uri, version in zip(*columns, strict=True))
+    run = run_of(metadata)
+    return StandingPart(
+        Part(dataset, shard, rows.num_rows, size),
+        counts,
+        tuple(map(ImageRef, *(rows.column(name).to_pylist() for name in columns[:2]))),
+        tuple(rows.column("code").to_pylist()) if dataset == FAILURES else (),
+        {name: run.get(name) for name in ("model", "versions")},
+    )

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from beam_deeplab.transforms.records import LeftOut
 
 RUN_FILE = "run.json"
 MANIFEST_FILE = "manifest.json"
-FORMAT_VERSION = 1
+PARTS_FILE = "parts.parquet"
+FORMAT_VERSION = 2
 
 RecordT = TypeVar("RecordT")
 
@@ -35,6 +36,8 @@ class RunRecord:
         model: Reference, classes and palette of the model, for readers.
         versions: Of this package and of the libraries that decide results.
         started: UTC time, ISO 8601.
+        images_root: The folder below which images are named
+            (:func:`transforms.parquet.names.relative_name`).
         format_version: Of this file's layout.
     """
 
@@ -45,6 +48,7 @@ class RunRecord:
     model: Mapping[str, Any]
     versions: Mapping[str, str]
     started: str
+    images_root: str = ""
     format_version: int = FORMAT_VERSION
 
     def to_json(self) -> bytes:
@@ -61,28 +65,34 @@ class RunRecord:
         return _built(cls, RUN_FILE, _fields(content, RUN_FILE))
 
     def part_metadata(self) -> dict[str, Any]:
-        """What each Parquet part says of the run that made it."""
+        """What each Parquet file says of the run that made it, and may be published.
+
+        The labels stand in it once, with the model, which goes by its name: a path would tell
+        of the launching machine.
+        """
+        reference = str(self.model.get("reference", ""))
+        name = reference if "://" in reference else reference.rstrip("/").rpartition("/")[2]
         return {
             "run_id": self.run_id,
             "fingerprint": self.fingerprint,
-            "options": dict(self.options),
-            "model": dict(self.model),
+            "options": {key: value for key, value in self.options.items() if key != "labels"},
+            "model": {**self.model, "reference": name},
             "versions": dict(self.versions),
         }
 
 
 @dataclass(frozen=True)
-class PartEntry:
-    """One file of the output, as the manifest lists it.
+class PartList:
+    """The parts of an output, listed in a file of their own.
 
     Attributes:
-        path: Below the output.
-        rows: Rows in it.
-        size: In bytes.
+        file: Below the output; columns ``path``, ``rows`` and ``size`` (bytes).
+        count: How many there are.
+        size: In bytes, together.
     """
 
-    path: str
-    rows: int
+    file: str
+    count: int
     size: int
 
 
@@ -94,14 +104,17 @@ class Manifest:
         run_id: Of the run that committed.
         fingerprint: Of the options that decide results.
         options: Those options.
-        model: Reference, classes and palette of the model.
-        versions: Of this package and its libraries.
+        model: Name, digest, classes and palette of the model.
+        versions: Of this package and its libraries, in the run that committed.
+        writers: What wrote the parts: the distinct ``model`` (name and digest) and ``versions``
+            of all runs, and how many ``parts`` are of each.
         counts: ``inputs`` (distinct), ``duplicates``, ``planned``, ``skipped``, ``masks`` and
             ``failures`` of this run; ``total_masks``, ``total_failures`` and ``not_in_inputs``
-            of the whole output.
+            of the whole output; ``discarded_parts``, damaged ones that were given up.
         failures_by_code: Failures in the whole output, by code.
         class_pixels: Pixels in the whole output, by class name.
-        parts: Every file of the three datasets.
+        parts: Where every file of masks and failures is listed.
+        tables: The tables that were made from them, by name: their files below the output.
         started: When the run began, UTC, ISO 8601.
         committed: When it was committed, UTC, ISO 8601.
         seconds: From one to the other.
@@ -118,7 +131,9 @@ class Manifest:
     counts: Mapping[str, int]
     failures_by_code: Mapping[str, int]
     class_pixels: Mapping[str, int]
-    parts: tuple[PartEntry, ...] = field(repr=False)
+    parts: PartList
+    tables: Mapping[str, Sequence[str]]
+    writers: Sequence[Mapping[str, Any]]
     started: str
     committed: str
     seconds: float
@@ -137,8 +152,7 @@ class Manifest:
             ValueError: It is not a manifest of this layout.
         """
         fields = _fields(content, MANIFEST_FILE)
-        parts = fields.get("parts", [])
-        fields["parts"] = tuple(_built(PartEntry, MANIFEST_FILE, part) for part in parts)
+        fields["parts"] = _built(PartList, MANIFEST_FILE, fields.get("parts", {}))
         left_out = fields.get("left_out", [])
         fields["left_out"] = tuple(_built(LeftOut, MANIFEST_FILE, each) for each in left_out)
         return _built(cls, MANIFEST_FILE, fields)

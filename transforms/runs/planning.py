@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import apache_beam as beam
 
 from beam_deeplab.transforms.records import ImageRef, LeftOut
 from beam_deeplab.transforms.runs.attempts import note_plan
+from beam_deeplab.transforms.runs.manifest import RunRecord
 from beam_deeplab.transforms.runs.resuming import plan_resume
-from beam_deeplab.transforms.runs.sharding import plan_shards
+from beam_deeplab.transforms.runs.sharding import Sharding, plan_shards
 from beam_deeplab.transforms.sources.listing import list_input
 
 SUMMARY = "summary"
@@ -28,17 +29,18 @@ class PlanRun(beam.PTransform):
 
     Attributes:
         output: The output folder.
-        fingerprint: Of the options that decide results.
+        run: What is to be done; its fingerprint names the shards.
+        sharding: How many images share a shard.
         resume: Whether to build on what stands in the output.
-        shard_size: Images a shard; None for what suits the number of images and workers.
-        workers: How many workers share the run.
+        discard_damaged: Whether a resume gives up damaged parts that may hold images which are
+            no longer among the inputs.
     """
 
     output: str
-    fingerprint: str
+    run: RunRecord
+    sharding: Sharding = field(default_factory=Sharding)
     resume: bool = False
-    shard_size: int | None = None
-    workers: int = 1
+    discard_damaged: bool = False
 
     def expand(self, patterns: beam.PCollection[str]) -> beam.pvalue.DoOutputsTuple:
         """Gives ``.shards`` and ``.summary``."""
@@ -63,12 +65,14 @@ class PlanRun(beam.PTransform):
                 left_out.append(record)
         if self.resume:
             plan, summary = plan_resume(
-                self.output, refs, self.fingerprint, self.shard_size, self.workers
+                self.output,
+                refs,
+                self.run,
+                self.sharding,
+                discard_damaged=self.discard_damaged,
             )
         else:
-            plan = plan_shards(
-                refs, (), self.fingerprint, shard_size=self.shard_size, workers=self.workers
-            )
+            plan = plan_shards(refs, (), self.run.fingerprint, self.sharding)
             summary = plan.summary()
         summary = replace(summary, left_out=tuple(sorted(left_out)))
         note_plan(self.output, summary)

@@ -1,11 +1,9 @@
-"""What earlier work under the same fingerprint leaves to build on, and how the rest is cleared.
+"""Building on what stands: everything is read first, and only then the output is changed.
 
-An image's row stays if its shard is whole and the row is still right: a mask of the version that
-the inputs name now, or any row of an image that they no longer name. Rows of changed images, and
-failures that are to be tried again, leave their parts before new work begins, so that no glob
-over the output ever shows an image twice.
+What leaves does so before new work begins, so that no glob over the output ever shows an image
+twice (:mod:`transforms.runs.salvage` says what that is).
 
-An image that has killed the process stays a failure until the run is committed, and is tried again
+An image that has killed processes stays a failure until the run is committed, and is tried again
 only by a resume after that: several such images would otherwise keep a run from ever ending.
 """
 
@@ -13,27 +11,37 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from beam_deeplab.transforms import storage
-from beam_deeplab.transforms.parquet.parts import parquet_bytes
+from beam_deeplab.transforms.parquet.parts import (
+    DamagedPartError,
+    open_part,
+    parquet_bytes,
+    read_columns,
+)
 from beam_deeplab.transforms.parquet.schemas import (
-    CLASS_AREAS,
     DATASETS,
     FAILURES,
     MASKS,
     ShardCounts,
     with_counts,
 )
-from beam_deeplab.transforms.records import FailureCode, ImageRef, Part
+from beam_deeplab.transforms.records import ImageRef, Part
 from beam_deeplab.transforms.runs import attempts
-from beam_deeplab.transforms.runs.inventory import Inventory, StandingPart, take_inventory
-from beam_deeplab.transforms.runs.sharding import Plan, PlanSummary, newest_versions, plan_shards
+from beam_deeplab.transforms.runs.inventory import Inventory, take_inventory
+from beam_deeplab.transforms.runs.manifest import MANIFEST_FILE, RUN_FILE, RunRecord
+from beam_deeplab.transforms.runs.salvage import Leaving, may_hold_others, plan_salvage
+from beam_deeplab.transforms.runs.sharding import (
+    Plan,
+    PlanSummary,
+    Sharding,
+    newest_versions,
+    plan_shards,
+)
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -41,183 +49,17 @@ _NAMED = 5
 """How many broken shards are named."""
 
 
-@dataclass(frozen=True)
-class Salvage:
-    """What of an output stays.
-
-    Attributes:
-        finished: Images of the inputs that need no more work.
-        not_in_inputs: Images that stay although the inputs no longer name them.
-        whole: Shards that stay, at least in part.
-        removals: URIs whose rows leave, by shard; of a shard in ``whole`` others stay.
-        broken: Shards whose parts do not add up, and which go altogether.
-        suspects: URIs of the inputs that killed a process; they are tried again.
-    """
-
-    finished: frozenset[ImageRef] = field(repr=False)
-    not_in_inputs: int
-    whole: tuple[str, ...]
-    removals: Mapping[str, frozenset[str]]
-    broken: tuple[str, ...]
-    suspects: frozenset[str] = frozenset()
-
-
-def plan_salvage(
-    inventory: Inventory, refs: Iterable[ImageRef], crashed: Collection[str] = ()
-) -> Salvage:
-    """Decides what stays; touches nothing.
-
-    Args:
-        inventory: What stands in the output.
-        refs: The images of the inputs, one version each.
-        crashed: Shards whose failures of the code CRASHED are results of the run that is
-            resumed, and stay.
-
-    Returns:
-        The decision. An image that stands twice (two runs wrote at once) stays in one shard.
-    """
-    version_by_uri = {ref.uri: ref.version for ref in refs}
-    finished: set[ImageRef] = set()
-    kept: set[str] = set()
-    removals: dict[str, frozenset[str]] = {}
-    whole, broken = [], []
-    for shard in sorted(inventory.shards):
-        if not inventory.is_whole(shard):
-            broken.append(shard)
-            continue
-        parts = inventory.shards[shard]
-        right = {*_refs(parts, MASKS), *(_crashed(parts) if shard in crashed else ())}
-        stays = {
-            ref
-            for dataset in (MASKS, FAILURES)
-            for ref in _refs(parts, dataset)
-            if ref.uri not in kept and _is_right(ref, right, version_by_uri)
-        }
-        leaves = frozenset(
-            ref.uri for dataset in (MASKS, FAILURES) for ref in _refs(parts, dataset)
-        ) - {ref.uri for ref in stays}
-        if leaves:
-            removals[shard] = leaves
-        if stays:
-            whole.append(shard)
-        kept |= {ref.uri for ref in stays}
-        finished |= {ref for ref in stays if ref.uri in version_by_uri}
-    return Salvage(
-        finished=frozenset(finished),
-        not_in_inputs=len(kept) - len(finished),
-        whole=tuple(whole),
-        removals=removals,
-        broken=tuple(broken),
-        suspects=frozenset(
-            ref.uri
-            for shard in removals
-            for ref in _crashed(inventory.shards[shard])
-            if ref.uri in version_by_uri
-        ),
-    )
-
-
-def _crashed(parts: Mapping[str, StandingPart]) -> Iterator[ImageRef]:
-    if FAILURES in parts:
-        failures = parts[FAILURES]
-        for ref, code in zip(failures.refs, failures.codes, strict=True):
-            if code == FailureCode.CRASHED:
-                yield ref
-
-
-def _refs(parts: Mapping[str, StandingPart], dataset: str) -> tuple[ImageRef, ...]:
-    return parts[dataset].refs if dataset in parts else ()
-
-
-def _is_right(
-    ref: ImageRef, results: Collection[ImageRef], version_by_uri: Mapping[str, str]
-) -> bool:
-    if ref.uri not in version_by_uri:
-        return True
-    return ref in results and version_by_uri[ref.uri] == ref.version
-
-
-def clear_rest(
-    output: str, inventory: Inventory, salvage: Salvage, replanned: Iterable[str] = ()
-) -> None:
-    """Removes from the output what does not stay; again and again with the same result.
-
-    A crash half way leaves a shard whose parts do not add up: one that was to go is broken then,
-    and one that stays in part is noted under ``attempts/`` for :func:`finish_clearing`.
-
-    Args:
-        output: The output folder.
-        inventory: What stood there when the salvage was planned.
-        salvage: What stays.
-        replanned: Shards that are about to be written: their parts are replaced, not removed,
-            so that a second, late clearing cannot take a new part away.
-    """
-    spared = set(replanned)
-    for shard in salvage.broken:
-        if shard not in spared:
-            _remove_shard(output, inventory, shard)
-    for shard, uris in salvage.removals.items():
-        if shard in salvage.whole:
-            _rewrite_shard(output, shard, uris)
-        elif shard not in spared:
-            _remove_shard(output, inventory, shard)
-
-
-def _remove_shard(output: str, inventory: Inventory, shard: str) -> None:
-    for dataset in reversed(DATASETS):
-        if dataset in inventory.shards[shard]:
-            storage.delete(storage.join(output, inventory.shards[shard][dataset].part.path))
-
-
-def finish_clearing(output: str) -> None:
-    """Ends what a crash within :func:`clear_rest` has left half done."""
-    for shard, uris in attempts.begun_rewrites(output).items():
-        _rewrite_shard(output, shard, uris)
-
-
-def _rewrite_shard(output: str, shard: str, leaving: frozenset[str]) -> None:
-    """Writes a shard's parts again without the rows of some images.
-
-    Each part is whole at every moment, but the shard is not until the last is written.
-    """
-    tables = {}
-    for dataset in DATASETS:
-        try:
-            content = storage.read(storage.join(output, _path(dataset, shard)))
-        except FileNotFoundError:
-            continue
-        try:
-            table = pq.read_table(io.BytesIO(content))
-        except (pa.ArrowException, OSError):  # damaged: the shard is broken, and treated so
-            attempts.finish_rewrite(output, shard)
-            return
-        leaves = pc.is_in(table.column("image_uri"), value_set=pa.array(leaving, pa.string()))
-        tables[dataset] = table.filter(pc.invert(leaves))
-    masks, failures, areas = (
-        tables[dataset].num_rows if dataset in tables else 0
-        for dataset in (MASKS, FAILURES, CLASS_AREAS)
-    )
-    counts = ShardCounts(masks + failures, masks, failures, areas)
-    attempts.begin_rewrite(output, shard, leaving)
-    for dataset, table in tables.items():
-        uri = storage.join(output, _path(dataset, shard))
-        if table.num_rows:
-            storage.write_atomically(uri, parquet_bytes(with_counts(table, counts)))
-        else:
-            storage.delete(uri)
-    attempts.finish_rewrite(output, shard)
-
-
-def _path(dataset: str, shard: str) -> str:
-    return Part(dataset, shard, 0, 0).path
+class DamagedOutputError(RuntimeError):
+    """A damaged part may hold the only results of images that are no longer among the inputs."""
 
 
 def plan_resume(
     output: str,
     refs: Sequence[ImageRef],
-    fingerprint: str,
-    shard_size: int | None = None,
-    workers: int = 1,
+    run: RunRecord,
+    sharding: Sharding,
+    *,
+    discard_damaged: bool = False,
 ) -> tuple[Plan, PlanSummary]:
     """Plans what earlier work has left to do, and clears what may not stay.
 
@@ -226,39 +68,120 @@ def plan_resume(
     Args:
         output: The output folder.
         refs: What the inputs named, duplicates included.
-        fingerprint: Of the options that decide results.
-        shard_size: Images a shard; None for the default.
-        workers: How many workers share the run.
+        run: What goes on; ``run.json`` says so from here on.
+        sharding: How many images share a shard.
+        discard_damaged: Give up damaged parts also where they may hold images that are no inputs.
 
     Returns:
         The plan, and its summary beside what stands.
+
+    Raises:
+        DamagedOutputError: There is such a part, and nothing was changed.
+        OSError: Something cannot be read now, and nothing was changed.
     """
-    finish_clearing(output)
+    is_committed = storage.exists(storage.join(output, MANIFEST_FILE))
+    begun = [] if is_committed else attempts.begun_shards(output)
+    fatal = {} if is_committed else attempts.fatal_images(output)
+    if not is_committed:
+        finish_rewriting(output)
     inventory = take_inventory(output)
-    crashed = attempts.shards_with_fatal_images(output)
-    salvage = plan_salvage(inventory, newest_versions(refs), crashed)
-    for broken in salvage.broken[:_NAMED]:
-        _LOGGER.warning("Done again: %s", inventory.describe_broken(broken))
-    if len(salvage.broken) > _NAMED:
-        _LOGGER.warning("Done again: %d more such shards", len(salvage.broken) - _NAMED)
-    begun = attempts.begun_shards(output)
+    distinct = newest_versions(refs)
+    salvage = plan_salvage(inventory, distinct, fatal.keys())
+    unproven = may_hold_others(inventory, salvage.broken, distinct, run.fingerprint)
+    if unproven and not discard_damaged:
+        raise DamagedOutputError(_describe_unproven(inventory, unproven))
+    _warn_of_faults(inventory, salvage.broken)
     plan = plan_shards(
         refs,
         salvage.finished,
-        fingerprint,
-        shard_size=shard_size,
-        workers=workers,
+        run.fingerprint,
+        sharding,
         begun=begun,
         alone=salvage.suspects,
     )
-    summary = plan.summary(salvage.whole, salvage.not_in_inputs)
-    clear_rest(output, inventory, salvage, summary.shards)
-    for shard in begun:
-        if shard.id in salvage.whole:
-            attempts.finish(output, shard.id)
-        elif shard not in plan.shards:
-            attempts.forget(output, shard.id)
-    for shard in plan.shards:
-        if any(ref.uri in salvage.suspects for ref in shard.refs):
-            attempts.begin(output, shard)  # as if it had been: run it with care at once
-    return plan, summary
+    _reopen(output, run, is_committed=is_committed)
+    planned = {shard.id for shard in plan.shards}
+    for shard, leaving in salvage.rewrites.items():
+        # Parts of a shard that is about to be written are replaced, not removed, so that a
+        # second, late clearing cannot take a new part away.
+        if shard not in planned:
+            _rewrite_shard(output, shard, leaving)
+    for begun_shard in begun:
+        if begun_shard.id in planned:
+            continue
+        if begun_shard.id in inventory.shards and begun_shard.id not in salvage.rewrites:
+            attempts.finish(output, begun_shard.id, with_care=True)  # it died behind its writing
+        else:
+            attempts.forget(output, begun_shard.id)
+    for shard_of_suspect in plan.shards:
+        if any(ref.uri in salvage.suspects for ref in shard_of_suspect.refs):
+            attempts.begin(output, shard_of_suspect)  # as if it had been: run it with care
+    return plan, plan.summary(salvage.not_in_inputs, len(unproven))
+
+
+def _describe_unproven(inventory: Inventory, unproven: Sequence[str]) -> str:
+    first = inventory.shards[unproven[0]].describe_fault()
+    more = f" (and {len(unproven) - 1} more such shards)" if len(unproven) > 1 else ""
+    return (
+        f"{first}{more}, and may hold masks of images that are not among the inputs; nothing was "
+        "changed: mend it, or give it up with --resume --discard_damaged"
+    )
+
+
+def _warn_of_faults(inventory: Inventory, broken: Sequence[str]) -> None:
+    for shard in broken[:_NAMED]:
+        _LOGGER.warning("Done again: %s", inventory.shards[shard].describe_fault())
+    if len(broken) > _NAMED:
+        _LOGGER.warning("Done again: %d more such shards", len(broken) - _NAMED)
+
+
+def _reopen(output: str, run: RunRecord, *, is_committed: bool) -> None:
+    """Says that the run goes on: from here on the output is not committed."""
+    if is_committed:
+        # What a commit may have left would be taken for this run's.
+        attempts.clear(output, keep=[attempts.JOB_FILE])
+    storage.write_atomically(storage.join(output, RUN_FILE), run.to_json())
+    storage.delete(storage.join(output, MANIFEST_FILE))
+
+
+def finish_rewriting(output: str) -> None:
+    """Ends what a crash within :func:`plan_resume` has left half done."""
+    for shard, leaving in attempts.begun_rewrites(output).items():
+        _rewrite_shard(output, shard, leaving, discard_damaged=False)
+
+
+def _rewrite_shard(
+    output: str, shard: str, leaving: Leaving, *, discard_damaged: bool = True
+) -> None:
+    """Writes a shard's parts again without some rows, and without the parts that are damaged.
+
+    Each part is whole at every moment, but the shard is not until the last is written; so what
+    leaves is noted under ``attempts/`` until then.
+    """
+    tables: dict[str, pa.Table] = {}
+    for dataset in DATASETS:
+        try:
+            content = storage.read(storage.join(output, Part(dataset, shard, 0, 0).path))
+            table = read_columns(open_part(io.BytesIO(content)))
+            tables[dataset] = _without(table, leaving.get(dataset, frozenset()))
+        except FileNotFoundError:
+            continue
+        except DamagedPartError:
+            if not discard_damaged:
+                return
+            tables[dataset] = pa.table({})
+    rows = {dataset: tables[dataset].num_rows if dataset in tables else 0 for dataset in DATASETS}
+    counts = ShardCounts(rows[MASKS], rows[FAILURES])
+    attempts.begin_rewrite(output, shard, leaving)
+    for dataset, table in tables.items():
+        uri = storage.join(output, Part(dataset, shard, 0, 0).path)
+        if table.num_rows:
+            storage.write_atomically(uri, parquet_bytes(with_counts(table, counts)))
+        else:
+            storage.delete(uri)
+    attempts.finish_rewrite(output, shard)
+
+
+def _without(table: pa.Table, uris: Collection[str]) -> pa.Table:
+    leaves = pc.is_in(table.column("image_uri"), value_set=pa.array(sorted(uris), pa.string()))
+    return table.filter(pc.invert(leaves))

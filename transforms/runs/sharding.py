@@ -10,8 +10,12 @@ from dataclasses import dataclass
 
 from beam_deeplab.transforms.records import ImageRef, LeftOut, Shard, ShardSlot
 
-MAX_DEFAULT_SHARD_SIZE = 64
-"""Images in a shard unless asked otherwise: what a crash can cost, and a file of a few MB."""
+MAX_DEFAULT_SHARD_SIZE = 512
+"""Images in a shard unless asked otherwise: a file of about 10 MB."""
+
+SHARD_BATCHES = 64
+"""Batches of the network in a shard unless asked otherwise: with the one that is being inferred,
+all that a death can cost each thread."""
 
 SHARDS_PER_WORKER = 8
 """Local runners hand shards to workers statically; eight each even out the slow ones."""
@@ -33,31 +37,29 @@ class Plan:
     duplicates: int
     skipped: int
 
-    def summary(self, standing_shards: tuple[str, ...] = (), not_in_inputs: int = 0) -> PlanSummary:
+    def summary(self, not_in_inputs: int = 0, discarded_parts: int = 0) -> PlanSummary:
         """The plan without its images, beside what earlier work has left."""
         return PlanSummary(
             inputs=self.inputs,
             duplicates=self.duplicates,
             skipped=self.skipped,
             planned=sum(len(shard.refs) for shard in self.shards),
-            shards=tuple(shard.id for shard in self.shards),
-            standing_shards=standing_shards,
             not_in_inputs=not_in_inputs,
+            discarded_parts=discarded_parts,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class PlanSummary:
-    """What the commit must know of a plan: counts and names, no images.
+    """What the commit must know of a plan: counts, no images.
 
     Attributes:
         inputs: Distinct images among the inputs.
         duplicates: How many further times the inputs named one of them.
         skipped: Inputs that earlier work has finished.
         planned: Images in the plan's shards.
-        shards: Ids of the plan's shards.
-        standing_shards: Ids of the shards that earlier work has finished.
-        not_in_inputs: Images of those shards that the inputs no longer name.
+        not_in_inputs: Finished images that the inputs no longer name.
+        discarded_parts: Damaged parts that were given up with all that they may have held.
         left_out: Files that the inputs name and that are no images.
     """
 
@@ -65,9 +67,8 @@ class PlanSummary:
     duplicates: int
     skipped: int
     planned: int
-    shards: tuple[str, ...]
-    standing_shards: tuple[str, ...] = ()
     not_in_inputs: int = 0
+    discarded_parts: int = 0
     left_out: tuple[LeftOut, ...] = ()
 
 
@@ -88,9 +89,25 @@ def shard_id(fingerprint: str, refs: Iterable[ImageRef]) -> str:
     return hashlib.sha256(json.dumps(content).encode()).hexdigest()[:16]
 
 
-def default_shard_size(images: int, workers: int) -> int:
-    """Images a shard: at most 64, fewer where that would leave a worker idle."""
-    return min(MAX_DEFAULT_SHARD_SIZE, max(1, math.ceil(images / (SHARDS_PER_WORKER * workers))))
+@dataclass(frozen=True, slots=True)
+class Sharding:
+    """What decides how many images share a shard.
+
+    Attributes:
+        size: Images a shard, as asked for; None for what suits the run.
+        workers: How many workers share the run.
+        batch_size: Pictures that the network is given at once.
+    """
+
+    size: int | None = None
+    workers: int = 1
+    batch_size: int = 8
+
+    def size_for(self, images: int) -> int:
+        """Images a shard: at most 512 and 64 batches, fewer where a worker would be idle."""
+        even = math.ceil(images / (SHARDS_PER_WORKER * self.workers))
+        fits = min(MAX_DEFAULT_SHARD_SIZE, SHARD_BATCHES * self.batch_size, even)
+        return self.size or max(1, fits)
 
 
 def newest_versions(refs: Iterable[ImageRef]) -> list[ImageRef]:
@@ -109,9 +126,8 @@ def plan_shards(
     refs: Collection[ImageRef],
     finished: Collection[ImageRef],
     fingerprint: str,
+    sharding: Sharding,
     *,
-    shard_size: int | None = None,
-    workers: int = 1,
     begun: Iterable[Shard] = (),
     alone: Collection[str] = (),
 ) -> Plan:
@@ -124,8 +140,7 @@ def plan_shards(
         refs: What the inputs named, duplicates included.
         finished: Images that need no more work, under the same fingerprint.
         fingerprint: Of the options that decide results.
-        shard_size: Images a shard; None for :func:`default_shard_size`.
-        workers: How many workers share the run, for the default.
+        sharding: How many images share a shard.
         begun: Shards of an earlier run that never finished. One whose images all still need
             work is planned again as it was, so that what is noted about it keeps its meaning.
         alone: URIs of images that have killed a process; each gets a shard of its own.
@@ -134,15 +149,14 @@ def plan_shards(
         The plan.
     """
     distinct = newest_versions(refs)
-    todo = dict.fromkeys(ref for ref in distinct if ref not in finished)
+    todo = {ref: ref for ref in distinct if ref not in finished}
     skipped = len(distinct) - len(todo)
-    size = shard_size or default_shard_size(len(todo), workers)
-    shards: list[Shard] = []
-    for shard in begun:
-        if all(ref in todo for ref in shard.refs):
-            shards.append(shard)
-            for ref in shard.refs:
-                del todo[ref]
+    size = sharding.size_for(len(todo))
+    shards = [
+        Shard(shard.id, tuple(todo.pop(ref) for ref in shard.refs))
+        for shard in begun
+        if all(ref in todo for ref in shard.refs)
+    ]
     chunks: list[tuple[ImageRef, ...]] = [(ref,) for ref in todo if ref.uri in alone]
     rest = [ref for ref in todo if ref.uri not in alone]
     chunks += [tuple(rest[start : start + size]) for start in range(0, len(rest), size)]

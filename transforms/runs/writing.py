@@ -1,22 +1,33 @@
-"""Writes each shard's parts as soon as its last image has come."""
+"""Writes each shard as soon as its last image has come."""
 
 from __future__ import annotations
 
-import io
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
 import apache_beam as beam
-import pyarrow as pa
-import pyarrow.parquet as pq
 
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.metrics import count, count_outcome, timed, timed_each
-from beam_deeplab.transforms.parquet.parts import Row, encode_parts
+from beam_deeplab.transforms.parquet.parts import (
+    DamagedPartError,
+    Row,
+    encode_parts,
+    open_part,
+    read_columns,
+)
 from beam_deeplab.transforms.parquet.schemas import MASKS
-from beam_deeplab.transforms.records import BatchBarrier, Failure, ImageRef, Part, ShardSlot
+from beam_deeplab.transforms.records import (
+    BatchBarrier,
+    Failure,
+    ImageRef,
+    Part,
+    Segmentation,
+    ShardSlot,
+)
 from beam_deeplab.transforms.runs import attempts
+from beam_deeplab.transforms.runs.manifest import RunRecord
 
 
 class BrokenShardError(RuntimeError):
@@ -24,25 +35,28 @@ class BrokenShardError(RuntimeError):
 
 
 def write_shard(
-    output: str, shard: str, rows: Sequence[Row], run: Mapping[str, Any]
+    output: str, shard: str, rows: Sequence[Row], run: Mapping[str, Any], images_root: str = ""
 ) -> Iterator[Part]:
     """Writes the parts of one shard, each atomically; again and again with the same result.
 
-    An earlier attempt may have failed for images that this one has masks for, or the other way
-    round, so a part that this attempt has no rows for is removed, and masks of images that have
-    failed now go before the failures are written: no reader sees an image in both.
+    Its failures come first, then its masks, which make it finished. An earlier attempt may have
+    failed for images that this one has masks for, or the other way round; so masks of images that
+    have failed now go before the failures are written, and a part that this attempt has no rows
+    for is removed: no reader sees an image in both.
 
     Args:
         output: The output folder.
         shard: The shard's id.
         rows: One row an image, in the shard's order.
         run: What made the rows, for each file's metadata.
+        images_root: The folder below which images are named.
 
     Yields:
         What was written, in the order of writing.
     """
     _remove_masks_of(output, shard, {row.ref.uri for row in rows if isinstance(row, Failure)})
-    for dataset, length, content in timed_each("encode", encode_parts(shard, rows, run)):
+    encoded = encode_parts(shard, rows, run, images_root)
+    for dataset, length, content in timed_each("encode", encoded):
         part = Part(dataset, shard, length, len(content))
         uri = storage.join(output, part.path)
         with timed("write"):
@@ -61,12 +75,9 @@ def _remove_masks_of(output: str, shard: str, failed: set[str]) -> None:
         return
     uri = storage.join(output, Part(MASKS, shard, 0, 0).path)
     try:
-        content = storage.read(uri)
-    except FileNotFoundError:
-        return
-    try:
-        masks = pq.read_table(io.BytesIO(content), columns=["image_uri"]).column("image_uri")
-    except (pa.ArrowException, OSError):  # a damaged part, which shows no image
+        with storage.open_seekable(uri) as file:
+            masks = read_columns(open_part(file), ["image_uri"]).column("image_uri")
+    except (FileNotFoundError, DamagedPartError):  # a damaged part shows no image
         return
     if not failed.isdisjoint(masks.to_pylist()):
         storage.delete(uri)
@@ -130,9 +141,10 @@ def _slot_of(row: _Placed) -> ShardSlot:
 
 
 class _WriteShardsFn(beam.DoFn):
-    def __init__(self, output: str, run: Mapping[str, Any]) -> None:
+    def __init__(self, output: str, run: RunRecord) -> None:
         self._output = output
-        self._run = run
+        self._metadata = run.part_metadata()
+        self._images_root = run.images_root
 
     def start_bundle(self) -> None:
         self._assembly = ShardAssembly[Row]()
@@ -141,10 +153,12 @@ class _WriteShardsFn(beam.DoFn):
         if isinstance(row, BatchBarrier):
             return
         count_outcome(row)
+        if isinstance(row, Segmentation) and row.slot is not None and row.slot.with_care:
+            attempts.keep_aside(self._output, row, self._metadata, self._images_root)
         whole = self._assembly.add(row)
         if whole is not None:
             shard, rows = whole
-            yield from write_shard(self._output, shard, rows, self._run)
+            yield from write_shard(self._output, shard, rows, self._metadata, self._images_root)
             attempts.finish(self._output, shard)
 
     def finish_bundle(self) -> None:
@@ -161,11 +175,11 @@ class WriteShards(beam.PTransform):
 
     Attributes:
         output: The output folder.
-        run: What made the rows, for each file's metadata.
+        run: What makes the rows.
     """
 
     output: str
-    run: Mapping[str, Any]
+    run: RunRecord
 
     def expand(self, rows: beam.PCollection[Row]) -> beam.PCollection[Part]:
         """Writes each shard when its last row has come."""

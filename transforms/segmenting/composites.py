@@ -8,7 +8,7 @@ of a union flows, ``work | Failure``, and each step passes failures through.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeVar
 
@@ -36,7 +36,9 @@ from beam_deeplab.transforms.records import (
     Stage,
 )
 from beam_deeplab.transforms.runs import attempts
+from beam_deeplab.transforms.runs.manifest import RunRecord
 from beam_deeplab.transforms.runs.sharding import slots_of
+from beam_deeplab.transforms.runs.solitude import beside_others
 from beam_deeplab.transforms.runs.writing import WriteShards
 from beam_deeplab.transforms.segmenting.handler import DeepLabHandler, Recipe
 from beam_deeplab.transforms.sources.reading import MAX_BYTES, read_image, read_images
@@ -44,22 +46,29 @@ from beam_deeplab.transforms.sources.reading import MAX_BYTES, read_image, read_
 _LOGGER = logging.getLogger(__name__)
 
 ResultT = TypeVar("ResultT")
+WorkT = TypeVar("WorkT")
 
 _CRASHED = "the process died while it worked on this image"
 
 
-def past_failures(
-    function: Callable[..., ResultT | Failure], **options: Any
-) -> Callable[[Any], ResultT | Failure | BatchBarrier]:
-    """Makes a step that hands failures of earlier steps, and barriers, on untouched.
+def only_for(
+    kind: type[WorkT], function: Callable[..., ResultT | Failure], **options: Any
+) -> Callable[[Any], Any]:
+    """Makes a step that maps rows of one kind and hands all others on untouched.
+
+    Those are failures of earlier steps, barriers, and rows that an earlier attempt has kept.
 
     Args:
+        kind: What the step works on.
         function: From one row of work to the next stage's row.
         options: Its further arguments.
     """
 
-    def step(row: Any) -> ResultT | Failure | BatchBarrier:
-        return row if isinstance(row, Failure | BatchBarrier) else function(row, **options)
+    def step(row: Any) -> Any:
+        if not isinstance(row, kind):
+            return row
+        with beside_others():
+            return function(row, **options)
 
     return step
 
@@ -93,10 +102,15 @@ class SegmentEncoded(beam.PTransform):
         """Decodes, infers and masks."""
         recipe = self.recipe
         labels = recipe.model.labels
-        decode = past_failures(
-            timed("decode")(decode_image), canvas=recipe.canvas, options=recipe.decoding
+        decode = only_for(
+            EncodedImage,
+            timed("decode")(decode_image),
+            canvas=recipe.canvas,
+            options=recipe.decoding,
         )
-        mask = past_failures(mask_image, class_names=labels.names, palette=labels.palette_bytes())
+        mask = only_for(
+            LogitsGrid, mask_image, class_names=labels.names, palette=labels.palette_bytes()
+        )
         return (
             images
             | "Decode" >> beam.Map(decode)
@@ -105,13 +119,14 @@ class SegmentEncoded(beam.PTransform):
         )
 
 
-def read_shard(
-    shard: Shard, output: str, max_file_bytes: int = MAX_BYTES
-) -> Iterator[EncodedImage | Failure | BatchBarrier]:
-    """Reads a shard's images, in order, each with its place in the shard.
+ReadRow = EncodedImage | Failure | Segmentation | BatchBarrier
 
-    A shard that was begun before and never finished is run one image at a time, so that it
-    shows which one kills its process (:mod:`transforms.runs.attempts`).
+
+def read_shard(shard: Shard, output: str, max_file_bytes: int = MAX_BYTES) -> Iterator[ReadRow]:
+    """Reads a shard's images, each with its place in the shard.
+
+    A shard that was begun before and never finished is run with care, one image at a time, so
+    that it shows which one kills its process (:mod:`transforms.runs.attempts`).
 
     Args:
         shard: What to read.
@@ -119,23 +134,35 @@ def read_shard(
         max_file_bytes: Files of more bytes are refused before they are read.
 
     Yields:
-        One row an image, and a barrier behind each that is run alone.
+        One row an image, and with care a barrier behind each.
     """
-    if attempts.begin(output, shard):
-        rows = timed_each("read", read_images(shard.refs, max_bytes=max_file_bytes))
-        for row, (_, slot) in zip(rows, slots_of(shard), strict=True):
-            yield _counted(replace(row, slot=slot))
+    if not attempts.begin(output, shard):
+        yield from _read_with_care(shard, output, max_file_bytes)
         return
-    fatal = attempts.fatal_images(output, shard.id)
-    for ref, slot in slots_of(shard):
-        if slot.index in fatal:
+    rows = timed_each("read", read_images(shard.refs, max_bytes=max_file_bytes))
+    for row, (_, slot) in zip(rows, slots_of(shard), strict=True):
+        yield _counted(replace(row, slot=slot))
+
+
+def _read_with_care(shard: Shard, output: str, max_file_bytes: int) -> Iterator[ReadRow]:
+    earlier = attempts.earlier_attempts(output, shard.id)
+    # Suspects come last: what they take with them is then only themselves.
+    places = sorted(slots_of(shard), key=lambda place: earlier.deaths.get(place[1].index, 0) > 0)
+    for ref, slot in places:
+        kept = attempts.kept_row(output, ref, slot) if slot.index in earlier.kept else None
+        if kept is not None:
+            yield kept
+        elif slot.index in earlier.fatal:
             yield Failure(ref, Stage.DECODE, FailureCode.CRASHED, _CRASHED, slot)
-            continue
-        with attempts.in_hand(output, shard.id, slot.index):
-            with timed("read"):
-                row = read_image(ref, slot, max_bytes=max_file_bytes)
-            yield _counted(row)
-            yield BatchBarrier()
+        else:
+            with attempts.in_hand(output, slot, earlier.deaths.get(slot.index, 0)):
+                with timed("read"):
+                    careful = replace(slot, with_care=True)
+                    row = read_image(ref, careful, max_bytes=max_file_bytes)
+                yield _counted(row)
+                yield BatchBarrier()
+    yield BatchBarrier()  # the writer has all rows now, and has written them
+    attempts.finish(output, shard.id, with_care=True)
 
 
 def _counted(row: EncodedImage | Failure) -> EncodedImage | Failure:
@@ -154,14 +181,14 @@ class SegmentShards(beam.PTransform):
     Attributes:
         output: The output folder.
         recipe: What decides the masks.
-        run: What made the rows, for each file's metadata.
+        run: What makes the rows.
         engine_threads: Cores that each process computes on; None for all that it sees.
         max_file_bytes: Files of more bytes are refused before they are read.
     """
 
     output: str
     recipe: Recipe
-    run: Mapping[str, Any]
+    run: RunRecord
     engine_threads: int | None = None
     max_file_bytes: int = MAX_BYTES
 

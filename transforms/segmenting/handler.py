@@ -23,8 +23,15 @@ from beam_deeplab.deeplab.models import ModelSpec
 from beam_deeplab.transforms.decoding.options import DecodeOptions
 from beam_deeplab.transforms.geometry import Canvas
 from beam_deeplab.transforms.metrics import MeasuredEngine
-from beam_deeplab.transforms.records import BatchBarrier, DecodedImage, Failure, LogitsGrid
+from beam_deeplab.transforms.records import (
+    BatchBarrier,
+    DecodedImage,
+    Failure,
+    LogitsGrid,
+    Segmentation,
+)
 from beam_deeplab.transforms.runs import attempts
+from beam_deeplab.transforms.runs.solitude import beside_others
 from beam_deeplab.transforms.segmenting.buckets import bucket_for, canvas_buckets
 from beam_deeplab.transforms.segmenting.inference import (
     BATCH_PICTURES,
@@ -82,21 +89,22 @@ class Recipe:
 
 _LOGGER = logging.getLogger(__name__)
 
-Row = DecodedImage | Failure | BatchBarrier
-Answer = LogitsGrid | Failure | BatchBarrier
+Row = DecodedImage | Failure | Segmentation | BatchBarrier
+Answer = LogitsGrid | Failure | Segmentation | BatchBarrier
 
 
 def _batch_weight(
     element: Row | tuple[Any, Row], budget: int, weights: Mapping[Canvas, int]
 ) -> int:
-    """What a row takes of a batch: a barrier fills it, and a failure takes no room in it.
+    """What a row takes of a batch: a barrier fills it, and what only passes takes no room.
 
     Beam's ``KeyedModelHandler`` asks about the row together with its key.
     """
     row = element[1] if isinstance(element, tuple) else element
     if isinstance(row, BatchBarrier):
-        return budget
-    if isinstance(row, Failure):
+        # More than a batch holds: what comes before it leaves, also where that weighs nothing.
+        return budget + 1
+    if not isinstance(row, DecodedImage):
         return 0
     height, width, _ = row.pixels.shape
     return weights[bucket_for(height, width, tuple(weights))]
@@ -207,7 +215,8 @@ class DeepLabHandler(ModelHandler[Row, Answer, BatchInference]):
         """
         del inference_args  # the network takes none
         try:
-            return model(batch)
+            with beside_others():
+                return model(batch)
         except DeviceLostError as error:
             if _is_restarted():
                 _LOGGER.critical("This worker ends: %s", error)

@@ -17,6 +17,7 @@ from beam_deeplab.transforms.records import (
     Failure,
     FailureCode,
     LogitsGrid,
+    Segmentation,
     Stage,
 )
 from beam_deeplab.transforms.segmenting.buckets import bucket_for
@@ -145,16 +146,16 @@ class BatchInference:
             return self._engines[canvas]
 
     def __call__(
-        self, rows: Sequence[DecodedImage | Failure | BatchBarrier]
-    ) -> list[LogitsGrid | Failure | BatchBarrier]:
-        """Infers the pictures among the rows; failures and barriers pass in place.
+        self, rows: Sequence[DecodedImage | Failure | Segmentation | BatchBarrier]
+    ) -> list[LogitsGrid | Failure | Segmentation | BatchBarrier]:
+        """Infers the pictures among the rows; all others pass in place.
 
         A batch that raises is split until the guilty picture is alone, and that one alone
         becomes ``INFERENCE_ERROR``. Out of memory halves the batch from then on. Logits that
         are not finite become ``NON_FINITE`` for their picture.
 
         Args:
-            rows: Decoded pictures, failures and barriers in any mixture.
+            rows: Decoded pictures and what passes, in any mixture.
 
         Returns:
             One row for each, in the same order.
@@ -168,7 +169,9 @@ class BatchInference:
             if isinstance(row, DecodedImage):
                 height, width, _ = row.pixels.shape
                 places.setdefault(bucket_for(height, width, self._buckets), []).append(place)
-        answers: list[LogitsGrid | Failure | BatchBarrier | DecodedImage] = list(rows)
+        answers: list[LogitsGrid | Failure | Segmentation | BatchBarrier | DecodedImage] = list(
+            rows
+        )
         for canvas, members in places.items():
             pictures = [row for place in members if isinstance(row := rows[place], DecodedImage)]
             inferred = self._infer(pictures, canvas)

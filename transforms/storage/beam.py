@@ -82,13 +82,13 @@ def create_if_absent(uri: str, data: bytes) -> bool:  # noqa: ARG001 - the inter
     raise unsupported(uri, "write to")
 
 
-def list_folder(folder: str) -> list[StoredFile]:
+def list_folder(folder: str, prefix: str = "") -> list[StoredFile]:
     """See :func:`transforms.storage.list_folder`."""
-    prefix = f"{folder.rstrip('/')}/"
+    path = f"{folder.rstrip('/')}/"
     return [
         StoredFile(name, found.size_in_bytes)
-        for found in find(f"{prefix}*")
-        if (name := found.path.removeprefix(prefix)) and "/" not in name
+        for found in find(f"{path}{prefix}*")
+        if (name := found.path.removeprefix(path)) and "/" not in name
     ]
 
 

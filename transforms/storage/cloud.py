@@ -187,14 +187,14 @@ def _put(uri: str, data: bytes, *, only_if_absent: bool, writer: str | None = No
     retried(uri, attempt, len(data))
 
 
-def list_folder(folder: str) -> list[StoredFile]:
+def list_folder(folder: str, prefix: str = "") -> list[StoredFile]:
     """See :func:`transforms.storage.list_folder`; a bucket that does not exist is an error."""
     bucket, name = split(folder)
-    prefix = f"{name.rstrip('/')}/" if name.strip("/") else ""
+    path = f"{name.rstrip('/')}/" if name.strip("/") else ""
     return [
-        StoredFile(found.name.removeprefix(prefix), found.size)
-        for found in objects(bucket, prefix, recursive=False)
-        if found.name != prefix
+        StoredFile(found.name.removeprefix(path), found.size)
+        for found in objects(bucket, f"{path}{prefix}", recursive=False)
+        if found.name != path
     ]
 
 

@@ -99,15 +99,17 @@ def create_if_absent(uri: str, data: bytes) -> bool:
     return _backend(uri).create_if_absent(uri, data)
 
 
-def list_folder(folder: str) -> list[StoredFile]:
+def list_folder(folder: str, prefix: str = "") -> list[StoredFile]:
     """The files directly in a folder, names beginning with a dot included, by name.
+
+    Only those whose names begin with ``prefix``; on object stores no others are listed.
 
     A folder that does not exist (yet) has none.
 
     Raises:
         OSError: It cannot be listed.
     """
-    return _backend(folder).list_folder(folder)
+    return _backend(folder).list_folder(folder, prefix)
 
 
 def delete(uri: str) -> None:

@@ -110,7 +110,7 @@ class Backend(Protocol):
         """See :func:`transforms.storage.create_if_absent`."""
         ...
 
-    def list_folder(self, folder: str) -> list[StoredFile]:
+    def list_folder(self, folder: str, prefix: str = "") -> list[StoredFile]:
         """See :func:`transforms.storage.list_folder`."""
         ...
 

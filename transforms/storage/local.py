@@ -137,7 +137,7 @@ def create_if_absent(uri: str, data: bytes) -> bool:
     return True
 
 
-def list_folder(folder: str) -> list[StoredFile]:
+def list_folder(folder: str, prefix: str = "") -> list[StoredFile]:
     """See :func:`transforms.storage.list_folder`."""
     files = []
     try:
@@ -145,7 +145,7 @@ def list_folder(folder: str) -> list[StoredFile]:
             for entry in entries:
                 # What vanishes while we look is not there.
                 with contextlib.suppress(FileNotFoundError):
-                    if entry.is_file():
+                    if entry.name.startswith(prefix) and entry.is_file():
                         files.append(StoredFile(entry.name, entry.stat().st_size))
     except FileNotFoundError:
         return []

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from beam_deeplab.pipeline.progress.estimate import RunProgress, Watcher, Work, progress_of
 from beam_deeplab.transforms.runs.attempts import note_plan
-from beam_deeplab.transforms.runs.sharding import plan_shards
+from beam_deeplab.transforms.runs.sharding import Sharding, plan_shards
 from tests.gcs_emulator import Gcs
 from tests.rows import plan_of, write_rows
 
@@ -88,7 +88,7 @@ def test_a_resumed_run_counts_its_own_images_by_its_own_plan(tmp_path: Path) -> 
         [ref for shard in plan.shards[1:] for ref in shard.refs],
         frozenset(plan.shards[1].refs),
         "print",
-        shard_size=10,
+        Sharding(10),
     )
     note_plan(output, rest.summary(not_in_inputs=10))
     assert watcher.look() == RunProgress(20, 0, 0)

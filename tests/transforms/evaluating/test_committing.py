@@ -27,7 +27,7 @@ from beam_deeplab.transforms.evaluating.tally import tally_pixels
 from beam_deeplab.transforms.records import Failure, FailureCode, ImageRef, Stage
 from beam_deeplab.transforms.runs.committing import CommitError
 from beam_deeplab.transforms.runs.manifest import RunRecord
-from tests.transforms.runs.test_committing import RUN as SEGMENT_RUN
+from tests.rows import RUN as SEGMENT_RUN
 
 LABELS = LabelSet("three", ("ground", "house", "boat"), ((0, 0, 0), (255, 0, 0), (0, 0, 255)))
 RULE = TruthRule(LABELS)

@@ -6,23 +6,29 @@ import io
 import json
 
 import pyarrow.parquet as pq
+import pytest
 
-from beam_deeplab.transforms.parquet.parts import ROW_GROUP_BYTES, encode_parts
-from beam_deeplab.transforms.parquet.schemas import counts_from_metadata
+from beam_deeplab.transforms.parquet.parts import (
+    ROW_GROUP_BYTES,
+    DamagedPartError,
+    decode_segmentations,
+    encode_parts,
+)
+from beam_deeplab.transforms.parquet.schemas import ShardCounts, counts_of, run_of
 from beam_deeplab.transforms.records import ImageRef
-from tests.rows import failure, segmentation
+from tests.rows import FACTS, failure, segmentation
 
 
 def _files(png: bytes = b"png", images: int = 3) -> dict[str, pq.ParquetFile]:
     rows = [segmentation(ImageRef(f"{i}.jpg", "7"), png=png) for i in range(images)]
-    parts = encode_parts("ab" * 8, [*rows, failure(ImageRef("bad.jpg"))], {"run_id": "r"})
+    parts = encode_parts("ab" * 8, [*rows, failure(ImageRef("bad.jpg"))], FACTS)
     return {
         dataset: pq.ParquetFile(io.BytesIO(content)) for dataset, _, content in parts if content
     }
 
 
 def test_parts_come_in_the_order_in_which_they_must_be_written() -> None:
-    assert list(_files()) == ["class_areas", "failures", "masks"]
+    assert list(_files()) == ["failures", "masks"]
 
 
 def test_rows() -> None:
@@ -33,19 +39,14 @@ def test_rows() -> None:
         "shard": "ab" * 8,
         "width": 5,
         "height": 2,
-        "mask": {"bytes": b"png", "path": None},
-    }
-    areas = files["class_areas"].read().to_pylist()
-    assert len(areas) == 6
-    assert areas[1] == {
-        "image_uri": "0.jpg",
-        "image_version": "7",
-        "shard": "ab" * 8,
-        "class_id": 12,
-        "class_name": "dog",
-        "pixels": 4,
-        "fraction": 0.4,
-        "mean_confidence": 0.5,
+        "orientation": 1,
+        "scale": 1.0,
+        "truncated": False,
+        "mask": {"bytes": b"png", "path": "0.jpg.png"},
+        "areas": [
+            {"class_id": 0, "pixels": 6, "fraction": 0.6, "mean_confidence": 0.9},
+            {"class_id": 12, "pixels": 4, "fraction": 0.4, "mean_confidence": 0.5},
+        ],
     }
     (failed,) = files["failures"].read().to_pylist()
     assert (failed["stage"], failed["code"], failed["message"]) == ("decode", "CORRUPT", "broken")
@@ -54,10 +55,8 @@ def test_rows() -> None:
 def test_metadata_says_which_run_and_how_much() -> None:
     for file in _files().values():
         metadata = file.schema_arrow.metadata
-        counts = counts_from_metadata(metadata)
-        assert counts is not None
-        assert (counts.images, counts.masks, counts.failures, counts.class_areas) == (4, 3, 1, 6)
-        assert json.loads(metadata[b"beam_deeplab"]) == {"run_id": "r"}
+        assert counts_of(metadata) == ShardCounts(masks=3, failures=1)
+        assert run_of(metadata) == FACTS
     masks = _files()["masks"].schema_arrow.metadata
     assert json.loads(masks[b"huggingface"]) == {"info": {"features": {"mask": {"_type": "Image"}}}}
 
@@ -72,3 +71,22 @@ def test_row_groups_end_by_bytes_and_the_png_column_has_no_statistics() -> None:
         assert not by_name["mask.bytes"].is_stats_set
         assert by_name["image_uri"].is_stats_set
         assert {column.compression for column in columns} == {"ZSTD"}
+
+
+def test_rows_come_back_as_they_were() -> None:
+    rows = [segmentation(ImageRef(f"{i}.jpg", "7")) for i in range(3)]
+    parts = encode_parts("ab" * 8, [*rows, failure(ImageRef("bad.jpg"))], FACTS)
+    contents = {dataset: content for dataset, _, content in parts}
+    assert decode_segmentations(contents["masks"]) == rows
+    for damaged in (b"", contents["failures"], contents["masks"][:-9], b"PAR1" * 100):
+        with pytest.raises(DamagedPartError):
+            decode_segmentations(damaged)
+
+
+def test_bytes_that_rotted_are_noticed() -> None:
+    rows = [segmentation(ImageRef(f"{i}.jpg", "7"), png=bytes(range(256)) * 9) for i in range(3)]
+    contents = {name: content for name, _, content in encode_parts("ab" * 8, rows, FACTS)}
+    whole = contents["masks"]
+    place = pq.ParquetFile(io.BytesIO(whole)).metadata.row_group(0).column(8).data_page_offset + 60
+    with pytest.raises(DamagedPartError):
+        decode_segmentations(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from beam_deeplab.transforms.records import ImageRef, Shard
+from beam_deeplab.transforms.records import ImageRef, Shard, ShardSlot
 from beam_deeplab.transforms.runs import attempts
 from beam_deeplab.transforms.runs.sharding import PlanSummary
+from tests.rows import FACTS, segmentation
 
 SHARD = Shard("0123456789abcdef", (ImageRef("a b.jpg", "1-2"), ImageRef("gs://b/ü.jpg", "17")))
 OTHER = Shard("fedcba9876543210", (ImageRef("c.jpg", ""),))
@@ -37,51 +41,93 @@ def test_begun_shards_come_back_with_their_images(tmp_path: Path) -> None:
     assert attempts.begun_shards(str(tmp_path)) == [SHARD, OTHER]
 
 
+SLOT = ShardSlot(SHARD.id, 1, 2, with_care=True)
+
+
+def _deaths(output: Path, shard: str = SHARD.id) -> Mapping[int, int]:
+    return attempts.earlier_attempts(str(output), shard).deaths
+
+
 def test_an_image_is_open_while_it_is_in_hand(tmp_path: Path) -> None:
-    with attempts.in_hand(str(tmp_path), SHARD.id, 1):
-        assert attempts.fatal_images(str(tmp_path), SHARD.id) == {1}
-        assert attempts.fatal_images(str(tmp_path), OTHER.id) == frozenset()
-    assert attempts.fatal_images(str(tmp_path), SHARD.id) == frozenset()
+    with attempts.in_hand(str(tmp_path), SLOT):
+        assert _deaths(tmp_path) == {1: 1}
+        assert _deaths(tmp_path, OTHER.id) == {}
+    assert _deaths(tmp_path) == {}
 
 
 def test_an_image_that_raises_has_not_killed_its_process(tmp_path: Path) -> None:
-    with pytest.raises(OSError, match="disk"), attempts.in_hand(str(tmp_path), SHARD.id, 1):
+    with pytest.raises(OSError, match="disk"), attempts.in_hand(str(tmp_path), SLOT):
         raise OSError("disk full")
     assert _notes(tmp_path) == []
 
 
 _DIE = """
 import os, sys
+from beam_deeplab.transforms.records import ShardSlot
 from beam_deeplab.transforms.runs import attempts
-with attempts.in_hand(sys.argv[1], sys.argv[2], 0):
+with attempts.in_hand(sys.argv[1], ShardSlot(sys.argv[2], 0, 2)):
     pass
-with attempts.in_hand(sys.argv[1], sys.argv[2], 1):
-    os.abort()
+with attempts.in_hand(sys.argv[1], ShardSlot(sys.argv[2], 1, 2), int(sys.argv[3])):
+    os.kill(os.getpid(), int(sys.argv[4]))
 """
 
 
-def test_what_was_in_hand_when_a_process_died_stays_noted(tmp_path: Path) -> None:
-    done = subprocess.run([sys.executable, "-c", _DIE, str(tmp_path), SHARD.id], check=False)
-    assert done.returncode < 0
-    assert attempts.fatal_images(str(tmp_path), SHARD.id) == {1}
-    assert attempts.shards_with_fatal_images(str(tmp_path)) == {SHARD.id}
+def _die_with_an_image_open(output: Path, of: signal.Signals = signal.SIGABRT) -> None:
+    arguments = [str(output), SHARD.id, str(_deaths(output).get(1, 0)), str(int(of))]
+    done = subprocess.run([sys.executable, "-c", _DIE, *arguments], check=False)
+    assert done.returncode == -of
+
+
+def test_an_image_is_fatal_when_two_processes_have_died_with_it(tmp_path: Path) -> None:
+    _die_with_an_image_open(tmp_path)
+    assert _deaths(tmp_path) == {1: 1}
+    assert attempts.earlier_attempts(str(tmp_path), SHARD.id).fatal == frozenset()
+    assert attempts.fatal_images(str(tmp_path)) == {}
+    _die_with_an_image_open(tmp_path)
+    assert attempts.earlier_attempts(str(tmp_path), SHARD.id).fatal == {1}
     attempts.begin(str(tmp_path), SHARD)
-    attempts.finish(str(tmp_path), SHARD.id)
-    assert attempts.shards_with_fatal_images(str(tmp_path)) == {SHARD.id}
+    attempts.finish(str(tmp_path), SHARD.id, with_care=True)
+    assert attempts.fatal_images(str(tmp_path)) == {SHARD.id: {1}}, "until the commit"
+
+
+def test_what_is_killed_from_outside_twice_may_be_innocent(tmp_path: Path) -> None:
+    """Three times may be the system's out-of-memory killer; a crash leaves its traceback."""
+    for deaths in (1, 2):
+        _die_with_an_image_open(tmp_path, signal.SIGKILL)
+        assert _deaths(tmp_path) == {1: deaths}
+        assert attempts.fatal_images(str(tmp_path)) == {}
+    _die_with_an_image_open(tmp_path, signal.SIGKILL)
+    assert attempts.fatal_images(str(tmp_path)) == {SHARD.id: {1}}
+
+
+@pytest.mark.parametrize("of", [signal.SIGSEGV, signal.SIGBUS, signal.SIGFPE, signal.SIGILL])
+def test_a_crash_is_seen_in_the_note(tmp_path: Path, of: signal.Signals) -> None:
+    _die_with_an_image_open(tmp_path, of)
+    (note,) = _notes(tmp_path)
+    assert "Fatal Python error" in (tmp_path / "attempts" / note).read_text()
+
+
+def test_an_image_that_comes_through_is_no_suspect_any_more(tmp_path: Path) -> None:
+    _die_with_an_image_open(tmp_path)
+    with attempts.in_hand(str(tmp_path), SLOT, earlier_deaths=1):
+        pass
+    assert _notes(tmp_path) == []
 
 
 _LET_GO = """
 import os, sys
+from beam_deeplab.transforms.records import ShardSlot
 from beam_deeplab.transforms.runs import attempts
-with attempts.in_hand(sys.argv[1], sys.argv[2], 1):
+with attempts.in_hand(sys.argv[1], ShardSlot(sys.argv[2], 1, 2), 1):
     attempts.let_go()
     os._exit(0)
 """
 
 
-def test_a_process_that_ends_on_purpose_takes_its_notes_back(tmp_path: Path) -> None:
+def test_a_process_that_ends_on_purpose_takes_its_own_note_back(tmp_path: Path) -> None:
+    _die_with_an_image_open(tmp_path)
     subprocess.run([sys.executable, "-c", _LET_GO, str(tmp_path), SHARD.id], check=True)
-    assert _notes(tmp_path) == []
+    assert _deaths(tmp_path) == {1: 1}
 
 
 def test_threads_have_one_image_in_hand_at_a_time(tmp_path: Path) -> None:
@@ -89,12 +135,26 @@ def test_threads_have_one_image_in_hand_at_a_time(tmp_path: Path) -> None:
     most = []
 
     def work(index: int) -> None:
-        with attempts.in_hand(str(tmp_path), SHARD.id, index):
+        with attempts.in_hand(str(tmp_path), ShardSlot(SHARD.id, index, 40)):
             most.append(len(_notes(tmp_path)))
 
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(work, range(40)))
     assert most == [1] * 40
+    assert _notes(tmp_path) == []
+
+
+def test_a_row_that_is_kept_aside_comes_back_as_it_was(tmp_path: Path) -> None:
+    row = segmentation(SHARD.refs[1], SLOT, b"pixels")
+    attempts.begin(str(tmp_path), SHARD)
+    attempts.keep_aside(str(tmp_path), row, FACTS, "")
+    assert attempts.earlier_attempts(str(tmp_path), SHARD.id).kept == {1}
+    assert attempts.kept_row(str(tmp_path), row.ref, SLOT) == row
+    newer = replace(row.ref, version="later")
+    assert attempts.kept_row(str(tmp_path), newer, SLOT) is None
+    (tmp_path / "attempts" / f"{SHARD.id}.row-1").write_bytes(b"damaged")
+    assert attempts.kept_row(str(tmp_path), row.ref, SLOT) is None
+    attempts.finish(str(tmp_path), SHARD.id, with_care=True)
     assert _notes(tmp_path) == []
 
 
@@ -132,7 +192,7 @@ def test_of_processes_that_begin_at_once_one_is_the_first(tmp_path: Path) -> Non
 def test_a_shard_is_forgotten_with_all_its_notes_and_no_others(tmp_path: Path) -> None:
     for shard in (SHARD, OTHER):
         attempts.begin(str(tmp_path), shard)
-        attempts.begin_rewrite(str(tmp_path), shard.id, ["a"])
+        attempts.begin_rewrite(str(tmp_path), shard.id, {"masks": frozenset("a")})
     attempts.forget(str(tmp_path), SHARD.id)
     assert _notes(tmp_path) == [f"{OTHER.id}.begun", f"{OTHER.id}.rewrite"]
     (tmp_path / "attempts" / "mine.txt").write_text("mine")
@@ -141,14 +201,15 @@ def test_a_shard_is_forgotten_with_all_its_notes_and_no_others(tmp_path: Path) -
 
 
 def test_a_rewrite_is_noted_with_what_leaves(tmp_path: Path) -> None:
-    attempts.begin_rewrite(str(tmp_path), SHARD.id, {"b", "ü"})
-    assert attempts.begun_rewrites(str(tmp_path)) == {SHARD.id: frozenset({"b", "ü"})}
+    leaving = {"masks": frozenset({"b", "ü"}), "failures": frozenset("c")}
+    attempts.begin_rewrite(str(tmp_path), SHARD.id, leaving)
+    assert attempts.begun_rewrites(str(tmp_path)) == {SHARD.id: leaving}
     attempts.finish_rewrite(str(tmp_path), SHARD.id)
     assert attempts.begun_rewrites(str(tmp_path)) == {}
 
 
 def test_the_plan_is_noted_in_counts(tmp_path: Path) -> None:
-    summary = PlanSummary(9, 2, 3, 6, ("s",) * 4, ("t",), 5)
+    summary = PlanSummary(9, 2, 3, 6, 5, 1)
     attempts.note_plan(str(tmp_path), summary)
     plan = json.loads((tmp_path / "attempts" / attempts.PLAN_FILE).read_bytes())
     assert plan == {
@@ -157,5 +218,6 @@ def test_the_plan_is_noted_in_counts(tmp_path: Path) -> None:
         "skipped": 3,
         "planned": 6,
         "not_in_inputs": 5,
+        "discarded_parts": 1,
     }
     assert attempts.begun_shards(str(tmp_path)) == []

@@ -4,40 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import apache_beam as beam
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 from apache_beam import Pipeline
 
 from beam_deeplab.transforms.records import ImageRef, Part
-from beam_deeplab.transforms.runs.committing import CommitError, CommitRun, commit_run
-from beam_deeplab.transforms.runs.manifest import Manifest, PartEntry, RunRecord
-from beam_deeplab.transforms.runs.sharding import Plan, plan_shards
-from beam_deeplab.transforms.runs.writing import write_shard
-from tests.rows import shard_rows
-
-RUN = RunRecord(
-    run_id="r1",
-    fingerprint="print",
-    options={"canvas": [513, 513]},
-    settings={},
-    model={"reference": "m"},
-    versions={"beam-deeplab": "0"},
-    started="2026-01-01T00:00:00.000+00:00",
+from beam_deeplab.transforms.runs.committing import (
+    CommitError,
+    CommitRun,
+    commit_run,
+    seconds_between,
 )
+from beam_deeplab.transforms.runs.inventory import take_inventory
+from beam_deeplab.transforms.runs.manifest import Manifest
+from beam_deeplab.transforms.runs.sharding import Plan, Sharding, plan_shards
+from beam_deeplab.transforms.runs.writing import write_shard
+from tests.rows import FACTS, RUN, shard_rows
 
 
 def _write(
     output: Path, images: int = 7, failed: Sequence[str] = ("2.jpg",)
 ) -> tuple[Plan, list[Part]]:
     refs = [ImageRef(f"{i}.jpg", "1") for i in range(images)]
-    plan = plan_shards([*refs, refs[0]], (), RUN.fingerprint, shard_size=3)
+    plan = plan_shards([*refs, refs[0]], (), RUN.fingerprint, Sharding(3))
     return plan, [
         part
         for shard in plan.shards
-        for part in write_shard(str(output), shard.id, shard_rows(shard, failed), {})
+        for part in write_shard(str(output), shard.id, shard_rows(shard, failed), FACTS)
     ]
 
 
@@ -63,15 +61,21 @@ def test_a_whole_output_is_committed(tmp_path: Path) -> None:
         "total_masks": 6,
         "total_failures": 1,
         "not_in_inputs": 0,
+        "discarded_parts": 0,
     }
     assert manifest.failures_by_code == {"CORRUPT": 1}
-    assert manifest.class_pixels == {"background": 36, "dog": 24}
-    assert set(manifest.parts) == {
-        PartEntry(
-            str(path.relative_to(tmp_path)), pq.read_metadata(path).num_rows, path.stat().st_size
-        )
-        for path in tmp_path.rglob("*.parquet")
+    assert manifest.class_pixels == {"class 0": 36, "dog": 24}
+    listed = pq.read_table(tmp_path / manifest.parts.file).to_pylist()
+    assert {(part["path"], part["rows"], part["size"]) for part in listed} == {
+        (part.path, part.rows, part.size) for part in parts
     }
+    assert (manifest.parts.count, manifest.parts.size) == (
+        len(listed),
+        sum(p["size"] for p in listed),
+    )
+    assert manifest.writers == [
+        {"model": {"reference": "m", "digest": "d"}, "versions": RUN.versions, "parts": len(parts)}
+    ]
     assert manifest.seconds > 0
 
 
@@ -82,7 +86,7 @@ def test_a_commit_can_be_retried(tmp_path: Path) -> None:
     assert replace(again, committed=first.committed, seconds=first.seconds) == first
 
 
-@pytest.mark.parametrize("dataset", ["masks", "failures", "class_areas"])
+@pytest.mark.parametrize("dataset", ["masks", "failures"])
 def test_a_deleted_part_is_named(tmp_path: Path, dataset: str) -> None:
     plan, parts = _write(tmp_path)
     victim = next(part for part in parts if part.dataset == dataset)
@@ -111,13 +115,14 @@ def test_a_shard_that_wrote_nothing_is_named(tmp_path: Path) -> None:
     for part in parts:
         if part.shard == silent:
             (tmp_path / part.path).unlink()
-    _assert_refused(tmp_path, plan, [part for part in parts if part.shard != silent], silent)
+    others = [part for part in parts if part.shard != silent]
+    _assert_refused(tmp_path, plan, others, "7 planned, but")
 
 
 def test_an_image_in_two_rows_is_named(tmp_path: Path) -> None:
     plan, parts = _write(tmp_path)
-    (stray,) = plan_shards([ImageRef("4.jpg", "2")], (), RUN.fingerprint, shard_size=1).shards
-    list(write_shard(str(tmp_path), stray.id, shard_rows(stray), {}))
+    (stray,) = plan_shards([ImageRef("4.jpg", "2")], (), RUN.fingerprint, Sharding(1)).shards
+    list(write_shard(str(tmp_path), stray.id, shard_rows(stray), FACTS))
     _assert_refused(tmp_path, plan, parts, "more than one row: 4.jpg")
 
 
@@ -143,3 +148,30 @@ def test_the_commit_is_a_step_of_the_pipeline(tmp_path: Path) -> None:
         summary = pipeline | "Summary" >> beam.Create([plan.summary()])
         (records, summary) | CommitRun(str(tmp_path), RUN)
     assert (tmp_path / "manifest.json").exists()
+
+
+def test_what_earlier_versions_wrote_is_listed(tmp_path: Path) -> None:
+    plan, parts = _write(tmp_path, failed=())
+    older = {**FACTS, "versions": {"beam-deeplab": "older"}}
+    first = plan.shards[0]
+    list(write_shard(str(tmp_path), first.id, shard_rows(first), older))
+    parts = [item.part for item in take_inventory(str(tmp_path)).parts()]
+    manifest = commit_run(str(tmp_path), RUN, plan.summary(), parts)
+    assert [(w["versions"]["beam-deeplab"], w["parts"]) for w in manifest.writers] == [
+        ("0", len(parts) - 1),
+        ("older", 1),
+    ]
+
+
+def test_failures_can_be_queried_whether_there_are_any_or_not(tmp_path: Path) -> None:
+    for failed in ((), ("2.jpg",), ()):
+        plan, parts = _write(tmp_path, failed=failed)
+        commit_run(str(tmp_path), RUN, plan.summary(), parts)
+        query = f"select image_uri from '{tmp_path}/failures/*.parquet'"
+        assert [uri for (uri,) in duckdb.sql(query).fetchall()] == list(failed)
+
+
+def test_a_clock_that_was_set_back_gives_no_negative_time() -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    assert seconds_between("2026-01-03T00:00:00.000+00:00", now) == 0
+    assert seconds_between("2025-12-31T23:59:00.000+00:00", now) == 60

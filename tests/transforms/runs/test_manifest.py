@@ -9,11 +9,11 @@ import pytest
 from beam_deeplab.transforms.runs.manifest import (
     FORMAT_VERSION,
     Manifest,
-    PartEntry,
+    PartList,
     RunRecord,
     fingerprint_of,
 )
-from tests.transforms.runs.test_committing import RUN
+from tests.rows import LABELS, RUN
 
 MANIFEST = Manifest(
     run_id="r",
@@ -24,7 +24,9 @@ MANIFEST = Manifest(
     counts={"inputs": 1},
     failures_by_code={},
     class_pixels={"dog": 3},
-    parts=(PartEntry("masks/part-0.parquet", 1, 10),),
+    parts=PartList("parts.parquet", 1, 10),
+    tables={"images": ["images/part-00000.parquet"]},
+    writers=[{"model": {}, "versions": {}, "parts": 1}],
     started="2026-01-01T00:00:00+00:00",
     committed="2026-01-01T00:00:01+00:00",
     seconds=1.0,
@@ -70,6 +72,6 @@ def test_parts_say_which_run_made_them() -> None:
         "run_id": "r1",
         "fingerprint": "print",
         "options": {"canvas": [513, 513]},
-        "model": {"reference": "m"},
+        "model": {"reference": "m", "digest": "d", "labels": LABELS.to_dict()},
         "versions": {"beam-deeplab": "0"},
-    }
+    }, "no path of the machine, and the labels once"

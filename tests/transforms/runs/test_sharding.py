@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from beam_deeplab.transforms.records import ImageRef
 from beam_deeplab.transforms.runs.sharding import (
-    default_shard_size,
+    Sharding,
     plan_shards,
     shard_id,
     slots_of,
@@ -29,20 +29,22 @@ def test_every_unfinished_image_is_in_exactly_one_shard(
     distinct = {ref.uri: max(r.version for r in refs if r.uri == ref.uri) for ref in refs}
     current = sorted(ImageRef(uri, version) for uri, version in distinct.items())
     finished = set(current[: int(finished_share * len(current))])
-    plan = plan_shards(refs, finished, "print", shard_size=size)
+    plan = plan_shards(refs, finished, "print", Sharding(size))
     planned = [ref for shard in plan.shards for ref in shard.refs]
     assert sorted(planned) == [ref for ref in current if ref not in finished]
     assert all(1 <= len(shard.refs) <= size for shard in plan.shards)
     summary = plan.summary()
     assert summary.inputs == len(distinct) == summary.planned + summary.skipped
     assert summary.duplicates == len(refs) - len(distinct)
-    assert len(set(summary.shards)) == len(summary.shards)
+    assert len({shard.id for shard in plan.shards}) == len(plan.shards)
 
 
 @given(refs=refs_strategy, seed=st.integers())
 def test_the_order_of_listing_changes_nothing(refs: list[ImageRef], seed: int) -> None:
     shuffled = random.Random(seed).sample(refs, len(refs))
-    assert plan_shards(refs, (), "print") == plan_shards(shuffled, (), "print")
+    assert plan_shards(refs, (), "print", Sharding()) == plan_shards(
+        shuffled, (), "print", Sharding()
+    )
 
 
 def test_a_shard_is_named_after_fingerprint_images_and_versions() -> None:
@@ -60,15 +62,26 @@ def test_a_shard_is_named_after_fingerprint_images_and_versions() -> None:
 
 
 @pytest.mark.parametrize(
-    ("images", "workers", "size"),
-    [(0, 1, 1), (1, 4, 1), (22, 1, 3), (22, 2, 2), (300, 2, 19), (511, 1, 64), (10**6, 2, 64)],
+    ("images", "sharding", "size"),
+    [
+        (0, Sharding(), 1),
+        (1, Sharding(workers=4), 1),
+        (22, Sharding(), 3),
+        (300, Sharding(workers=2), 19),
+        (4000, Sharding(), 500),
+        (10**6, Sharding(workers=2), 512),
+        (10**6, Sharding(batch_size=1), 64),
+        (10**6, Sharding(7), 7),
+    ],
 )
-def test_default_shard_size(images: int, workers: int, size: int) -> None:
-    assert default_shard_size(images, workers) == size
+def test_shards_are_large_but_leave_no_worker_idle_and_cost_few_batches(
+    images: int, sharding: Sharding, size: int
+) -> None:
+    assert sharding.size_for(images) == size
 
 
 def test_slots_number_a_shard_s_images() -> None:
-    (shard,) = plan_shards([ImageRef("b"), ImageRef("a")], (), "print", shard_size=2).shards
+    (shard,) = plan_shards([ImageRef("b"), ImageRef("a")], (), "print", Sharding(2)).shards
     assert [(ref.uri, slot.index, slot.length) for ref, slot in slots_of(shard)] == [
         ("a", 0, 2),
         ("b", 1, 2),

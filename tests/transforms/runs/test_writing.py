@@ -11,14 +11,14 @@ from hypothesis import strategies as st
 from beam_deeplab.transforms.parquet.parts import Row
 from beam_deeplab.transforms.records import ImageRef, Segmentation, Shard, ShardSlot
 from beam_deeplab.transforms.runs.inventory import take_inventory
-from beam_deeplab.transforms.runs.sharding import plan_shards
+from beam_deeplab.transforms.runs.sharding import Sharding, plan_shards
 from beam_deeplab.transforms.runs.writing import BrokenShardError, ShardAssembly, write_shard
-from tests.rows import segmentation, shard_rows
+from tests.rows import FACTS, segmentation, shard_rows
 
 
 def _shards(images: int, size: int) -> tuple[Shard, ...]:
     refs = [ImageRef(f"{index:03}.jpg", "1") for index in range(images)]
-    return plan_shards(refs, (), "print", shard_size=size).shards
+    return plan_shards(refs, (), "print", Sharding(size)).shards
 
 
 @given(images=st.integers(1, 30), size=st.integers(1, 7), data=st.data())
@@ -68,15 +68,15 @@ def test_a_shard_written_twice_leaves_one_set_of_parts(tmp_path: Path) -> None:
     assert list(write_shard(str(tmp_path), shard.id, rows, {"run_id": "1"})) == first
     assert {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()} == contents
     assert [part.path for part in first] == [
-        f"{dataset}/part-{shard.id}.parquet" for dataset in ("class_areas", "failures", "masks")
+        f"{dataset}/part-{shard.id}.parquet" for dataset in ("failures", "masks")
     ]
-    assert take_inventory(str(tmp_path)).is_whole(shard.id)
+    assert take_inventory(str(tmp_path)).shards[shard.id].is_whole
 
 
 def test_no_part_without_rows(tmp_path: Path) -> None:
     (shard,) = _shards(2, 2)
     all_failed = shard_rows(shard, failed=["000.jpg", "001.jpg"])
-    parts = list(write_shard(str(tmp_path), shard.id, all_failed, {}))
+    parts = list(write_shard(str(tmp_path), shard.id, all_failed, FACTS))
     assert [(part.dataset, part.rows) for part in parts] == [("failures", 2)]
-    assert take_inventory(str(tmp_path)).is_whole(shard.id)
+    assert take_inventory(str(tmp_path)).shards[shard.id].is_whole
     assert not any(isinstance(row, Segmentation) for row in all_failed)

@@ -15,7 +15,8 @@ from PIL import Image
 
 from beam_deeplab import Failure, ImageRef, Segmentation, SegmentImages
 from beam_deeplab.deeplab.engines import ScaleError
-from beam_deeplab.transforms.segmenting.composites import past_failures
+from beam_deeplab.transforms.records import BatchBarrier, EncodedImage
+from beam_deeplab.transforms.segmenting.composites import only_for
 
 pytestmark = pytest.mark.slow
 
@@ -106,11 +107,12 @@ def test_scales_that_cannot_be_had_are_refused_where_the_pipeline_is_built(
         images | SegmentImages(model=str(mobilenet_checkpoint), eval_scales=(0.1, 1.0))
 
 
-def test_failures_pass_every_step_untouched() -> None:
+def test_what_is_no_work_passes_every_step_untouched() -> None:
     def never(row: object) -> Failure:
         raise AssertionError(row)
 
-    from tests.rows import failure
+    from tests.rows import failure, segmentation
 
-    bad = failure(ImageRef("bad"))
-    assert past_failures(never)(bad) is bad
+    step = only_for(EncodedImage, never)
+    for row in (failure(ImageRef("bad")), segmentation(ImageRef("kept")), BatchBarrier()):
+        assert step(row) is row

@@ -18,6 +18,7 @@ from beam_deeplab.transforms.records import (
     ImageRef,
     LogitsGrid,
     Original,
+    Segmentation,
     ShardSlot,
 )
 from beam_deeplab.transforms.segmenting.inference import (
@@ -63,12 +64,12 @@ class RecordingEngine:
         pass
 
 
-def _value(row: LogitsGrid | Failure | BatchBarrier) -> float:
+def _value(row: LogitsGrid | Failure | Segmentation | BatchBarrier) -> float:
     assert isinstance(row, LogitsGrid)
     return float(row.logits[0, 0, 0])
 
 
-def _uri(row: LogitsGrid | Failure | BatchBarrier) -> str:
+def _uri(row: LogitsGrid | Failure | Segmentation | BatchBarrier) -> str:
     assert not isinstance(row, BatchBarrier)
     return row.ref.uri
 

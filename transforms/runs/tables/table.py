@@ -1,0 +1,49 @@
+"""What a table made at the commit is: a name, a schema, and a pure function from shards' rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """What all shards of an output have in common.
+
+    Attributes:
+        class_names: By class id.
+        images_root: The folder below which images are named.
+    """
+
+    class_names: tuple[str, ...]
+    images_root: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardRows:
+    """What one shard has written, but for the masks' bytes.
+
+    Attributes:
+        masks: The columns of :data:`transforms.parquet.schemas.MASKS` but ``mask``.
+        failures: The columns of :data:`transforms.parquet.schemas.FAILURES`.
+    """
+
+    masks: pa.Table
+    failures: pa.Table
+
+
+@dataclass(frozen=True, slots=True)
+class DerivedTable:
+    """A table of the whole output.
+
+    Attributes:
+        name: Of its folder below the output.
+        schema: Its columns; ``image_uri`` is among them, by which rows are dealt to files.
+        rows: Its rows of one shard.
+    """
+
+    name: str
+    schema: Callable[[Collection], pa.Schema]
+    rows: Callable[[ShardRows, Collection], pa.Table]
