@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import re
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, BinaryIO
 
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.parquet.parts import DamagedPartError, open_part, read_columns
@@ -155,16 +156,25 @@ def _by_shard(standing: Iterable[StandingPart]) -> dict[str, StandingShard]:
 
 
 def _inspect(output: str, dataset: str, shard: str, size: int) -> StandingPart:
-    path = Part(dataset, shard, 0, size).path
-    columns = ["image_uri", "image_version", *(["code"] if dataset == FAILURES else [])]
+    uri = storage.join(output, Part(dataset, shard, 0, size).path)
     try:
-        with storage.open_seekable(storage.join(output, path)) as file:
-            parquet = open_part(file)
-            metadata = parquet.schema_arrow.metadata
-            counts = counts_of(metadata)
-            rows = read_columns(parquet, columns)
+        with storage.open_seekable(uri) as file:
+            return _standing(file, dataset, shard, size)
+    except (DamagedPartError, ValueError):
+        pass
+    try:
+        # Ranges have no checksum of their own; the whole file has, and decides.
+        return _standing(io.BytesIO(storage.read(uri)), dataset, shard, size)
     except (DamagedPartError, ValueError):
         return StandingPart(Part(dataset, shard, 0, size), counts=None)
+
+
+def _standing(file: BinaryIO, dataset: str, shard: str, size: int) -> StandingPart:
+    columns = ["image_uri", "image_version", *(["code"] if dataset == FAILURES else [])]
+    parquet = open_part(file)
+    metadata = parquet.schema_arrow.metadata
+    counts = counts_of(metadata)
+    rows = read_columns(parquet, columns)
     run = run_of(metadata)
     return StandingPart(
         Part(dataset, shard, rows.num_rows, size),

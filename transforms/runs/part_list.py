@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -31,7 +32,7 @@ def write_part_list(output: str, parts: Iterable[Part]) -> PartList:
         output: The output folder.
         parts: Every part, in the list's order.
     """
-    rows = [
+    rows: list[dict[str, Any]] = [
         {
             "dataset": part.dataset,
             "path": part.path,

@@ -28,6 +28,7 @@ from beam_deeplab.transforms.parquet.schemas import (
     FAILURES,
     MASKS,
     ShardCounts,
+    counts_of,
     with_counts,
 )
 from beam_deeplab.transforms.records import ImageRef, Part
@@ -159,26 +160,30 @@ def _rewrite_shard(
     leaves is noted under ``attempts/`` until then.
     """
     tables: dict[str, pa.Table] = {}
+    changed = set()
     for dataset in DATASETS:
         try:
             content = storage.read(storage.join(output, Part(dataset, shard, 0, 0).path))
             table = read_columns(open_part(io.BytesIO(content)))
             tables[dataset] = _without(table, leaving.get(dataset, frozenset()))
+            if tables[dataset].num_rows < table.num_rows:
+                changed.add(dataset)
         except FileNotFoundError:
             continue
         except DamagedPartError:
             if not discard_damaged:
                 return
             tables[dataset] = pa.table({})
+            changed.add(dataset)
     rows = {dataset: tables[dataset].num_rows if dataset in tables else 0 for dataset in DATASETS}
     counts = ShardCounts(rows[MASKS], rows[FAILURES])
     attempts.begin_rewrite(output, shard, leaving)
     for dataset, table in tables.items():
         uri = storage.join(output, Part(dataset, shard, 0, 0).path)
-        if table.num_rows:
-            storage.write_atomically(uri, parquet_bytes(with_counts(table, counts)))
-        else:
+        if not table.num_rows:
             storage.delete(uri)
+        elif dataset in changed or counts_of(table.schema.metadata) != counts:
+            storage.write_atomically(uri, parquet_bytes(with_counts(table, counts)))
     attempts.finish_rewrite(output, shard)
 
 

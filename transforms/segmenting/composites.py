@@ -7,6 +7,7 @@ of a union flows, ``work | Failure``, and each step passes failures through.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from apache_beam.ml.inference.base import RunInference
 from beam_deeplab.deeplab.engines import choose_engine
 from beam_deeplab.deeplab.engines.scales import PLAIN, checked_scales
 from beam_deeplab.deeplab.models import ModelSpec, inspect_model
+from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.decoding.decode import decode_image
 from beam_deeplab.transforms.decoding.options import DecodeOptions
 from beam_deeplab.transforms.geometry import Canvas
@@ -140,8 +142,14 @@ def read_shard(shard: Shard, output: str, max_file_bytes: int = MAX_BYTES) -> It
         yield from _read_with_care(shard, output, max_file_bytes)
         return
     rows = timed_each("read", read_images(shard.refs, max_bytes=max_file_bytes))
-    for row, (_, slot) in zip(rows, slots_of(shard), strict=True):
-        yield _counted(replace(row, slot=slot))
+    try:
+        for row, (_, slot) in zip(rows, slots_of(shard), strict=True):
+            yield _counted(replace(row, slot=slot))
+    except (storage.CredentialsError, storage.StorageDownError):
+        # Nobody has died: whoever comes next need take no care.
+        with contextlib.suppress(OSError):
+            attempts.finish(output, shard.id)
+        raise
 
 
 def _read_with_care(shard: Shard, output: str, max_file_bytes: int) -> Iterator[ReadRow]:
