@@ -12,6 +12,7 @@ from beam_deeplab.transforms.runs.planning import PlanRun
 from beam_deeplab.transforms.runs.sharding import Sharding
 from beam_deeplab.transforms.segmenting.composites import SegmentShards
 from beam_deeplab.transforms.segmenting.handler import DeepLabHandler, Recipe
+from beam_deeplab.transforms.segmenting.inference import BATCH_PICTURES
 from beam_deeplab.transforms.sources.reading import MAX_BYTES
 
 
@@ -59,6 +60,8 @@ def build_job(
             discard_damaged=discard_damaged,
         )
     )
-    work = SegmentShards(output, recipe, run, engine_threads, max_file_bytes)
+    # Who asks for small shards wants little lost by a death; a batch is then no larger.
+    batch_pictures = min(BATCH_PICTURES, shard_size or BATCH_PICTURES)
+    work = SegmentShards(output, recipe, run, engine_threads, max_file_bytes, batch_pictures)
     parts = plan.shards | work.with_resource_hints(**(resource_hints or {}))
     (parts, plan.summary) | CommitRun(output, run)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from beam_deeplab.pipeline.options import RunFailedError, UsageError
@@ -22,7 +23,7 @@ from beam_deeplab.transforms.runs.manifest import (
     RunRecord,
 )
 from beam_deeplab.transforms.runs.tables import TABLES
-from beam_deeplab.transforms.storage.local import is_temporary_name
+from beam_deeplab.transforms.storage.local import is_temporary_name, local_path
 
 _FILES = {
     **dict.fromkeys(DATASETS, PART_NAME),
@@ -39,6 +40,8 @@ def check_output(output: str, *, resume: bool, overwrite: bool) -> None:
     """
     try:
         storage.check_writable(output)
+        if overwrite:
+            _refuse_links(output)
         if resume or overwrite:
             return
         if storage.exists(storage.join(output, MANIFEST_FILE)):
@@ -53,6 +56,22 @@ def check_output(output: str, *, resume: bool, overwrite: bool) -> None:
             )
     except OSError as error:
         raise UsageError(f"--output: {storage.describe(error)}") from error
+
+
+def _refuse_links(output: str) -> None:
+    """What a link within the output leads to is not the output's to remove.
+
+    Raises:
+        UsageError: A folder of a run is a link.
+    """
+    if storage.scheme(output):
+        return
+    for name in (*_FILES, attempts.FOLDER):
+        if Path(local_path(storage.join(output, name))).is_symlink():
+            raise UsageError(
+                f"{output}/{name} is a link: --overwrite removes nothing that lies elsewhere; "
+                "remove the link, or give another --output"
+            )
 
 
 def start_run(output: str, run: RunRecord, *, resume: bool, overwrite: bool) -> RunRecord:

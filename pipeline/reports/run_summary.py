@@ -2,14 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+
 from rich.table import Table
 
 from beam_deeplab.pipeline.inputs import describe_left_out
 from beam_deeplab.pipeline.launch import say
 from beam_deeplab.pipeline.terminal import open_console, safe_line
+from beam_deeplab.transforms.runs.committing import LITTLE_LEFT
 from beam_deeplab.transforms.runs.manifest import Manifest
 
 _CLASSES_SHOWN = 8
+
+
+def _warnings(counts: Mapping[str, int]) -> Iterator[str]:
+    """What of the counts somebody who trusts the masks should know."""
+    if seen := counts["barely_seen"]:
+        yield (
+            f"{seen:,} pictures were reduced to fewer than {LITTLE_LEFT} pixels on their shorter "
+            "side, and what is small in them is lost: see the column scale of images"
+        )
+    if truncated := counts["truncated"]:
+        yield f"{truncated:,} pictures are cut short: see the column truncated of images"
+    if discarded := counts["discarded_parts"]:
+        yield (
+            f"{discarded:,} damaged parts were given up, with whatever they held of images that "
+            "are not among the inputs"
+        )
 
 
 def print_summary(manifest: Manifest, output: str, seconds: float) -> None:
@@ -43,6 +62,8 @@ def print_summary(manifest: Manifest, output: str, seconds: float) -> None:
     table.add_row("engine", safe_line(engine))
     table.add_row("time", f"{seconds:.1f} s")
     console.print(table)
+    for line in _warnings(counts):
+        say(line)
     if left_out := describe_left_out(manifest.left_out):
         say(left_out)
     console.print(f"Committed: {safe_line(output)}", soft_wrap=True)

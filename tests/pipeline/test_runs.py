@@ -208,3 +208,15 @@ def test_an_output_without_a_manifest_is_not_committed(tmp_path: Path) -> None:
     start_run(str(tmp_path), RUN, resume=False, overwrite=False)
     with pytest.raises(RunFailedError, match=r"not committed.*--resume continues"):
         read_manifest(str(tmp_path))
+
+
+@pytest.mark.parametrize("name", ["masks", "images", "attempts"])
+def test_what_a_link_in_the_output_leads_to_is_not_removed(tmp_path: Path, name: str) -> None:
+    output, elsewhere = tmp_path / "out", tmp_path / "elsewhere"
+    _commit(output)
+    (output / name).rename(elsewhere) if (output / name).exists() else elsewhere.mkdir()
+    (output / name).symlink_to(elsewhere)
+    before = _files(tmp_path)
+    with pytest.raises(UsageError, match=f"{name} is a link"):
+        check_output(str(output), resume=False, overwrite=True)
+    assert _files(tmp_path) == before

@@ -7,11 +7,13 @@ import json
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import apache_beam as beam
+import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from beam_deeplab.transforms import storage
@@ -35,6 +37,10 @@ from beam_deeplab.transforms.runs.tables.table import ShardRows
 
 _NAMED = 5
 """How many culprits an error names."""
+
+LITTLE_LEFT: Final = 64
+"""Pixels of a picture's shorter side below which the network, which answers every 8 or 16 pixels,
+sees hardly anything of it."""
 
 _SHARDS_AT_ONCE: Final = 64
 _READERS: Final = 16
@@ -142,11 +148,11 @@ def commit_run(
     metadata = run.part_metadata()
     labels = metadata["model"].get("labels", {}).get("classes", [])
     collection = ImageCollection(tuple(each["name"] for each in labels), run.images_root)
-    pixels = Counter[int]()
+    sums = _Sums()
     tables = write_tables(
         output,
         TABLES,
-        _counting(_rows_of_shards(output, inventory), pixels),
+        sums.over(_rows_of_shards(output, inventory)),
         collection,
         images=counts["total_masks"] + counts["total_failures"],
         metadata=json.dumps(metadata, sort_keys=True).encode(),
@@ -166,9 +172,11 @@ def commit_run(
         options=run.options,
         model=metadata["model"],
         versions=run.versions,
-        counts=counts,
+        counts=counts | {"barely_seen": sums.barely_seen, "truncated": sums.truncated},
         failures_by_code=dict(Counter(code for item in inventory.parts() for code in item.codes)),
-        class_pixels={collection.class_names[label]: pixels[label] for label in sorted(pixels)},
+        class_pixels={
+            collection.class_names[label]: sums.pixels[label] for label in sorted(sums.pixels)
+        },
         parts=write_part_list(output, (standing.part for standing in inventory.parts())),
         tables=tables,
         writers=_writers(inventory),
@@ -218,15 +226,36 @@ def _rows_of_shard(output: str, shard: StandingShard) -> ShardRows:
     return ShardRows(tables[MASKS], tables[FAILURES])
 
 
-def _counting(
-    shards: Iterable[Sequence[ShardRows]], pixels: Counter[int]
-) -> Iterator[Sequence[ShardRows]]:
-    """The same shards; their pixels by class id are added up on the way."""
-    for some in shards:
-        for shard in some:
-            for areas in shard.masks.column("areas").to_pylist():
-                pixels.update({area["class_id"]: area["pixels"] for area in areas})
-        yield some
+@dataclass
+class _Sums:
+    """What is added up over all masks while the tables are made.
+
+    Attributes:
+        pixels: By class id.
+        barely_seen: Pictures of which the reduction has left little
+            (:data:`LITTLE_LEFT`).
+        truncated: Pictures of which only a part was there.
+    """
+
+    pixels: Counter[int] = field(default_factory=Counter)
+    barely_seen: int = 0
+    truncated: int = 0
+
+    def over(self, shards: Iterable[Sequence[ShardRows]]) -> Iterator[Sequence[ShardRows]]:
+        """The same shards, each counted on its way."""
+        for some in shards:
+            for shard in some:
+                self._add(shard.masks)
+            yield some
+
+    def _add(self, masks: pa.Table) -> None:
+        for areas in masks.column("areas").to_pylist():
+            self.pixels.update({area["class_id"]: area["pixels"] for area in areas})
+        short_side = pc.min_element_wise(masks.column("width"), masks.column("height"))
+        left = pc.multiply(short_side, masks.column("scale"))
+        little = pc.and_(pc.less(left, LITTLE_LEFT), pc.greater_equal(short_side, LITTLE_LEFT))
+        self.barely_seen += pc.sum(little).as_py() or 0
+        self.truncated += pc.sum(masks.column("truncated")).as_py() or 0
 
 
 def _write_no_failures(output: str, *, is_clean: bool) -> None:

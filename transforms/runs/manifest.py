@@ -110,7 +110,9 @@ class Manifest:
             of all runs, and how many ``parts`` are of each.
         counts: ``inputs`` (distinct), ``duplicates``, ``planned``, ``skipped``, ``masks`` and
             ``failures`` of this run; ``total_masks``, ``total_failures`` and ``not_in_inputs``
-            of the whole output; ``discarded_parts``, damaged ones that were given up.
+            of the whole output; ``discarded_parts``, damaged ones that were given up;
+            ``barely_seen`` and ``truncated``, pictures of which the reduction left little, or
+            only a part was there.
         failures_by_code: Failures in the whole output, by code.
         class_pixels: Pixels in the whole output, by class name.
         parts: Where every file of masks and failures is listed.

@@ -43,6 +43,7 @@ from beam_deeplab.transforms.runs.sharding import slots_of
 from beam_deeplab.transforms.runs.solitude import beside_others
 from beam_deeplab.transforms.runs.writing import WriteShards
 from beam_deeplab.transforms.segmenting.handler import DeepLabHandler, Recipe
+from beam_deeplab.transforms.segmenting.inference import BATCH_PICTURES
 from beam_deeplab.transforms.sources.reading import MAX_BYTES, read_image, read_images
 
 _LOGGER = logging.getLogger(__name__)
@@ -95,10 +96,12 @@ class SegmentEncoded(beam.PTransform):
     Attributes:
         recipe: What to run.
         engine_threads: Cores that each process computes on; None for all that it sees.
+        batch_pictures: Pictures in a batch, however small their canvas.
     """
 
     recipe: Recipe
     engine_threads: int | None = None
+    batch_pictures: int = BATCH_PICTURES
 
     def expand(self, images: beam.PCollection) -> beam.PCollection:
         """Decodes, infers and masks."""
@@ -113,10 +116,11 @@ class SegmentEncoded(beam.PTransform):
         mask = only_for(
             LogitsGrid, mask_image, class_names=labels.names, palette=labels.palette_bytes()
         )
+        handler = DeepLabHandler(recipe, self.engine_threads, batch_pictures=self.batch_pictures)
         return (
             images
             | "Decode" >> beam.Map(decode)
-            | "Infer" >> RunInference(DeepLabHandler(recipe, self.engine_threads))
+            | "Infer" >> RunInference(handler)
             | "Mask" >> beam.Map(mask)
         )
 
@@ -192,6 +196,8 @@ class SegmentShards(beam.PTransform):
         run: What makes the rows.
         engine_threads: Cores that each process computes on; None for all that it sees.
         max_file_bytes: Files of more bytes are refused before they are read.
+        batch_pictures: Pictures in a batch, however small their canvas: with the shard that it
+            works on, all that a death costs a thread.
     """
 
     output: str
@@ -199,6 +205,7 @@ class SegmentShards(beam.PTransform):
     run: RunRecord
     engine_threads: int | None = None
     max_file_bytes: int = MAX_BYTES
+    batch_pictures: int = BATCH_PICTURES
 
     def expand(self, shards: beam.PCollection[Shard]) -> beam.PCollection[Part]:
         """Reads, segments and writes."""
@@ -206,7 +213,7 @@ class SegmentShards(beam.PTransform):
             shards
             | beam.Reshuffle()
             | "Read" >> beam.FlatMap(read_shard, self.output, self.max_file_bytes)
-            | SegmentEncoded(self.recipe, self.engine_threads)
+            | SegmentEncoded(self.recipe, self.engine_threads, self.batch_pictures)
             | WriteShards(self.output, self.run)
         )
 

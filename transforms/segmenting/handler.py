@@ -110,7 +110,7 @@ def _batch_weight(
     return weights[bucket_for(height, width, tuple(weights))]
 
 
-def _picture_weight(pixels: int, budget: int) -> int:
+def _picture_weight(pixels: int, budget: int, most: int) -> int:
     """What a picture takes of a batch's budget, at least 1 and at most all of it.
 
     Small canvases count for more than they are, or a batch would hold many shards in flight.
@@ -118,8 +118,9 @@ def _picture_weight(pixels: int, budget: int) -> int:
     Args:
         pixels: That the network sees of it at once.
         budget: Pixels in a batch.
+        most: Pictures in a batch, however small.
     """
-    return min(max(pixels, budget // BATCH_PICTURES, 1), budget)
+    return min(max(pixels, budget // most, 1), budget)
 
 
 def _is_restarted() -> bool:
@@ -137,6 +138,7 @@ class DeepLabHandler(ModelHandler[Row, Answer, BatchInference]):
         recipe: What to run.
         engine_threads: Cores that each process computes on; None for all that it sees.
         batch_pixels: Pixels in a batch that the network sees at once.
+        batch_pictures: Pictures in a batch, however small their canvas.
     """
 
     def __init__(
@@ -144,9 +146,10 @@ class DeepLabHandler(ModelHandler[Row, Answer, BatchInference]):
         recipe: Recipe,
         engine_threads: int | None = None,
         batch_pixels: int = BATCH_PIXELS,
+        batch_pictures: int = BATCH_PICTURES,
     ) -> None:
         weights = {
-            bucket: _picture_weight(recipe.network_pixels(bucket), batch_pixels)
+            bucket: _picture_weight(recipe.network_pixels(bucket), batch_pixels, batch_pictures)
             for bucket in recipe.buckets
         }
         super().__init__(

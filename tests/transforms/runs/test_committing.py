@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from apache_beam import Pipeline
 
-from beam_deeplab.transforms.records import ImageRef, Part
+from beam_deeplab.transforms.records import ImageRef, Original, Part
 from beam_deeplab.transforms.runs.committing import (
     CommitError,
     CommitRun,
@@ -24,7 +24,7 @@ from beam_deeplab.transforms.runs.inventory import take_inventory
 from beam_deeplab.transforms.runs.manifest import Manifest
 from beam_deeplab.transforms.runs.sharding import Plan, Sharding, plan_shards
 from beam_deeplab.transforms.runs.writing import write_shard
-from tests.rows import FACTS, RUN, shard_rows
+from tests.rows import FACTS, RUN, segmentation, shard_rows
 
 
 def _write(
@@ -62,6 +62,8 @@ def test_a_whole_output_is_committed(tmp_path: Path) -> None:
         "total_failures": 1,
         "not_in_inputs": 0,
         "discarded_parts": 0,
+        "barely_seen": 0,
+        "truncated": 0,
     }
     assert manifest.failures_by_code == {"CORRUPT": 1}
     assert manifest.class_pixels == {"class 0": 36, "dog": 24}
@@ -148,6 +150,30 @@ def test_the_commit_is_a_step_of_the_pipeline(tmp_path: Path) -> None:
         summary = pipeline | "Summary" >> beam.Create([plan.summary()])
         (records, summary) | CommitRun(str(tmp_path), RUN)
     assert (tmp_path / "manifest.json").exists()
+
+
+def test_pictures_of_which_little_is_left_are_counted(tmp_path: Path) -> None:
+    """A panorama of 6000 x 294 that was seen at 513 x 25; a thumbnail of 30 x 20 was all there."""
+    plan, _ = _write(tmp_path, images=4, failed=())
+    originals = (
+        Original(294, 6000, scale=513 / 6000),
+        Original(20, 30),
+        Original(3000, 4000, scale=513 / 4000),
+        Original(300, 400, truncated=True),
+    )
+    rows = {
+        f"{index}.jpg": replace(segmentation(ImageRef(f"{index}.jpg", "1")), original=original)
+        for index, original in enumerate(originals)
+    }
+    parts = [
+        part
+        for shard in plan.shards
+        for part in write_shard(
+            str(tmp_path), shard.id, [rows[ref.uri] for ref in shard.refs], FACTS
+        )
+    ]
+    counts = commit_run(str(tmp_path), RUN, plan.summary(), parts).counts
+    assert (counts["barely_seen"], counts["truncated"]) == (1, 1)
 
 
 def test_what_earlier_versions_wrote_is_listed(tmp_path: Path) -> None:
