@@ -68,6 +68,7 @@ class Job:
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,
         )
 
     def run(self, *flags: str, faults: Mapping[str, Any] = COLOUR_ENGINE) -> Done:

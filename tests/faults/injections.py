@@ -87,6 +87,15 @@ def look_at_batches(patch: pytest.MonkeyPatch, look: Callable[[Images], None]) -
     patch.setattr(LOAD_ENGINE, lambda *a, **k: FaultyEngine(load(*a, **k), look))
 
 
+def slow_engine(patch: pytest.MonkeyPatch, seconds: float) -> None:
+    """The engine takes some time for each picture."""
+
+    def look(images: Images) -> None:
+        threading.Event().wait(seconds * len(images))
+
+    look_at_batches(patch, look)
+
+
 def break_engine(patch: pytest.MonkeyPatch, batches: int, words: str) -> None:
     """The engine answers so many batches and then never again."""
     asked = itertools.count()
