@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import io
 import os
-import signal
 import sys
 import threading
 from collections.abc import Sequence
-from typing import NoReturn
 
 from beam_deeplab.pipeline import stopping
 from beam_deeplab.pipeline.terminal import safe_line
@@ -53,25 +51,15 @@ def main(argv: Sequence[str] | None = None) -> int:
             if stopping.received() is None and not isinstance(error, KeyboardInterrupt):
                 raise
             advice = str(error) if isinstance(error, KeyboardInterrupt) else ""
-            _end(advice)
+            stopping.end(advice)
         finally:
             sys.unraisablehook = sys.__unraisablehook__
             threading.excepthook = threading.__excepthook__
 
 
-def _end(advice: str) -> NoReturn:
-    """Says that a signal has ended the program, and ends it."""
-    stopping.ignore()
-    number = stopping.received() or signal.SIGINT
-    what = "interrupted" if number is signal.SIGINT else f"ended by {number.name}"
-    _say(f"{what}; {advice}" if advice else what)
-    # Workers that are threads of this process would go on, and keep it alive.
-    os._exit(128 + number)
-
-
 def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:
     if issubclass(unraisable.exc_type, KeyboardInterrupt):
-        _end("")
+        stopping.end()
     sys.__unraisablehook__(unraisable)
 
 

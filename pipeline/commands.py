@@ -12,6 +12,7 @@ from importlib.metadata import version
 from typing import TypeAlias
 
 from beam_deeplab.deeplab.zoo import BUNDLED_MODELS, closest_names, find_model
+from beam_deeplab.pipeline import stopping
 from beam_deeplab.pipeline.extras import require_extra
 from beam_deeplab.pipeline.options import EvaluateOptions, SegmentOptions, UsageError
 from beam_deeplab.pipeline.options.demo_data import DemoDataOptions, add_demo_data_flags
@@ -20,8 +21,6 @@ from beam_deeplab.pipeline.options.network import add_labels_flag
 from beam_deeplab.pipeline.options.quickstart import QuickstartOptions, add_quickstart_flags
 from beam_deeplab.pipeline.options.segment import add_segment_flags
 from beam_deeplab.pipeline.options.train import TrainOptions, add_train_flags
-
-_RESUME = "the same command with --resume continues"
 
 AddFlags: TypeAlias = Callable[[argparse.ArgumentParser], None]
 Run: TypeAlias = Callable[[argparse.Namespace, Sequence[str]], int]
@@ -130,7 +129,7 @@ COMMANDS: Mapping[str, Command] = {
         add_segment_flags,
         _segment,
         takes_beam_flags=True,
-        when_interrupted=_RESUME,
+        when_interrupted=stopping.RESUME,
     ),
     "evaluate": Command(
         "images and ground truth in, mIoU and its relatives out",
@@ -138,13 +137,13 @@ COMMANDS: Mapping[str, Command] = {
         _evaluate,
         takes_beam_flags=True,
         extra="report",
-        when_interrupted=_RESUME,
+        when_interrupted=stopping.RESUME,
     ),
     "train": Command(
         "pictures and truth in, a network that --model takes out",
         add_train_flags,
         _train,
-        when_interrupted=_RESUME,
+        when_interrupted=stopping.RESUME,
     ),
     "models": Command("the models that --model takes by name", _add_models_flags, _models),
     "classes": Command(

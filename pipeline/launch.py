@@ -29,6 +29,11 @@ _END_SECONDS: Final = 5.0
 """For worker processes to take back their notes."""
 
 
+_UNWINDING_SECONDS: Final = 3.0
+"""Within which an interrupt must have left the runner, which may wait for all that its threads
+have begun, or swallow the interrupt."""
+
+
 class _SafeFormatter(logging.Formatter):
     """One line for each record: what is logged names files too."""
 
@@ -74,8 +79,20 @@ def run_to_end(
     result: PipelineResult | None = None
     job: RemoteJob | None = None
     workers = _LocalWorkers()
+    unwound = threading.Event()
+
+    def end_anyway() -> None:
+        if not unwound.wait(_UNWINDING_SECONDS) and job is None:
+            attempts.let_go()
+            workers.wait()
+            stopping.end(stopping.RESUME)
+
+    def at_once() -> None:
+        workers.end()
+        threading.Thread(target=end_anyway, daemon=True).start()
+
     try:
-        with stopping.doing_at_once(workers.end):
+        with stopping.doing_at_once(at_once):
             result = pipeline.run()
             job = describe_job(result, pipeline.options)
             if job is not None:
@@ -84,6 +101,7 @@ def run_to_end(
                     say(f"job {job}")
             result.wait_until_finish()
     except BaseException as error:
+        unwound.set()
         if stopping.received() is not None or isinstance(error, KeyboardInterrupt):
             attempts.let_go()
             workers.wait()

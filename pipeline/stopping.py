@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
-from typing import Final
+from typing import Final, NoReturn
+
+from beam_deeplab.pipeline.terminal import safe_line
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+
+_WAKING_SECONDS: Final = 0.1
+"""In which a main thread that is awake has long run a signal's handler."""
+
+RESUME: Final = "the same command with --resume continues"
+"""What to do after a run was ended."""
 
 _received: list[signal.Signals] = []
 _at_once: list[Callable[[], None]] = []
@@ -30,6 +40,18 @@ def ignore() -> None:
     if threading.current_thread() is threading.main_thread():
         for number in _SIGNALS:
             signal.signal(number, signal.SIG_IGN)
+
+
+def end(advice: str = "") -> NoReturn:
+    """Says that a signal has ended the program, and ends it, from whichever thread."""
+    ignore()
+    number = received() or signal.SIGINT
+    what = "interrupted" if number is signal.SIGINT else f"ended by {number.name}"
+    print(f"beam-deeplab: {safe_line(f'{what}; {advice}' if advice else what)}", file=sys.stderr)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Workers that are threads of this process would go on, and keep it alive.
+    os._exit(128 + number)
 
 
 @contextmanager
@@ -62,10 +84,41 @@ def as_interrupts() -> Iterator[None]:
         if handler is not signal.SIG_IGN:
             signal.signal(number, _interrupt)
     try:
-        yield
+        with _waking_the_main_thread():
+            yield
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def _waking_the_main_thread() -> Iterator[None]:
+    """Within it a signal that the system gives to another thread reaches the main one too.
+
+    That happens where the process was stopped when it came. Python then runs the handler in the
+    main thread, but only once that wakes, and it may wait for all that the others have to do.
+    """
+    reading, writing = os.pipe()
+    os.set_blocking(writing, False)
+    earlier = signal.set_wakeup_fd(writing, warn_on_full_buffer=False)
+    main = threading.get_ident()
+
+    def pass_on() -> None:
+        while number := os.read(reading, 1)[0]:
+            threading.Event().wait(_WAKING_SECONDS)
+            if number in _SIGNALS and received() is None:
+                signal.pthread_kill(main, number)
+
+    thread = threading.Thread(target=pass_on, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(earlier)
+        os.write(writing, b"\0")
+        thread.join()
+        os.close(reading)
+        os.close(writing)
 
 
 def _interrupt(number: int, _: FrameType | None) -> None:

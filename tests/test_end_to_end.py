@@ -49,10 +49,15 @@ def run_program(arguments: list[str]) -> subprocess.CompletedProcess[str]:
 
 
 def rows_of(output: Path, dataset: str) -> list[dict[str, Any]]:
-    """A dataset's rows by image and class, without the shard, which says nothing of the result."""
+    """A dataset's rows by image and class.
+
+    Without the shard and the mask's name below the inputs, which say nothing of the result.
+    """
     rows = ds.dataset(output / dataset, format="parquet").to_table().to_pylist()
     for row in rows:
-        del row["shard"]
+        row.pop("shard", None)
+        if "mask" in row:
+            del row["mask"]["path"]
     return sorted(rows, key=lambda row: (row["image_uri"], row.get("class_id", 0)))
 
 

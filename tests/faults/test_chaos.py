@@ -63,7 +63,7 @@ def test_thirty_random_stops_lose_nothing_and_blame_nobody(
     assert undisturbed.run("--quiet").code == 0
     rng = random.Random(SEED)
     log = tmp_path / "inferred.txt"
-    faults = {**COLOUR_ENGINE, "slow_engine": {"seconds": 0.02}, "log_inferred": {"log": str(log)}}
+    faults = {**COLOUR_ENGINE, "slow_engine": {"seconds": 0.1}, "log_inferred": {"log": str(log)}}
     stops = Counter[str]()
     in_flight = 0
     while stops.total() < STOPS:
