@@ -22,6 +22,7 @@ RESUME: Final = "the same command with --resume continues"
 """What to do after a run was ended."""
 
 _received: list[signal.Signals] = []
+_reached_main_thread = threading.Event()
 _at_once: list[Callable[[], None]] = []
 
 
@@ -76,6 +77,7 @@ def as_interrupts() -> Iterator[None]:
     background, stays ignored.
     """
     forget()
+    _reached_main_thread.clear()
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -106,7 +108,7 @@ def _waking_the_main_thread() -> Iterator[None]:
     def pass_on() -> None:
         while number := os.read(reading, 1)[0]:
             threading.Event().wait(_WAKING_SECONDS)
-            if number in _SIGNALS and received() is None:
+            if number in _SIGNALS and not _reached_main_thread.is_set():
                 signal.pthread_kill(main, number)
 
     thread = threading.Thread(target=pass_on, daemon=True)
@@ -122,6 +124,7 @@ def _waking_the_main_thread() -> Iterator[None]:
 
 
 def _interrupt(number: int, _: FrameType | None) -> None:
+    _reached_main_thread.set()
     _received.append(signal.Signals(number))
     for action in _at_once:
         action()

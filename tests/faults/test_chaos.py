@@ -85,7 +85,7 @@ def test_thirty_random_stops_lose_nothing_and_blame_nobody(
     done = job.run("--resume", "--quiet", f"--direct_num_workers={THREADS}", faults=faults)
     assert done.code == 0, done.stderr
     for dataset in ("masks", "failures", "class_areas", "images"):
-        assert job.rows(dataset) == undisturbed.rows(dataset)
+        assert job.rows(dataset) == undisturbed.rows(dataset), dataset
     assert job.codes() == {}
     inferred = len(_inferred(log))
     with capsys.disabled():

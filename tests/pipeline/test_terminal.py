@@ -91,10 +91,11 @@ def test_an_error_is_one_line_whatever_it_names(
 def _manifest(name: str) -> Manifest:
     """Of a run whose classes, codes and engine have this name."""
     counts = ("inputs", "duplicates", "skipped", "not_in_inputs", "total_masks", "total_failures")
+    warned_of = ("barely_seen", "truncated", "discarded_parts")
     values: dict[str, Any] = {
         field.name: None for field in fields(Manifest) if field.default is MISSING
     } | {
-        "counts": dict.fromkeys(counts, 1),
+        "counts": dict.fromkeys(counts, 1) | dict.fromkeys(warned_of, 0),
         "class_pixels": {name: 10},
         "failures_by_code": {name: 1},
         "options": {"engine": name, "precision": "f32"},
