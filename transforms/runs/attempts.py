@@ -8,9 +8,9 @@ there. What was open at the death of its process is tried last of its shard; wha
 deaths becomes a failure. So four attempts at a shard single out one fatal image, and however
 often a run is stopped, every attempt gets further.
 
-A process can also be killed from outside, over an innocent image. A crash writes its traceback
-into the note of the open image, where that is a local file; a death without one then takes a
-third to be blamed on an image.
+A process can also be killed from outside, over an innocent image. Where the note of the open
+image is a local file it shows what ended by itself (:mod:`transforms.runs.deaths`); deaths of
+which it shows nothing must be several before they are blamed on an image.
 
 Rows that leave a shard of an earlier run are noted before its parts are written again one by one.
 """
@@ -36,6 +36,7 @@ from beam_deeplab.transforms.parquet.parts import (
 )
 from beam_deeplab.transforms.parquet.schemas import MASKS
 from beam_deeplab.transforms.records import ImageRef, Segmentation, Shard, ShardSlot
+from beam_deeplab.transforms.runs.deaths import circumstances, ended_by_itself
 from beam_deeplab.transforms.runs.sharding import PlanSummary
 from beam_deeplab.transforms.runs.solitude import alone
 from beam_deeplab.transforms.storage import StoredFile
@@ -46,8 +47,9 @@ PLAN_FILE: Final = "plan.json"
 FATAL_DEATHS: Final = 2
 """Deaths of a process after which the image that was open, alone, at each counts as their cause."""
 
-FATAL_KILLS: Final = 3
-"""The same where it could be seen, and was not, that the process crashed by itself."""
+FATAL_KILLS: Final = 5
+"""The same where it could be seen, and was not, that the processes ended by themselves: random
+kills meet one image twice in a run that is stopped thirty times."""
 
 JOB_FILE: Final = "job.json"
 """Names the job of a remote runner that may write (:mod:`pipeline.remote_jobs`)."""
@@ -122,30 +124,36 @@ def earlier_attempts(output: str, shard: str) -> Earlier:
     kept = [file.name.partition(_ROW)[2] for file in files if _ROW in file.name]
     deaths = _deaths(files).get(shard, {})
     return Earlier(
-        {index: len(sizes) for index, sizes in deaths.items()},
+        {index: len(notes) for index, notes in deaths.items()},
         _fatal(output, deaths),
         frozenset(map(int, kept)),
     )
 
 
-def _deaths(files: Iterable[StoredFile]) -> dict[str, dict[int, list[int]]]:
-    """By shard and index of an image, the size of each note of it as open."""
-    deaths: dict[str, dict[int, list[int]]] = {}
+def _deaths(files: Iterable[StoredFile]) -> dict[str, dict[int, list[str]]]:
+    """By shard and index of an image, the name of each note of it as open."""
+    deaths: dict[str, dict[int, list[str]]] = {}
     for file in files:
         shard, is_open, place = file.name.partition(_OPEN)
         if is_open:
             index = int(place.partition("-")[0])
-            deaths.setdefault(shard, {}).setdefault(index, []).append(file.size)
+            deaths.setdefault(shard, {}).setdefault(index, []).append(file.name)
     return deaths
 
 
-def _fatal(output: str, deaths: Mapping[int, list[int]]) -> frozenset[int]:
+def _fatal(output: str, deaths: Mapping[int, list[str]]) -> frozenset[int]:
     crashes_are_seen = storage.scheme(output) == ""
+
+    def counts(name: str) -> bool:
+        try:
+            return not crashes_are_seen or ended_by_itself(storage.read(_uri(output, name)))
+        except FileNotFoundError:  # its process lives, and has taken it back
+            return False
+
     return frozenset(
         index
-        for index, sizes in deaths.items()
-        if len(sizes) >= FATAL_KILLS
-        or sum(size > 0 or not crashes_are_seen for size in sizes) >= FATAL_DEATHS
+        for index, notes in deaths.items()
+        if len(notes) >= FATAL_KILLS or sum(map(counts, notes)) >= FATAL_DEATHS
     )
 
 
@@ -179,7 +187,7 @@ def _note_open(uri: str) -> None:
     with _NOTING:
         if not _letting_go.is_set():
             _open_here.add(uri)
-            storage.write_atomically(uri, b"")
+            storage.write_atomically(uri, circumstances())
 
 
 @contextmanager

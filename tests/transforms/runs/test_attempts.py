@@ -90,9 +90,9 @@ def test_an_image_is_fatal_when_two_processes_have_died_with_it(tmp_path: Path) 
     assert attempts.fatal_images(str(tmp_path)) == {SHARD.id: {1}}, "until the commit"
 
 
-def test_what_is_killed_from_outside_twice_may_be_innocent(tmp_path: Path) -> None:
-    """Three times may be the system's out-of-memory killer; a crash leaves its traceback."""
-    for deaths in (1, 2):
+def test_what_is_killed_from_outside_a_few_times_may_be_innocent(tmp_path: Path) -> None:
+    """A crash leaves its traceback, and too little memory is counted by the system."""
+    for deaths in range(1, attempts.FATAL_KILLS):
         _die_with_an_image_open(tmp_path, signal.SIGKILL)
         assert _deaths(tmp_path) == {1: deaths}
         assert attempts.fatal_images(str(tmp_path)) == {}
