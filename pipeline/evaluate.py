@@ -18,7 +18,7 @@ from apache_beam.options.pipeline_options import (
 
 from beam_deeplab.deeplab.labels import LabelError, LabelSet
 from beam_deeplab.deeplab.truth import TruthError, TruthRule
-from beam_deeplab.pipeline.beam_flags import check_reachable, pipeline_options
+from beam_deeplab.pipeline.beam_flags import pipeline_options
 from beam_deeplab.pipeline.evaluations import (
     SEGMENTED,
     check_evaluation_output,
@@ -38,6 +38,7 @@ from beam_deeplab.pipeline.recipes import describe_versions
 from beam_deeplab.pipeline.reports.evaluation_summary import print_evaluation
 from beam_deeplab.pipeline.runner_checks import check_runner, open_pipeline
 from beam_deeplab.pipeline.segment import carry_out, prepare
+from beam_deeplab.pipeline.workers import check_reachable
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.evaluating.committing import PAIRS_FILE, begin_evaluation
 from beam_deeplab.transforms.evaluating.composites import ScoreRun
@@ -82,8 +83,8 @@ def evaluate(options: EvaluateOptions, beam_arguments: Sequence[str] = ()) -> in
     beam_options = pipeline_options(beam_arguments, job.workers)
     segmented = options.segmented or storage.join(options.output, SEGMENTED)
     named = [*options.input, *options.truth, *([options.segmented] if options.segmented else [])]
-    check_reachable(beam_options, [*named, options.output])
     check_runner(beam_options)
+    check_reachable(beam_options, [*named, options.output], shared=job.shared_paths)
     check_evaluation_output(
         options.output, beam_options, resume=options.resume, overwrite=options.overwrite
     )

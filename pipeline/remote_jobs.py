@@ -17,8 +17,8 @@ from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 from apache_beam.runners.portability import portable_runner
 from apache_beam.runners.runner import PipelineResult, PipelineState
 
+from beam_deeplab.pipeline.job_services import job_endpoint
 from beam_deeplab.pipeline.options import UsageError
-from beam_deeplab.pipeline.runner_checks import EMBEDDED
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.runs.attempts import FOLDER, JOB_FILE
 
@@ -68,8 +68,8 @@ def describe_job(result: PipelineResult, options: PipelineOptions) -> RemoteJob 
     started = datetime.now(UTC).isoformat(timespec="seconds")
     if isinstance(result, portable_runner.PipelineResult):
         portable = options.view_as(PortableOptions)
-        endpoint = portable.job_endpoint
-        if not endpoint or endpoint == EMBEDDED:
+        endpoint = job_endpoint(options)
+        if endpoint is None:
             return None
         lives_alone = portable.environment_type != "LOOPBACK"
         return RemoteJob(result._job_id, endpoint, started, lives_alone=lives_alone)

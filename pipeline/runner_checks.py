@@ -3,32 +3,38 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import io
 import re
+import shutil
 import socket
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 import apache_beam as beam
-import grpc
 from apache_beam.options.pipeline_options import (
+    FlinkRunnerOptions,
     GoogleCloudOptions,
+    JobServerOptions,
     PipelineOptions,
     PortableOptions,
     SetupOptions,
+    SparkRunnerOptions,
     StandardOptions,
 )
+from apache_beam.runners.portability.flink_runner import MAGIC_HOST_NAMES
+from apache_beam.runners.portability.job_server import SubprocessJobServer
 from apache_beam.runners.runner import create_runner
 
 from beam_deeplab.pipeline.extras import require_extra
+from beam_deeplab.pipeline.job_services import ask_for_flags, job_endpoint
 from beam_deeplab.pipeline.options import UsageError
 from beam_deeplab.pipeline.root_causes import root_cause
+from beam_deeplab.pipeline.workers import runner_name
 
-EMBEDDED: Final = "embed"
-"""A ``--job_endpoint`` that is no address: the job service of this process."""
-
-_ENDPOINT_SECONDS: Final = 15.0
+_ANSWER_SECONDS: Final = 15.0
 
 
 def parse_flags(flags: Sequence[str]) -> PipelineOptions:
@@ -54,19 +60,21 @@ def check_runner(options: PipelineOptions) -> None:
     Raises:
         UsageError: The message is one line that says what to do.
     """
-    name = str(options.view_as(StandardOptions).runner)
-    try:
-        create_runner(name)
-    except (ValueError, ImportError, AttributeError) as error:
-        raise UsageError(f"--runner={name}: {_one_line(error)}") from error
-    runner = name.rsplit(".", 1)[-1]
+    runner = runner_name(options)
     if runner == "DataflowRunner":
         _check_dataflow(options)
-    endpoint = options.view_as(PortableOptions).job_endpoint
-    if endpoint and endpoint != EMBEDDED:
-        _check_endpoint(endpoint)
-    elif not endpoint and runner == "PortableRunner":
-        raise UsageError("--runner=PortableRunner needs --job_endpoint: the job service's address")
+    portable = options.view_as(PortableOptions)
+    endpoint = job_endpoint(options)
+    if endpoint is not None:
+        ask_for_flags(endpoint)
+    elif not portable.job_endpoint:
+        if runner == "PortableRunner":
+            raise UsageError(f"{_runner_flag(options)} needs --job_endpoint: a job service")
+        if runner in ("FlinkRunner", "PrismRunner", "SparkRunner"):
+            _check_masters(options)
+            _check_job_server(runner, options)
+    if portable.artifact_endpoint:
+        _check_answers("--artifact_endpoint", portable.artifact_endpoint, "see its job service")
     setup = options.view_as(SetupOptions)
     _check_files("--requirements_file", [setup.requirements_file])
     _check_files("--extra_package", setup.extra_packages or ())
@@ -119,20 +127,56 @@ def _check_dataflow(options: PipelineOptions) -> None:
             raise UsageError(f"--{name} {location}: Dataflow needs a gs:// path")
 
 
-def _check_endpoint(endpoint: str) -> None:
-    host, _, port = endpoint.rpartition(":")
+def _check_masters(options: PipelineOptions) -> None:
+    """The clusters that a job server of this machine would send its jobs to."""
+    flink = options.view_as(FlinkRunnerOptions).flink_master
+    if flink not in MAGIC_HOST_NAMES:
+        _check_answers("--flink_master", flink, "start the cluster, or leave the flag out")
+    spark = options.view_as(SparkRunnerOptions)
+    if spark.spark_master_url.startswith("spark://"):
+        _check_answers("--spark_master_url", spark.spark_master_url, "start the cluster")
+    if spark.spark_rest_url:
+        _check_answers("--spark_rest_url", spark.spark_rest_url, "start the cluster")
+
+
+def _check_answers(flag: str, address: str, advice: str) -> None:
+    parts = urlsplit(address if "://" in address else f"//{address}")
     try:
-        if not host or not port.isdecimal():
-            raise UsageError(f"--job_endpoint {endpoint}: give HOST:PORT")
-        with socket.create_connection((host.strip("[]"), int(port)), _ENDPOINT_SECONDS):
+        port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+        if parts.hostname is None or port is None:
+            raise ValueError("it names no host and port")
+        with socket.create_connection((parts.hostname, port), _ANSWER_SECONDS):
             pass
-        with grpc.insecure_channel(endpoint) as channel:
-            grpc.channel_ready_future(channel).result(_ENDPOINT_SECONDS)
-    except (OSError, OverflowError) as error:
-        raise UsageError(f"--job_endpoint {endpoint}: no job service answers: {error}") from error
-    except grpc.FutureTimeoutError as error:
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{flag} {address}: nothing answers ({error}): {advice}") from error
+
+
+def _check_job_server(runner: str, options: PipelineOptions) -> None:
+    """What Beam starts on this machine for a runner is there, or is fetched now."""
+    # What it would be started with is made of a copy: making it changes the options.
+    copied = copy.deepcopy(options)
+    server_options = copied.view_as(JobServerOptions)
+    server_options.artifacts_dir = "unused"
+    location = "--prism_location"
+    if runner != "PrismRunner":
+        location = "--flink_job_server_jar" if runner == "FlinkRunner" else "--spark_job_server_jar"
+        java = server_options.job_server_java_launcher
+        if shutil.which(java) is None:
+            raise UsageError(
+                f"--runner={runner}: there is no program {java!r}: install Java, or give the "
+                "--job_endpoint of a job service that runs"
+            )
+    try:
+        server = create_runner(runner).default_job_server(copied)
+        server = getattr(server, "_job_server", server)
+        if isinstance(server, SubprocessJobServer):
+            server.subprocess_cmd_and_endpoint()
+        else:
+            server.executable_jar()
+    except (OSError, RuntimeError, ValueError) as error:
         raise UsageError(
-            f"--job_endpoint {endpoint}: what listens there does not speak gRPC"
+            f"--runner={runner}: what runs it cannot be had: {_one_line(error)} (give its place "
+            f"with {location}, or the --job_endpoint of a job service that runs)"
         ) from error
 
 

@@ -16,13 +16,7 @@ from apache_beam.options.pipeline_options import (
 )
 
 from beam_deeplab.pipeline.accelerators import Accelerator, find_accelerator, missing_partners
-from beam_deeplab.pipeline.beam_flags import (
-    check_reachable,
-    engine_threads,
-    pipeline_options,
-    runs_here,
-    worker_count,
-)
+from beam_deeplab.pipeline.beam_flags import pipeline_options
 from beam_deeplab.pipeline.dry_run import dry_run
 from beam_deeplab.pipeline.inputs import check_inputs
 from beam_deeplab.pipeline.job import build_job
@@ -40,6 +34,12 @@ from beam_deeplab.pipeline.reports.run_summary import print_summary
 from beam_deeplab.pipeline.runner_checks import check_runner, open_pipeline
 from beam_deeplab.pipeline.runs import check_output, check_same_options, read_manifest, start_run
 from beam_deeplab.pipeline.terminal import safe_line
+from beam_deeplab.pipeline.workers import (
+    check_reachable,
+    engine_threads,
+    runs_here,
+    worker_count,
+)
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.parquet.names import collection_root
 from beam_deeplab.transforms.parquet.schemas import FAILURES
@@ -121,7 +121,8 @@ def prepare(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> Prep
     """
     beam_options = pipeline_options(beam_arguments, options.job.workers)
     check_runner(beam_options)
-    check_reachable(beam_options, [*options.input, options.output])
+    paths = [*options.input, options.output]
+    check_reachable(beam_options, paths, shared=options.job.shared_paths)
     accelerator = find_accelerator(beam_options, options.job.accelerator)
     check_output(options.output, resume=options.resume, overwrite=options.overwrite)
     if options.resume or options.overwrite:
@@ -186,7 +187,7 @@ def _build(prepared: PreparedRun, run: RunRecord) -> beam.Pipeline:
             shard_size=options.shard_size,
             max_file_bytes=options.max_file_bytes,
             workers=worker_count(beam_options),
-            engine_threads=engine_threads(beam_options),
+            engine_threads=options.job.engine_threads or engine_threads(beam_options),
             resource_hints=options.job.resource_hints(),
         )
     except ValueError as error:  # of a resource hint

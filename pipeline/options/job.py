@@ -3,15 +3,29 @@
 from __future__ import annotations
 
 import argparse
+import textwrap
 from dataclasses import dataclass
 
 from beam_deeplab.pipeline.options.network import positive
+from beam_deeplab.pipeline.options.runner_flags import RUNNER_FLAGS
 
-BEAM_NOTE = """\
+
+def _flags_of(runner: str) -> str:
+    flags = " ".join(sorted(RUNNER_FLAGS[runner]))
+    return textwrap.fill(flags, 96, initial_indent="  ", subsequent_indent="  ")
+
+
+BEAM_NOTE = f"""\
 Every flag of Apache Beam is accepted too, for instance
   --runner=DataflowRunner --project=P --region=R --temp_location=gs://bucket/tmp
+  --runner=FlinkRunner --job_endpoint=HOST:8099 --parallelism=16
   --direct_num_workers=4 --direct_running_mode=multi_processing
-Without --runner the job runs here, in this process.
+Without --runner the job runs here, in this process. With --job_endpoint its job service is asked
+for the flags of its own; without, these are known:
+FlinkRunner:
+{_flags_of("FlinkRunner")}
+SparkRunner:
+{_flags_of("SparkRunner")}
 Exit codes: 0 committed, 1 the run failed, 2 a flag or an argument is wrong, 130 interrupted, 143
 ended by SIGTERM."""
 
@@ -21,7 +35,10 @@ class JobOptions:
     """How a job shall run.
 
     Attributes:
-        workers: Threads or processes of a local run; None for what suits the machine.
+        workers: Threads or processes of a local run, tasks at once on Flink; None for what suits
+            the machine.
+        engine_threads: Cores that each process computes on; None for what suits the runner.
+        shared_paths: Workers elsewhere see the local paths that were given.
         accelerator: Of remote workers, as Beam's resource hint takes it.
         allow_cpu: A worker that was to have an accelerator may do without.
         min_ram_per_worker: Of remote workers, as Beam's resource hint takes it.
@@ -31,6 +48,8 @@ class JobOptions:
     """
 
     workers: int | None = None
+    engine_threads: int | None = None
+    shared_paths: bool = False
     accelerator: str | None = None
     allow_cpu: bool = False
     min_ram_per_worker: str | None = None
@@ -43,6 +62,8 @@ class JobOptions:
         """Takes parsed flags."""
         return cls(
             workers=arguments.workers,
+            engine_threads=arguments.engine_threads,
+            shared_paths=arguments.shared_paths,
             accelerator=arguments.accelerator,
             allow_cpu=arguments.allow_cpu,
             min_ram_per_worker=arguments.min_ram_per_worker,
@@ -70,8 +91,20 @@ def add_job_flags(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         "--workers",
         type=positive,
         metavar="N",
-        help="threads of a local run, or processes with --direct_running_mode=multi_processing "
-        "(default: what suits this machine)",
+        help="threads of a local run, or processes with --direct_running_mode=multi_processing; on "
+        "Flink the --parallelism (default: what suits this machine)",
+    )
+    job.add_argument(
+        "--engine_threads",
+        type=positive,
+        metavar="N",
+        help="cores that the network of each worker process computes on (default: all that it "
+        "sees, and 1 where several processes share a machine)",
+    )
+    job.add_argument(
+        "--shared_paths",
+        action="store_true",
+        help="workers on other machines see the same files under the local paths given here",
     )
     job.add_argument(
         "--accelerator",

@@ -45,6 +45,11 @@ def test_help_groups_our_flags_and_names_beam_s(capsys: pytest.CaptureFixture[st
         "--output_stride {8,16}",
         "Every flag of Apache Beam is accepted too",
         "--runner=DataflowRunner",
+        "--engine_threads N",
+        "--checkpointing_interval",
+        "--max_bundle_size",
+        "--parallelism",
+        "--read_time_percentage",
     ):
         assert words in text
 
@@ -78,6 +83,14 @@ def test_python_m_pipeline_is_the_same_program() -> None:
         (["--canvass", "513", "513"], "unknown flag --canvass: did you mean --canvas?"),
         (["--runer=DirectRunner"], "unknown flag --runer: did you mean --runner?"),
         (["--qqqq"], "unknown flag --qqqq: see --help"),
+        (["--checkpointing_interval=5"], "--checkpointing_interval: it is for FlinkRunner"),
+        (
+            ["--runner=FlinkRunner", "--max_bundle_sise=5"],
+            "unknown flag --max_bundle_sise: did you mean --max_bundle_size?",
+        ),
+        (["--runner=FlinkRunner", "--max_bundle_size=few"], "--max_bundle_size: 'few' is no integ"),
+        (["--runner=FlinkRunner", "--max_bundle_size"], "--max_bundle_size: expected one argument"),
+        (["--runner=PortableRunner", "--job_endpoint=h:x", "--new"], "h:x: give HOST:PORT"),
         (["--canvas", "513"], "give 'official', 'auto', or height and width"),
         (["--canvas", "official", "513"], "give 'official', 'auto', or height and width"),
         (["--eval_scales", "0.5", "1", "0.5"], "--eval_scales: 0.5 is given more than once"),

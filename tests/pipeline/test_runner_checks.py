@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import grpc
 import pytest
 
-from beam_deeplab.pipeline import runner_checks
+from beam_deeplab.pipeline import job_services
 from beam_deeplab.pipeline.beam_flags import pipeline_options
 from beam_deeplab.pipeline.options import UsageError
 from beam_deeplab.pipeline.runner_checks import check_runner, open_pipeline
@@ -36,6 +38,13 @@ def silent_port() -> Iterator[int]:
         (["--runner=PortableRunner", "--job_endpoint=localhost:1"], "localhost:1: no job service"),
         (["--runner=PortableRunner", "--job_endpoint=nowhere"], "nowhere: give HOST:PORT"),
         (["--runner=PortableRunner", "--job_endpoint=h:99999999"], "no job service"),
+        (["--runner=PrismRunner", "--prism_location=no/such"], "give its place with --prism_loc"),
+        (["--runner=FlinkRunner", "--flink_job_server_jar=no/such"], "--flink_job_server_jar"),
+        (["--runner=SparkRunner", "--spark_job_server_jar=no/such"], "--spark_job_server_jar"),
+        (["--runner=FlinkRunner", "--job_server_java_launcher=no/java"], "install Java"),
+        (["--runner=FlinkRunner", "--flink_master=localhost:1"], "localhost:1: nothing answers"),
+        (["--runner=SparkRunner", "--spark_master_url=spark://localhost:1"], "nothing answers"),
+        (["--runner=FlinkRunner", "--streaming"], "--streaming: this job reads what is there"),
         (["--runner=DataflowRunner"], "needs --project and --region and --temp_location"),
         (CLOUD, "needs --temp_location=gs://"),
         ([*CLOUD, "--temp_location=/tmp/x"], "--temp_location /tmp/x: Dataflow needs a gs:// path"),
@@ -62,9 +71,25 @@ def test_each_is_one_line_of_its_own(
 def test_what_does_not_speak_is_no_job_service(
     silent_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner_checks, "_ENDPOINT_SECONDS", 0.5)
+    monkeypatch.setattr(job_services, "_ANSWER_SECONDS", 0.5)
     options = ["--runner=PortableRunner", f"--job_endpoint=127.0.0.1:{silent_port}"]
     with pytest.raises(UsageError, match="does not speak gRPC"):
+        check_runner(pipeline_options(options))
+
+
+@pytest.fixture
+def another_service() -> Iterator[int]:
+    """Port of a gRPC server that is no job service."""
+    server = grpc.server(ThreadPoolExecutor(1))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    yield port
+    server.stop(None).wait()
+
+
+def test_what_speaks_of_other_things_is_no_job_service(another_service: int) -> None:
+    options = ["--runner=PortableRunner", f"--job_endpoint=127.0.0.1:{another_service}"]
+    with pytest.raises(UsageError, match=r"is no job service .*: start a job service there"):
         check_runner(pipeline_options(options))
 
 

@@ -1,0 +1,200 @@
+"""Where a job's workers run, how many they are, and what they share."""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Collection, Iterable
+from typing import Final
+
+from apache_beam.options.pipeline_options import (
+    DebugOptions,
+    DirectOptions,
+    FlinkRunnerOptions,
+    PipelineOptions,
+    PortableOptions,
+    SparkRunnerOptions,
+    StandardOptions,
+    WorkerOptions,
+)
+from apache_beam.runners.portability.flink_runner import MAGIC_HOST_NAMES
+from apache_beam.runners.portability.spark_runner import LOCAL_MASTER_PATTERN
+from apache_beam.runners.runner import create_runner
+from apache_beam.transforms.environments import (
+    ProcessEnvironment,
+    PythonLoopbackEnvironment,
+    SubprocessSDKEnvironment,
+)
+
+from beam_deeplab.deeplab.engines import available_cores
+from beam_deeplab.pipeline.options import UsageError
+from beam_deeplab.transforms import storage
+
+EMBEDDED: Final = "embed"
+"""A ``--job_endpoint`` that is no address: the job service of this process."""
+
+_IN_PROCESS: Final = ("FnApiRunner", "BundleBasedDirectRunner")
+_PORTABLE: Final = ("FlinkRunner", "PortableRunner", "PrismRunner", "SparkRunner")
+_PRISM: Final = ("DirectRunner", "PrismRunner")
+"""The first is Prism too wherever Beam can fetch or find it, and else in process."""
+
+
+def runner_name(options: PipelineOptions) -> str:
+    """The runner's class, without its module."""
+    return str(options.view_as(StandardOptions).runner).rsplit(".", 1)[-1]
+
+
+def known_runner(name: str) -> str:
+    """A runner's name as Beam's documents have it, which itself takes ``flink`` too.
+
+    Raises:
+        UsageError: There is no such runner.
+    """
+    try:
+        runner = type(create_runner(name))
+    except (ValueError, ImportError, AttributeError) as error:
+        raise UsageError(f"--runner={name}: {' '.join(str(error).split())}") from error
+    short = {"SwitchingDirectRunner": "DirectRunner"}.get(runner.__name__, runner.__name__)
+    return short if short in StandardOptions.KNOWN_RUNNER_NAMES else name
+
+
+def is_local(uri: str) -> bool:
+    """Whether a path names this machine's file system: it has no scheme but ``file://``."""
+    return not storage.scheme(uri)
+
+
+def runs_here(options: PipelineOptions) -> bool:
+    """Whether the workers are on this machine: its files are theirs, and so are its cores.
+
+    They are in this process, as Beam's local runners and ``LOOPBACK`` have it, or in processes that
+    a runner of this process starts.
+
+    Raises:
+        UsageError: Beam cannot tell what ``--environment_type`` and its options mean.
+    """
+    runner = runner_name(options)
+    if runner in _IN_PROCESS:
+        return True
+    if runner == "DirectRunner":
+        runner = "PrismRunner"
+    if runner not in _PORTABLE:
+        return False
+    try:
+        # It writes its findings into what it is given.
+        environment = create_runner(runner).default_environment(copy.deepcopy(options))
+    except (ValueError, NotImplementedError) as error:
+        raise UsageError(f"--environment_type: {error}") from error
+    if isinstance(environment, PythonLoopbackEnvironment):
+        return True
+    starts_processes = isinstance(environment, ProcessEnvironment | SubprocessSDKEnvironment)
+    return starts_processes and _runner_is_here(runner, options)
+
+
+def _runner_is_here(runner: str, options: PipelineOptions) -> bool:
+    endpoint = options.view_as(PortableOptions).job_endpoint
+    if endpoint:
+        return bool(endpoint == EMBEDDED)
+    if runner == "FlinkRunner":
+        return options.view_as(FlinkRunnerOptions).flink_master in MAGIC_HOST_NAMES
+    if runner == "SparkRunner":
+        return bool(_spark_threads(options))
+    return True
+
+
+def check_reachable(options: PipelineOptions, paths: Iterable[str], *, shared: bool) -> None:
+    """Refuses local paths for workers that run elsewhere.
+
+    Args:
+        options: Beam's options.
+        paths: What the workers read and write.
+        shared: Whether it was promised that they see the paths of this machine.
+
+    Raises:
+        UsageError: A path is local and the workers are not.
+    """
+    if shared or runs_here(options):
+        return
+    for path in paths:
+        if is_local(path):
+            raise UsageError(
+                f"{path} is on this machine, and the workers of {runner_name(options)} are not: "
+                "give a gs:// path, or --shared_paths if each of them sees the same files there"
+            )
+
+
+def default_workers() -> int:
+    """Threads of a local run: one a core, so that some decode while the network runs for others."""
+    return available_cores()
+
+
+def set_worker_count(options: PipelineOptions, workers: int | None, given: Collection[str]) -> None:
+    """Tells the runner how many workers there shall be, in its own words.
+
+    Args:
+        options: Beam's options, which are changed.
+        workers: How many; None for Beam's own flags, and without these for one a core of this
+            machine where the workers are here, else for what the runner takes.
+        given: Names of Beam's flags that were given.
+
+    Raises:
+        UsageError: Beam's own flag says otherwise, or Beam cannot tell where workers run.
+    """
+    direct = options.view_as(DirectOptions)
+    if workers is not None or "--direct_num_workers" not in given:
+        direct.direct_num_workers = workers or default_workers()
+    flink = options.view_as(FlinkRunnerOptions)
+    if workers is not None and "--parallelism" in given and flink.parallelism != workers:
+        raise UsageError(f"--workers={workers} and --parallelism={flink.parallelism}: give one")
+    if runner_name(options) not in _PORTABLE:
+        return
+    here = runs_here(options)
+    if "--parallelism" not in given and (workers is not None or here):
+        flink.parallelism = workers or default_workers()
+    if here and "--spark_master_url" not in given:
+        options.view_as(
+            SparkRunnerOptions
+        ).spark_master_url = f"local[{workers or default_workers()}]"
+
+
+def worker_count(options: PipelineOptions) -> int:
+    """How many workers will share the run, as far as the flags say."""
+    runner = runner_name(options)
+    if runner in (*_IN_PROCESS, *_PRISM):
+        return int(options.view_as(DirectOptions).direct_num_workers or available_cores())
+    if runner == "SparkRunner" and (threads := _spark_threads(options)):
+        return threads
+    parallelism = options.view_as(FlinkRunnerOptions).parallelism
+    if runner in _PORTABLE and parallelism > 0:
+        return int(parallelism)
+    workers = options.view_as(WorkerOptions)
+    return int(workers.max_num_workers or workers.num_workers or 1)
+
+
+def _spark_threads(options: PipelineOptions) -> int:
+    """Of a Spark master within its job server; 0 for a cluster's."""
+    master = options.view_as(SparkRunnerOptions).spark_master_url
+    match = re.match(LOCAL_MASTER_PATTERN, master)
+    if match is None:
+        return 0
+    threads = (match[1] or "[1]").strip("[]").partition(",")[0]
+    return int(threads) if threads.isdecimal() else available_cores()
+
+
+def engine_threads(options: PipelineOptions) -> int | None:
+    """Cores that each process may compute on; None for all that it sees.
+
+    Threads of one process share its engine. Processes that share a machine each have their own,
+    and would fight for its cores: locally with ``multi_processing``, where
+    ``--sdk_worker_parallelism`` asks for several, and on Dataflow, which starts one process a
+    vCPU unless told otherwise.
+    """
+    runner = runner_name(options)
+    direct = options.view_as(DirectOptions)
+    if runner in _IN_PROCESS:
+        if direct.direct_running_mode == "multi_processing":
+            return max(1, available_cores() // worker_count(options))
+        return None
+    if runner in (*_PORTABLE, *_PRISM):
+        return None if int(options.view_as(PortableOptions).sdk_worker_parallelism) == 1 else 1
+    experiments = options.view_as(DebugOptions).experiments or []
+    return None if "no_use_multiple_sdk_containers" in experiments else 1
