@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable
 from dataclasses import asdict, replace
+from functools import cache
 from importlib.metadata import packages_distributions, version
 from typing import Any
 
@@ -146,6 +147,7 @@ def describe_model(model: ModelSpec) -> dict[str, Any]:
     }
 
 
+@cache
 def describe_versions() -> dict[str, str]:
     """The versions of this package and of those that decide results.
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests.forking import run
 
 ROOT = Path(__file__).parent.parent
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -22,9 +23,7 @@ def test_the_pipeline_of_one_s_own(mobilenet_checkpoint: Path) -> None:
     code, expected = found.groups()
     assert code.count("mobilenetv2_coco_voc_trainval") == 1
     code = code.replace("mobilenetv2_coco_voc_trainval", str(mobilenet_checkpoint))
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False
-    )
+    done = run([sys.executable, "-c", code], cwd=ROOT)
     assert done.returncode == 0, done.stderr
     assert sorted(done.stdout.splitlines()) == sorted(expected.splitlines())
 

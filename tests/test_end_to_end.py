@@ -21,6 +21,8 @@ from PIL import Image
 
 from beam_deeplab.pipeline.cli import main
 from beam_deeplab.transforms.runs.manifest import Manifest
+from tests import forking
+from tests.forking import NETWORKS
 
 pytestmark = pytest.mark.slow
 
@@ -44,8 +46,7 @@ def _arguments(shared: Path, output: Path, *flags: str, photos: str = "*.jpg") -
 
 def run_program(arguments: list[str]) -> subprocess.CompletedProcess[str]:
     """The program in a process of its own, as a user starts it."""
-    command = [sys.executable, "-m", "beam_deeplab", *arguments]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return forking.run([sys.executable, "-m", "beam_deeplab", *arguments], imports=NETWORKS)
 
 
 def rows_of(output: Path, dataset: str) -> list[dict[str, Any]]:

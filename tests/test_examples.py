@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import duckdb
 import pytest
 
 from beam_deeplab.pipeline.cli import main
+from tests.forking import run
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -28,8 +28,7 @@ def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _run(example: str, *arguments: str | Path) -> str:
-    command = [sys.executable, EXAMPLES / example, *arguments]
-    done = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False)
+    done = run([sys.executable, EXAMPLES / example, *arguments])
     assert done.returncode == 0, done.stderr
     return done.stdout
 

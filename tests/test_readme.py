@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import subprocess
 import sys
 from pathlib import Path
 
@@ -12,6 +11,7 @@ import pytest
 
 from beam_deeplab.pipeline.cli import main
 from beam_deeplab.pipeline.commands import build_parser
+from tests.forking import run
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
@@ -39,7 +39,7 @@ def test_the_areas_answer_as_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     code, expected = found.groups()
     monkeypatch.chdir(tmp_path)
     assert main(_commands()[0]) == 0
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    done = run([sys.executable, "-c", code])
     assert done.returncode == 0, done.stderr
     assert _without_last_digits(done.stdout) == _without_last_digits(expected)
 

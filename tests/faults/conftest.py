@@ -23,6 +23,7 @@ from beam_deeplab.pipeline.cli import main
 from beam_deeplab.transforms.parquet.schemas import DATASETS
 from beam_deeplab.transforms.runs.manifest import Manifest
 from tests.faults.injections import use_colour_engine
+from tests.forking import Forked
 
 REPOSITORY = Path(__file__).parents[2]
 COLOUR_ENGINE: Mapping[str, Any] = {"use_colour_engine": {}}
@@ -62,12 +63,11 @@ class Job:
     ) -> subprocess.Popen[str]:
         """The program as a process of its own, with faults."""
         command = [sys.executable, "-m", "tests.faults.program", json.dumps(faults)]
-        return subprocess.Popen(
+        return Forked(
             [*command, *self.arguments(*flags)],
             cwd=REPOSITORY,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            text=True,
             start_new_session=True,
         )
 

@@ -17,6 +17,7 @@ from typing import Any
 import pytest
 
 from tests.faults.conftest import ended, write_picture
+from tests.forking import Forked
 from tests.gcs_emulator import Gcs
 from tests.pipeline.test_root_causes import DATAFLOW
 
@@ -94,12 +95,8 @@ def _start(bucket: Gcs, dataflow: Dataflow, folder: Path, *flags: str) -> subpro
         "--no_auth",
         *flags,
     ]
-    return subprocess.Popen(
-        [sys.executable, "-m", "beam_deeplab", "segment", *asked],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    command = [sys.executable, "-m", "beam_deeplab", "segment", *asked]
+    return Forked(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 
 def _line(process: subprocess.Popen[str]) -> str:

@@ -19,6 +19,7 @@ from beam_deeplab.pipeline.options import UsageError
 from beam_deeplab.pipeline.remote_jobs import RemoteJob, check_no_job, forget_job, note_job
 from beam_deeplab.transforms.runs import attempts
 from tests.faults.conftest import ended, wait_until
+from tests.forking import Forked
 from tests.job_service import flags
 
 pytest_plugins = ("tests.job_service",)
@@ -54,12 +55,8 @@ sys.exit(cli.main())
 def launcher(job_service: str, tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
     """A program whose job waits for a gate that nobody opens."""
     arguments = [str(tmp_path), str(tmp_path / "gate"), *flags(job_service)]
-    process = subprocess.Popen(
-        [sys.executable, "-c", _LAUNCHER, *arguments],
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    command = [sys.executable, "-c", _LAUNCHER, *arguments]
+    process = Forked(command, stderr=subprocess.PIPE, start_new_session=True)
     with ended(process):
         wait_until((tmp_path / "attempts" / "job.json").exists, process)
         yield process

@@ -23,6 +23,7 @@ from beam_deeplab.deeplab.training.samples import reduce_truth
 from beam_deeplab.pipeline.cli import main
 from beam_deeplab.pipeline.train import read_picture
 from tests.deeplab.training.test_loss import resize_aligned
+from tests.forking import NETWORKS, Forked, run
 from tests.shapes import CLASSES, write_shapes
 
 CONFIG = """
@@ -234,8 +235,9 @@ def _command(data: Path, config: Path, output: Path, *flags: str) -> list[str]:
 
 
 def _train(data: Path, config: Path, output: Path, *flags: str) -> str:
-    command = _command(data, config, output, *flags)
-    return subprocess.run(command, capture_output=True, text=True, check=True).stderr
+    done = run(_command(data, config, output, *flags), imports=NETWORKS)
+    done.check_returncode()
+    return done.stderr
 
 
 @dataclass(frozen=True)
@@ -263,9 +265,8 @@ def test_a_training_that_was_killed_gives_the_same_weights(
         f"epoch {epoch} of 4" for epoch in range(1, 5)
     ]
     output = tmp_path / "killed"
-    killed = subprocess.Popen(
-        _command(trained.data, trained.config, output), stderr=subprocess.PIPE, text=True
-    )
+    command = _command(trained.data, trained.config, output)
+    killed = Forked(command, imports=NETWORKS, stderr=subprocess.PIPE)
     assert killed.stderr is not None
     for line in killed.stderr:
         if line.startswith("epoch 2"):
