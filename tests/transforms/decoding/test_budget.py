@@ -165,14 +165,14 @@ def test_no_format_takes_more_memory_than_its_header_told(tmp_path: Path) -> Non
         "rgb.png": corpus.encode(rgb, "PNG", compress_level=1),
         "rgba.png": corpus.encode(rgba, "PNG", compress_level=1),
         "rgb.webp": corpus.encode(rgb, "WEBP", method=0),
-        "lossless.webp": corpus.encode(rgba, "WEBP", lossless=True, method=0),
-        "one.gif": corpus.encode(rgb.quantize(16), "GIF"),
+        "lossless.webp": corpus.encode(rgba, "WEBP", lossless=True, method=0, quality=0),
+        "one.gif": corpus.encode(rgb.quantize(16, Image.Quantize.FASTOCTREE), "GIF"),
         "rgb.bmp": corpus.encode(rgb, "BMP"),
         "raw.tif": corpus.encode(rgb, "TIFF"),
         "lzw.tif": corpus.encode(rgba, "TIFF", compression="tiff_lzw"),
         "planes.tif": corpus.tiff(np.asarray(rgb).astype(np.uint16), planes_apart=True),
         "rgba.avif": corpus.encode(rgba, "AVIF", speed=10),
-        "rgb.heic": corpus.heic(rgb.reduce(2), quality=20),
+        "rgb.heic": corpus.heic(rgb.reduce(4), quality=20),
     }
     for name, data in files.items():
         (tmp_path / name).write_bytes(data)
