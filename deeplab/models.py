@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from beam_deeplab.deeplab.architecture import DeepLabConfig
 from beam_deeplab.deeplab.checkpoints import CheckpointError, digest_of, open_checkpoint
 from beam_deeplab.deeplab.checkpoints.checkpoint import DEFAULT_OUTPUT_STRIDE
 from beam_deeplab.deeplab.labels import LabelSet, for_class_count, is_official
+from beam_deeplab.deeplab.staged import StagedModel
 from beam_deeplab.deeplab.zoo import BUNDLED_MODELS, find_model, local_path, locate
 
 if TYPE_CHECKING:
@@ -23,7 +25,7 @@ class ModelSpec:
     """What a run must know of a model before any worker has loaded it.
 
     Attributes:
-        reference: Where workers find the weights: a zoo name, a path or a ``gs://`` path.
+        reference: Where the weights are found: a zoo name, a path or a ``gs://`` path.
         digest: SHA-256 of the weights' files, 64 hex digits.
         config: The network.
         labels: Its classes and palette.
@@ -32,6 +34,8 @@ class ModelSpec:
         guesses: What of this is not known but guessed, ``model`` (one of several
             checkpoints), ``labels`` or ``canvas``, and a line for
             people about it.
+        staged: Where workers find instead what their engine needs: the weights, or the network as
+            it was converted from them.
     """
 
     reference: str
@@ -41,6 +45,7 @@ class ModelSpec:
     canvas: tuple[int, int]
     output_stride: int = DEFAULT_OUTPUT_STRIDE
     guesses: tuple[tuple[str, str], ...] = ()
+    staged: StagedModel | None = None
 
     def load_network(
         self, output_stride: int, input_size: tuple[int, int] | None = None
@@ -60,13 +65,23 @@ class ModelSpec:
         """
         from beam_deeplab.deeplab.checkpoints import load_network
 
-        path = locate(self.reference)
+        def load(path: Path) -> keras.Model:
+            self.check_digest(path)
+            return load_network(path, output_stride, input_size)
+
+        return self.staged.load(load) if self.staged else load(locate(self.reference))
+
+    def check_digest(self, path: Path) -> None:
+        """Makes sure that the weights at a path are this model's.
+
+        Raises:
+            CheckpointError: They are not.
+        """
         if digest_of(path) != self.digest:
             raise CheckpointError(
                 f"{self.reference} holds other weights than when the run was planned: "
                 f"put {self.digest[:12]}… back, or start a new run"
             )
-        return load_network(path, output_stride, input_size)
 
 
 def inspect_model(reference: str) -> ModelSpec:

@@ -13,7 +13,7 @@ from beam_deeplab.deeplab.checkpoints import CheckpointError
 from beam_deeplab.deeplab.engines import EngineError, check_engine, choose_engine
 from beam_deeplab.deeplab.labels import LabelError
 from beam_deeplab.deeplab.models import ModelSpec, inspect_model
-from beam_deeplab.deeplab.zoo import BUNDLED_MODELS, ZooError, find_model, local_path
+from beam_deeplab.deeplab.zoo import ZooError
 from beam_deeplab.pipeline.labels import read_labels
 from beam_deeplab.pipeline.options import NetworkOptions, UsageError
 from beam_deeplab.pipeline.terminal import safe_line
@@ -87,8 +87,6 @@ def build_recipe(options: NetworkOptions, *, gpu: bool | None = None) -> Recipe:
             check_engine(engine)
     except EngineError as error:
         raise UsageError(f"--engine: {error}") from error
-    if gpu is not None:
-        _check_workers_can_read(options.model)
     model = find_model_spec(options.model, options.labels)
     say_guesses(model, known=("canvas",) if options.canvas else ())
     output_stride = options.output_stride or model.output_stride
@@ -107,16 +105,6 @@ def build_recipe(options: NetworkOptions, *, gpu: bool | None = None) -> Recipe:
         options.decoding,
         options.eval_scales,
         options.flip,
-    )
-
-
-def _check_workers_can_read(reference: str) -> None:
-    """Refuses a model on this machine's disk, for workers that are elsewhere."""
-    if reference in BUNDLED_MODELS or find_model(reference) or local_path(reference) is None:
-        return
-    raise UsageError(
-        f"--model: {reference} is on this machine, and the runner's workers are not: copy it "
-        "(gcloud storage cp --recursive) and give its gs:// path"
     )
 
 
@@ -151,8 +139,9 @@ def describe_model(model: ModelSpec) -> dict[str, Any]:
 def describe_versions() -> dict[str, str]:
     """The versions of this package and of those that decide results.
 
-    By distribution: several may give one module, as tensorflow and tensorflow-cpu do.
+    By distribution: several may give one module, as tensorflow and tensorflow-cpu do, or none, as
+    on machines that run converted networks only.
     """
     distributions = packages_distributions()
-    names = dict.fromkeys(name for module in _DECIDING for name in distributions[module])
+    names = dict.fromkeys(name for module in _DECIDING for name in distributions.get(module, ()))
     return {name.replace("_", "-"): version(name) for name in names}

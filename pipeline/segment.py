@@ -15,6 +15,9 @@ from apache_beam.options.pipeline_options import (
     StandardOptions,
 )
 
+from beam_deeplab.deeplab.checkpoints import CheckpointError
+from beam_deeplab.deeplab.engines import EngineError
+from beam_deeplab.deeplab.zoo import ZooError
 from beam_deeplab.pipeline.accelerators import Accelerator, find_accelerator, missing_partners
 from beam_deeplab.pipeline.beam_flags import pipeline_options
 from beam_deeplab.pipeline.dry_run import dry_run
@@ -33,11 +36,12 @@ from beam_deeplab.pipeline.remote_jobs import check_no_job
 from beam_deeplab.pipeline.reports.run_summary import print_summary
 from beam_deeplab.pipeline.runner_checks import check_runner, open_pipeline
 from beam_deeplab.pipeline.runs import check_output, check_same_options, read_manifest, start_run
-from beam_deeplab.pipeline.terminal import safe_line
+from beam_deeplab.pipeline.terminal import open_console, safe_line
 from beam_deeplab.pipeline.workers import (
     check_reachable,
     engine_threads,
     runs_here,
+    staging_location,
     worker_count,
 )
 from beam_deeplab.transforms import storage
@@ -46,6 +50,7 @@ from beam_deeplab.transforms.parquet.schemas import FAILURES
 from beam_deeplab.transforms.records import FailureCode
 from beam_deeplab.transforms.runs.manifest import Manifest, RunRecord, fingerprint_of
 from beam_deeplab.transforms.segmenting.handler import Recipe
+from beam_deeplab.transforms.segmenting.staging import stage_model
 
 _LASTING = frozenset(
     {
@@ -153,6 +158,7 @@ def carry_out(prepared: PreparedRun) -> Manifest | None:
         KeyboardInterrupt: A signal has ended it.
     """
     options, job = prepared.options, prepared.options.job
+    prepared = replace(prepared, recipe=_staged(prepared))
     try:
         run = start_run(
             options.output, prepared.record, resume=options.resume, overwrite=options.overwrite
@@ -193,6 +199,24 @@ def _build(prepared: PreparedRun, run: RunRecord) -> beam.Pipeline:
     except ValueError as error:  # of a resource hint
         raise UsageError(str(error)) from error
     return pipeline
+
+
+def _staged(prepared: PreparedRun) -> Recipe:
+    """The recipe as workers elsewhere can follow it: with the model where they find it.
+
+    Raises:
+        UsageError: It cannot be had any more, or put there.
+    """
+    location = staging_location(prepared.beam_options, prepared.options.output)
+    if location is None:
+        return prepared.recipe
+    try:
+        with open_console(stderr=True).status("making the model ready for the workers"):
+            return stage_model(prepared.recipe, location)
+    except (ZooError, CheckpointError, EngineError) as error:
+        raise UsageError(f"--model: {error}") from error
+    except OSError as error:
+        raise UsageError(f"--model cannot be staged: {storage.describe(error)}") from error
 
 
 def _on_gpus(

@@ -11,6 +11,7 @@ from apache_beam.options.pipeline_options import (
     DebugOptions,
     DirectOptions,
     FlinkRunnerOptions,
+    GoogleCloudOptions,
     PipelineOptions,
     PortableOptions,
     SparkRunnerOptions,
@@ -120,6 +121,23 @@ def check_reachable(options: PipelineOptions, paths: Iterable[str], *, shared: b
                 f"{path} is on this machine, and the workers of {runner_name(options)} are not: "
                 "give a gs:// path, or --shared_paths if each of them sees the same files there"
             )
+
+
+def staging_location(options: PipelineOptions, output: str) -> str | None:
+    """Where the model is put for workers that do not have this machine's cache.
+
+    Args:
+        options: Beam's.
+        output: The run's.
+
+    Returns:
+        The job's temporary location, else its output; None for workers that have it.
+    """
+    environment = options.view_as(PortableOptions).environment_type
+    if runs_here(options) and environment in (None, "LOOPBACK"):
+        return None
+    cloud = options.view_as(GoogleCloudOptions)
+    return str(cloud.temp_location or cloud.staging_location or output)
 
 
 def default_workers() -> int:

@@ -64,6 +64,13 @@ class WeightFiles:
     files: tuple[Path, ...]
     choice: str = ""
 
+    @property
+    def all_files(self) -> tuple[Path, ...]:
+        """Those files, and the description that our own weights are nothing without."""
+        if self.format is Format.OWN:
+            return (*self.files, self.path.parent / DESCRIPTION_NAME)
+        return self.files
+
     def digest(self) -> str:
         """SHA-256, in hex, over the files' content, one after the other in the order of names.
 

@@ -8,9 +8,10 @@ stream of two threads; in bfloat16 101 against 66. And no batch size needs anoth
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import openvino as ov
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 
 from beam_deeplab.deeplab.derived_cache import DerivedEntry, code_digest
 from beam_deeplab.deeplab.engines.interface import EngineError
+from beam_deeplab.deeplab.engines.packing import IR_NAME, read_packed
 from beam_deeplab.deeplab.quiet_tensorflow import import_tensorflow_quietly
 
 if TYPE_CHECKING:
@@ -25,7 +27,7 @@ if TYPE_CHECKING:
 
 _CAPABILITIES = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
 _ELEMENT_TYPES = {"f32": ov.Type.f32, "bf16": ov.Type.bf16, "f16": ov.Type.f16}
-_IR_NAME = "network.xml"
+Restored = TypeVar("Restored")
 
 _FIRST_INFERENCE = threading.Lock()
 """OpenVINO's Python bindings (2026.4) can deadlock where two threads of a process pass their
@@ -111,9 +113,34 @@ def load_openvino_engine(
     """
     check_precision(precision)
     core = ov.Core()
+    if model.staged:
+        network = model.staged.load(lambda folder: read_packed(core, folder, canvas))
+    else:
+        network = with_converted(
+            model, canvas, output_stride, lambda folder: core.read_model(folder / IR_NAME)
+        )
+    compiled = core.compile_model(network, "CPU", _settings(precision, threads))
+    return OpenVinoEngine(compiled, precision, threads)
 
-    def restore(folder: Path) -> ov.Model:
-        return core.read_model(folder / _IR_NAME)
+
+def with_converted(
+    model: ModelSpec,
+    canvas: tuple[int, int],
+    output_stride: int,
+    restore: Callable[[Path], Restored],
+) -> Restored:
+    """What ``restore`` reads in the folder of a converted network, which is made if need be.
+
+    Args:
+        model: What to convert.
+        canvas: (height, width) of the images.
+        output_stride: Of the backbone, 8 or 16.
+        restore: Given a folder with the file ``network.xml`` and its weights.
+
+    Raises:
+        deeplab.zoo.ModelNotFound: The weights are not where the model says.
+        deeplab.checkpoints.CheckpointError: They are not what the model says.
+    """
 
     def make(folder: Path) -> None:
         import_tensorflow_quietly()
@@ -122,11 +149,9 @@ def load_openvino_engine(
 
         network = build_network(model, canvas, output_stride, "f32")
         converted = convert_network(network, canvas)
-        ov.save_model(converted, folder / _IR_NAME, compress_to_fp16=False)
+        ov.save_model(converted, folder / IR_NAME, compress_to_fp16=False)
 
-    network = converted_entry(model.digest, canvas, output_stride).load_or_make(restore, make)
-    compiled = core.compile_model(network, "CPU", _settings(precision, threads))
-    return OpenVinoEngine(compiled, precision, threads)
+    return converted_entry(model.digest, canvas, output_stride).load_or_make(restore, make)
 
 
 def check_precision(precision: str) -> None:

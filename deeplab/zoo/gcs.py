@@ -63,6 +63,26 @@ def fetch(uri: str, shelf: Path, progress: Progress) -> Path:
         return entry.filled(lambda: _fill(entry, uri, blobs, progress)) / name
 
 
+def fetch_object(uri: str, size: int, path: Path) -> None:
+    """Copies one object to a file.
+
+    Args:
+        uri: ``gs://bucket/name``.
+        size: Its bytes, for the deadline.
+        path: The file.
+
+    Raises:
+        ModelNotFound: It is not there, or may not be read.
+        OSError: The disk does not take it.
+    """
+    from beam_deeplab.deeplab.cloud_client import client, split
+
+    with _one_line_errors(uri), path.open("wb") as file:
+        bucket, name = split(uri)
+        blob = client(public=True).bucket(bucket).blob(name)
+        _download(blob, size, _Counted(file, lambda received: None, 0), uri)  # noqa: ARG005
+
+
 def _find(uri: str) -> tuple[list[Any], str]:
     """The objects to fetch, and the model's name among them (empty for their folder)."""
     bucket, _, path = uri.removeprefix(GCS_SCHEME).partition("/")
@@ -150,7 +170,7 @@ def _fill(entry: CacheEntry, uri: str, blobs: Sequence[Any], progress: Progress)
                 # The generation listed, so that a later one is not mixed in.
                 blob = listed.bucket.blob(listed.name, generation=listed.generation)
                 with (content / blob.name.rpartition("/")[2]).open("wb") as file:
-                    _download(blob, _Counted(file, received, before), uri)
+                    _download(blob, listed.size or 0, _Counted(file, received, before), uri)
                     before += file.tell()
         digest = None
         (archive, *_) = content.iterdir()
@@ -162,12 +182,12 @@ def _fill(entry: CacheEntry, uri: str, blobs: Sequence[Any], progress: Progress)
         entry.install(content, source=uri, archive_digest=digest)
 
 
-def _download(blob: Any, file: _Counted, uri: str) -> None:
+def _download(blob: Any, size: int, file: _Counted, uri: str) -> None:
     from beam_deeplab.deeplab.cloud_client import TIMEOUT, retry_policy, translated
 
     try:
         download = functools.partial(blob.download_to_file, file, timeout=TIMEOUT)
-        translated(uri, lambda: download(retry=retry_policy()), blob.size or 0)
+        translated(uri, lambda: download(retry=retry_policy()), size)
     except OSError:
         if file.error is not None:
             raise file.error from None

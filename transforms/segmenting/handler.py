@@ -76,6 +76,16 @@ class Recipe:
         return (self.canvas,)
 
     @property
+    def network_sizes(self) -> tuple[tuple[int, int], ...]:
+        """Every (height, width) that the network may be loaded for, each once."""
+        sizes = [
+            scaled_canvas((bucket.height, bucket.width), scale, self.output_stride)
+            for bucket in self.buckets
+            for scale in self.eval_scales
+        ]
+        return tuple(dict.fromkeys(sizes))
+
+    @property
     def averaged(self) -> bool:
         """Whether the network is asked more than once about a picture, or at another size."""
         return self.flip or self.eval_scales != PLAIN
