@@ -20,6 +20,7 @@ from beam_deeplab.pipeline.options.evaluate import add_evaluate_flags
 from beam_deeplab.pipeline.options.network import add_labels_flag
 from beam_deeplab.pipeline.options.quickstart import QuickstartOptions, add_quickstart_flags
 from beam_deeplab.pipeline.options.segment import add_segment_flags
+from beam_deeplab.pipeline.options.templates import split_values
 from beam_deeplab.pipeline.options.train import TrainOptions, add_train_flags
 
 AddFlags: TypeAlias = Callable[[argparse.ArgumentParser], None]
@@ -175,6 +176,28 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Argument
     return parser, parsers
 
 
+def parse(
+    argv: Sequence[str],
+    parser: argparse.ArgumentParser,
+    parsers: Mapping[str, argparse.ArgumentParser],
+) -> tuple[argparse.Namespace, list[str]]:
+    """A command's own flags, and what is left over for Beam.
+
+    Args:
+        argv: The arguments after the program's name.
+        parser: As :func:`build_parser` gives it, with ``parsers``.
+        parsers: The parser of each command.
+
+    Raises:
+        UsageError: As :func:`pipeline.options.templates.split_values`.
+        SystemExit: ``--help``, ``--version``, or flags that argparse refuses.
+    """
+    command = COMMANDS.get(argv[0]) if argv else None
+    if command is not None and command.takes_beam_flags:
+        argv = [argv[0], *split_values(argv[1:], parsers[argv[0]])]
+    return parser.parse_known_args(argv)
+
+
 def run(argv: Sequence[str]) -> int:
     """Runs one command.
 
@@ -191,7 +214,7 @@ def run(argv: Sequence[str]) -> int:
         SystemExit: ``--help``, ``--version``, or flags that argparse refuses.
     """
     parser, parsers = build_parser()
-    arguments, left_over = parser.parse_known_args(argv)
+    arguments, left_over = parse(argv, parser, parsers)
     command = COMMANDS[arguments.command]
     own = parsers[arguments.command]
     if left_over and not command.takes_beam_flags:

@@ -5,15 +5,16 @@ from __future__ import annotations
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from rich.filesize import decimal
 from rich.table import Table
 
 from beam_deeplab.deeplab.checkpoints import CheckpointError
-from beam_deeplab.deeplab.engines import EngineError, available_cores
+from beam_deeplab.deeplab.engines import EngineError, choose_engine, has_gpu
 from beam_deeplab.deeplab.zoo import ZooError
 from beam_deeplab.pipeline.inputs import describe_left_out, refusing
+from beam_deeplab.pipeline.machines import Machines
 from beam_deeplab.pipeline.options import SegmentOptions, UsageError
 from beam_deeplab.pipeline.progress.display import describe_seconds
 from beam_deeplab.pipeline.sampling import SAMPLES, Cost, Sample, measure, spread
@@ -102,16 +103,13 @@ def peak_memory() -> int | None:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def dry_run(
-    options: SegmentOptions, recipe: Recipe, *, workers: int, shared_machine: bool = True
-) -> None:
+def dry_run(options: SegmentOptions, recipe: Recipe, machines: Machines) -> None:
     """Lists, checks, measures, estimates and prints; writes nothing.
 
     Args:
         options: What was asked for.
         recipe: What decides the masks.
-        workers: Among how many the images would be shared.
-        shared_machine: Whether all workers run on this machine; else each has one like it.
+        machines: Among which the images would be shared.
 
     Raises:
         UsageError: An input, the output or the model cannot be had.
@@ -129,15 +127,18 @@ def dry_run(
         f"output stride {recipe.output_stride}",
         "averaged": _describe_scales(recipe) if recipe.averaged else None,
     }
+    unknown = machines.gpu if machines.gpu and not has_gpu() else ""
+    if unknown:
+        # Some masks are needed all the same, to tell what they take.
+        recipe = replace(recipe, engine=choose_engine(gpu=False))
     loading, sample = _try(recipe, spread(todo, SAMPLES))
-    cores = available_cores() if shared_machine else None
     table = Table(title="Dry run: nothing was written", title_justify="left", show_header=False)
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     for section in (
         facts,
-        _measured(loading, sample),
-        _estimated(loading, sample, len(todo), workers, cores),
+        _measured(loading, sample, unknown),
+        _estimated(loading, sample, todo, machines, options.price_per_hour),
     ):
         for name, value in section.items():
             if value is not None:
@@ -166,32 +167,45 @@ def _try(recipe: Recipe, refs: Sequence[ImageRef]) -> tuple[Cost, Sample]:
 _Section = Mapping[str, str | None]
 
 
-def _measured(loading: Cost, sample: Sample) -> _Section:
+def _measured(loading: Cost, sample: Sample, unknown: str) -> _Section:
+    """What the sample took; ``unknown`` is a GPU that is not here to be measured."""
     peak = peak_memory()
     return {
         "measured here": f"on {_number(sample.images, 'image')}",
         "sample failures": _describe_failures(sample.failures) if sample.images else None,
         "loading the model": f"{loading.wall:.3g} s",
         "reading, decoding": _each(sample.read_and_decode),
-        "inference": _each(sample.infer),
+        "inference": f"not measured: this machine has no {unknown}"
+        if unknown
+        else _each(sample.infer),
         "mask": _each(sample.mask),
         "peak memory": f"{decimal(peak)}, of this process" if peak is not None else None,
     }
 
 
 def _estimated(
-    loading: Cost, sample: Sample, todo: int, workers: int, cores: int | None
+    loading: Cost, sample: Sample, todo: Sequence[ImageRef], machines: Machines, price: float | None
 ) -> _Section:
     if not todo:
         return {"estimated": "nothing to do: all images are finished"}
     if not sample.masks:
         return {"estimated": "nothing: no sampled image came to a mask"}
-    seconds = loading.wall + sample.seconds_for(todo, workers, cores)
+    seconds = loading.wall + sample.seconds_for(len(todo), machines)
+    hours = machines.count * seconds / 3600
+    least = "at least " if machines.gpu and not has_gpu() else ""
+    sizes = [ref.size for ref in todo if ref.size is not None]
+    cost = (
+        None if price is None else f"{least}{hours * price:,.2f} at {price:g} an hour and machine"
+    )
     return {
         "estimated": f"from {_number(sample.masks, 'mask')}",
-        "time": f"{describe_seconds(seconds)} for {_number(todo, 'image')} "
-        f"with {_number(workers, 'worker')}",
-        "masks": decimal(sample.bytes_for(todo)),
+        "each worker": None if machines.here else str(machines),
+        "time": f"{least}{describe_seconds(seconds)} for {_number(len(todo), 'image')} "
+        f"with {_number(machines.workers, 'worker')}",
+        "worker hours": None if machines.here else f"{least}{hours:,.3g}, without their starts",
+        "cost": cost or None,
+        "to be read": decimal(sum(sizes)) if len(sizes) == len(todo) else None,
+        "masks": decimal(sample.bytes_for(len(todo))),
     }
 
 

@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
+from beam_deeplab.deeplab.engines import available_cores, has_gpu
+from beam_deeplab.pipeline.machines import Machines
 from beam_deeplab.transforms.decoding.decode import decode_image
 from beam_deeplab.transforms.records import (
     DecodedImage,
@@ -91,24 +93,28 @@ class Sample:
         """Bytes of masks to be expected of so many images."""
         return round(images * self.success * self.mask_bytes / self.masks)
 
-    def seconds_for(self, images: int, workers: int, cores: int | None) -> float:
+    def seconds_for(self, images: int, machines: Machines) -> float:
         """Time to be expected for so many images.
+
+        A core of each machine is taken for one of this one, and a GPU for the one here. On
+        machines with a GPU that was not measured here, the network takes no time of the cores,
+        and the result is the least that the rest takes.
 
         Args:
             images: How many.
-            workers: Among whom they are shared.
-            cores: Of the machine that all workers share, the one that measured; None if each
-                has its own. Workers that share it share its cores, and the device of the
-                network too.
+            machines: Among which they are shared. Threads of one machine share its cores, and
+                the device of the network too.
         """
-        stages = (self.read_and_decode.each(), self.infer.each(), self.mask.each())
+        network = Cost() if machines.gpu and not has_gpu() else self.infer.each()
+        stages = (self.read_and_decode.each(), network, self.mask.each())
         shares = (1.0, self.success, self.success)
-        each = sum(share * stage.wall for share, stage in zip(shares, stages, strict=True))
-        seconds = each / workers
-        if cores is not None:
-            cpu = sum(share * stage.cpu for share, stage in zip(shares, stages, strict=True))
-            seconds = max(seconds, cpu / cores, self.success * self.infer.each().wall)
-        return images * seconds
+        wall = sum(share * stage.wall for share, stage in zip(shares, stages, strict=True))
+        cpu = sum(share * stage.cpu for share, stage in zip(shares, stages, strict=True))
+        device = self.success * network.wall
+        if not machines.gpu:
+            device *= available_cores() / machines.cores
+        each = max(wall / machines.threads, cpu / machines.cores, device)
+        return images * each / machines.count
 
 
 def spread(refs: Sequence[ImageRef], count: int) -> list[ImageRef]:

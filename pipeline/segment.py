@@ -24,6 +24,7 @@ from beam_deeplab.pipeline.dry_run import dry_run
 from beam_deeplab.pipeline.inputs import check_inputs
 from beam_deeplab.pipeline.job import build_job
 from beam_deeplab.pipeline.launch import run_to_end, say, set_verbosity
+from beam_deeplab.pipeline.machines import machines_of
 from beam_deeplab.pipeline.options import RunFailedError, SegmentOptions, UsageError
 from beam_deeplab.pipeline.progress.display import watch
 from beam_deeplab.pipeline.recipes import (
@@ -73,12 +74,14 @@ class PreparedRun:
         beam_options: Beam's.
         recipe: What decides the masks.
         record: What ``run.json`` shall say.
+        gpu: What workers elsewhere run the network on; empty for their cores.
     """
 
     options: SegmentOptions
     beam_options: PipelineOptions
     recipe: Recipe
     record: RunRecord
+    gpu: str = ""
 
 
 def segment(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> int:
@@ -97,13 +100,7 @@ def segment(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> int:
     """
     prepared = prepare(options, beam_arguments)
     if options.dry_run:
-        beam_options = prepared.beam_options
-        dry_run(
-            options,
-            prepared.recipe,
-            workers=worker_count(beam_options),
-            shared_machine=runs_here(beam_options),
-        )
+        dry_run(options, prepared.recipe, machines_of(prepared.beam_options, prepared.gpu))
         return 0
     began = time.monotonic()
     manifest = carry_out(prepared)
@@ -141,7 +138,8 @@ def prepare(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> Prep
     record = describe_run(options, recipe, str(beam_options.view_as(StandardOptions).runner))
     if options.resume:
         check_same_options(options.output, record)
-    prepared = PreparedRun(options, beam_options, recipe, record)
+    gpu = accelerator.type if accelerator and recipe.engine.name == "tensorflow" else ""
+    prepared = PreparedRun(options, beam_options, recipe, record, gpu)
     _build(prepared, record)
     return prepared
 

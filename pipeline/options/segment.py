@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from dataclasses import dataclass, field
 
+from beam_deeplab.pipeline.options.errors import UsageError
 from beam_deeplab.pipeline.options.job import JobOptions, add_job_flags
 from beam_deeplab.pipeline.options.network import NetworkOptions, add_network_flags, positive
-from beam_deeplab.pipeline.options.values import byte_count, location
+from beam_deeplab.pipeline.options.values import byte_count, location, price
 from beam_deeplab.transforms.sources.reading import MAX_BYTES
 
 
@@ -27,6 +28,7 @@ class SegmentOptions:
             that are no longer among the inputs.
         overwrite: Remove the run in the output first.
         dry_run: Look, measure and estimate; write nothing.
+        price_per_hour: With ``dry_run``: of one machine, in any currency; None if not known.
     """
 
     input: tuple[str, ...]
@@ -39,14 +41,18 @@ class SegmentOptions:
     discard_damaged: bool = False
     overwrite: bool = False
     dry_run: bool = False
+    price_per_hour: float | None = None
 
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace) -> SegmentOptions:
         """Takes parsed flags.
 
         Raises:
-            UsageError: As :meth:`NetworkOptions.from_arguments`.
+            UsageError: As :meth:`NetworkOptions.from_arguments`; or a price is given, and nothing
+                asks for it.
         """
+        if arguments.price_per_hour is not None and not arguments.dry_run:
+            raise UsageError("--price_per_hour is for --dry_run")
         return cls(
             input=tuple(arguments.input),
             output=arguments.output,
@@ -58,6 +64,7 @@ class SegmentOptions:
             discard_damaged=arguments.discard_damaged,
             overwrite=arguments.overwrite,
             dry_run=arguments.dry_run,
+            price_per_hour=arguments.price_per_hour,
         )
 
 
@@ -117,5 +124,12 @@ def add_segment_flags(parser: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--dry_run",
         action="store_true",
-        help="count the inputs, try the model on a few, estimate time and memory; write nothing",
+        help="count the inputs, try the model on a few, estimate time, worker hours and bytes; "
+        "write nothing",
+    )
+    run.add_argument(
+        "--price_per_hour",
+        type=price,
+        metavar="P",
+        help="with --dry_run: what one machine costs, for an estimate of the whole",
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import math
 import re
 from typing import Final
 
@@ -37,3 +38,18 @@ def byte_count(text: str) -> int:
     if not number:
         raise argparse.ArgumentTypeError(f"{text!r} is no number of bytes, as 1000000 or 500MB")
     return number
+
+
+def price(text: str) -> float:
+    """An amount of money, 0 or more.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text!r} is no price, as 0.19")
+    return value

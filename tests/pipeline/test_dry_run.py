@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -17,14 +18,20 @@ from beam_deeplab.pipeline.dry_run import (
     peak_memory,
     unfinished,
 )
+from beam_deeplab.pipeline.machines import Machines
 from beam_deeplab.pipeline.options import NetworkOptions, SegmentOptions, UsageError
 from beam_deeplab.transforms.geometry import Canvas
 from beam_deeplab.transforms.records import ImageRef
 from beam_deeplab.transforms.runs.sharding import Sharding, plan_shards
 from beam_deeplab.transforms.runs.writing import write_shard
 from beam_deeplab.transforms.segmenting.handler import Recipe
+from tests.gcs_emulator import Gcs
 from tests.pipeline.test_job import MODEL
 from tests.rows import FACTS, shard_rows
+
+pytest_plugins = ("tests.gcs_emulator",)
+
+HERE = Machines(here=True, count=1, cores=1, threads=1)
 
 
 def _tree(folder: Path) -> Mapping[str, tuple[int, int]]:
@@ -91,7 +98,7 @@ def test_inputs_that_cannot_be_listed_are_one_line(
     )
     before = _tree(tmp_path)
     with pytest.raises(UsageError, match=words) as raised:
-        dry_run(options, Recipe(MODEL, Canvas(513, 513)), workers=1)
+        dry_run(options, Recipe(MODEL, Canvas(513, 513)), HERE)
     assert "\n" not in str(raised.value)
     assert str(raised.value).startswith("--input")
     assert _tree(tmp_path) == before
@@ -117,7 +124,7 @@ def test_an_output_that_cannot_be_written_is_one_line(photos: Path) -> None:
 def test_a_model_that_has_gone_is_one_line(photos: Path, tmp_path: Path) -> None:
     options = SegmentOptions((str(photos),), str(tmp_path / "out"), NetworkOptions("m"))
     with pytest.raises(UsageError, match=r"--model: .*nowhere") as raised:
-        dry_run(options, Recipe(MODEL, Canvas(513, 513)), workers=1)
+        dry_run(options, Recipe(MODEL, Canvas(513, 513)), HERE)
     assert "\n" not in str(raised.value)
 
 
@@ -202,3 +209,69 @@ def test_a_dry_run_says_what_is_averaged(
     table = _cells(capsys.readouterr().out)
     assert table["averaged"] == "scales 0.5, 1, with mirror images"
     assert table["estimated"] == "from 1 mask"
+
+
+@pytest.fixture
+def remote_flags(
+    gcs_service_account: Gcs, voc_photos: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> list[str]:
+    """A job for Dataflow over two photos."""
+    monkeypatch.setenv("COLUMNS", "250")
+    for photo in voc_photos[:2]:
+        gcs_service_account.put(f"photos/{photo.name}", photo.read_bytes())
+    return [
+        "segment",
+        f"--input={gcs_service_account.uri('photos/*')}",
+        f"--output={gcs_service_account.uri('out')}",
+        "--model=emoji_scenes",
+        "--runner=DataflowRunner",
+        "--project=my-project",
+        "--region=europe-west4",
+        f"--temp_location={gcs_service_account.uri('tmp')}",
+        "--max_num_workers=4",
+        "--dry_run",
+    ]
+
+
+@pytest.mark.slow
+def test_a_remote_run_is_estimated_in_workers_hours_bytes_and_money(
+    remote_flags: list[str],
+    gcs_service_account: Gcs,
+    voc_photos: list[Path],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    flags = ["--machine_type=n1-standard-8", "--price_per_hour=3600000"]
+    assert main([*remote_flags, *flags]) == 0
+    table = _cells(capsys.readouterr().out)
+    assert table["each worker"] == "n1-standard-8 of 8 cores"
+    assert table["time"].endswith("for 2 images with 4 workers")
+    hours = float(table["worker hours"].removesuffix(", without their starts"))
+    cost, _, price = table["cost"].partition(" at ")
+    assert price == "3.6e+06 an hour and machine"
+    assert float(cost.replace(",", "")) == pytest.approx(hours * 3.6e6, rel=0.01)
+    assert table["to be read"] == decimal(sum(photo.stat().st_size for photo in voc_photos[:2]))
+    assert not gcs_service_account.count("upload", "out/run.json")
+    assert gcs_service_account.get("tmp/models") is None
+
+
+@pytest.mark.slow
+def test_a_gpu_that_is_not_here_is_not_guessed(
+    remote_flags: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    gpu = "--accelerator=type:nvidia-l4;count:1;install-nvidia-driver"
+    assert main([*remote_flags, gpu, "--machine_type=g2-standard-4"]) == 0
+    table = _cells(capsys.readouterr().out)
+    assert table["each worker"] == "g2-standard-4 of 4 cores, with nvidia-l4"
+    assert table["inference"] == "not measured: this machine has no nvidia-l4"
+    assert table["worker hours"].startswith("at least ")
+    assert "cost" not in table
+
+
+def test_a_price_that_nobody_asks_for_is_refused(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    flags = [f"--input={photos}", f"--output={tmp_path / 'out'}", "--model=emoji_scenes"]
+    for asked, words in ((["--price_per_hour=1"], "--dry_run"), (["--price_per_hour=-1"], "price")):
+        with contextlib.suppress(SystemExit):
+            assert main(["segment", *flags, *asked]) == 2
+        assert words in capsys.readouterr().err

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from beam_deeplab.pipeline.machines import Machines
 from beam_deeplab.pipeline.sampling import Cost, Sample, measure, spread
 from beam_deeplab.transforms.geometry import Canvas
 from beam_deeplab.transforms.records import ImageRef
@@ -130,23 +132,43 @@ def _sample(success: float = 1.0) -> Sample:
     )
 
 
+def _machines(count: int, threads: int, cores: int, gpu: str = "") -> Machines:
+    return Machines(count == 1, count, cores, threads, gpu=gpu)
+
+
+@pytest.fixture
+def two_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the machine that measured."""
+    monkeypatch.setattr("beam_deeplab.pipeline.sampling.available_cores", lambda: 2)
+
+
+@pytest.mark.usefixtures("two_cores")
 @pytest.mark.parametrize(
-    ("workers", "cores", "seconds"),
+    ("machines", "seconds"),
     [
-        (1, None, 400),  # one after the other
-        (4, None, 100),  # each on a machine of its own
-        (1, 8, 400),
-        (2, 8, 200),  # the network's two seconds leave just as much
-        (8, 8, 200),  # the network is shared
-        (8, 2, 275),  # 5.5 s of CPU on 2 cores
+        (_machines(1, 1, 2), 400),  # one after the other
+        (_machines(1, 2, 2), 275),  # 5.5 s of CPU on 2 cores
+        (_machines(4, 2, 2), 68.75),  # on each of four
+        (_machines(1, 8, 8), 68.75),  # and on as many cores
+        (_machines(1, 8, 2), 275),
+        (_machines(1, 1, 8), 400),
     ],
 )
-def test_workers_share_what_their_machine_has(
-    workers: int, cores: int | None, seconds: float
+def test_machines_share_the_images_and_threads_their_cores(
+    machines: Machines, seconds: float
 ) -> None:
-    assert _sample().seconds_for(100, workers, cores) == pytest.approx(seconds)
+    assert _sample().seconds_for(100, machines) == pytest.approx(seconds)
+
+
+@pytest.mark.parametrize(("here", "seconds"), [(True, 200), (False, 50)])
+def test_a_gpu_is_one_for_all_threads_and_takes_no_time_unless_it_was_measured(
+    here: bool, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("beam_deeplab.pipeline.sampling.has_gpu", lambda: here)
+    sample = replace(_sample(), infer=Cost(4, wall=8, cpu=0))
+    assert sample.seconds_for(100, _machines(1, 4, 4, "nvidia-l4")) == pytest.approx(seconds)
 
 
 def test_images_that_fail_are_read_and_no_more() -> None:
-    assert _sample(success=0.5).seconds_for(100, 1, None) == pytest.approx(100 + 0.5 * 300)
+    assert _sample(success=0.5).seconds_for(100, _machines(1, 1, 8)) == pytest.approx(250)
     assert _sample(success=0.5).bytes_for(100) == 50 * 1000
