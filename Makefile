@@ -4,7 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install quickstart test quick docs fuzz bench bench-bars lint types format clean
+.PHONY: install quickstart test quick docs fuzz bench bench-bars lint types format clean \
+	image template run-dataflow-cpu run-dataflow-gpu
 
 install: $(INSTALLED)
 
@@ -45,6 +46,38 @@ types: $(INSTALLED)
 format: $(INSTALLED)
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+# On Dataflow; docs/dataflow.md says what the variables are.
+KIND ?= worker
+GPU ?= type:nvidia-l4;count:1;install-nvidia-driver
+DATAFLOW = $(BIN)/beam-deeplab segment --input='$(INPUT)' --output='$(OUTPUT)' --model='$(MODEL)' \
+	--runner=DataflowRunner --project=$(PROJECT) --region=$(REGION) --temp_location=$(TEMP) \
+	--sdk_container_image=$(IMAGE) $(FLAGS)
+
+# Fails, with its name, where a variable is missing.
+needs = $(foreach name,$(1),$(if $($(name)),,$(error give $(name)=…)))
+
+image: ## a worker's image, IMAGE=…; KIND=worker (CPUs), launcher or gpu
+	$(call needs,IMAGE)
+	docker build --file docker/Dockerfile --build-arg KIND=$(KIND) --tag $(IMAGE) .
+	docker push $(IMAGE)
+
+template: ## a Flex Template at TEMPLATE=gs://…, and its image IMAGE=…, for its workers too
+	$(call needs,IMAGE TEMPLATE)
+	docker build --file docker/Dockerfile --target template --build-arg IMAGE=$(IMAGE) \
+		--build-arg KIND=$(if $(filter gpu,$(KIND)),gpu,launcher) --tag $(IMAGE) .
+	docker push $(IMAGE)
+	gcloud dataflow flex-template build $(TEMPLATE) --image=$(IMAGE) --sdk-language=PYTHON \
+		--metadata-file=flex_template/metadata.json
+
+run-dataflow-cpu: $(INSTALLED) ## a job: INPUT OUTPUT MODEL PROJECT REGION TEMP IMAGE, and FLAGS
+	$(call needs,INPUT OUTPUT MODEL PROJECT REGION TEMP IMAGE)
+	$(DATAFLOW)
+
+run-dataflow-gpu: $(INSTALLED) ## the same on GPUs, one L4 a worker unless GPU= and FLAGS say another
+	$(call needs,INPUT OUTPUT MODEL PROJECT REGION TEMP IMAGE)
+	$(DATAFLOW) --accelerator='$(GPU)' $(if $(findstring --machine_type,$(FLAGS)),,--machine_type=g2-standard-4) \
+		$(if $(findstring use_nvidia_mps,$(GPU)),,--experiments=no_use_multiple_sdk_containers)
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info
