@@ -73,9 +73,9 @@ def test_a_graph_says_its_output_stride_and_canvas(mobilenet_checkpoint: Path) -
 
 
 @pytest.mark.parametrize("scheme", ["", "file://"])
-def test_a_model_on_this_machine_is_not_for_workers_elsewhere(nineteen: Path, scheme: str) -> None:
-    with pytest.raises(UsageError, match=r"is on this machine, .* are not: copy it .* gs:// path"):
-        build_recipe(NetworkOptions(f"{scheme}{nineteen}"), gpu=False)
+def test_a_model_on_this_machine_will_travel(nineteen: Path, scheme: str) -> None:
+    recipe = build_recipe(NetworkOptions(f"{scheme}{nineteen}"), gpu=False)
+    assert recipe.model.reference == str(nineteen)
 
 
 def test_what_ships_with_the_package_is_for_workers_anywhere() -> None:
