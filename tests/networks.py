@@ -64,3 +64,10 @@ def relative_error(actual: NDArray[Any], expected: NDArray[Any]) -> float:
     """The norm of the difference over the norm of what is expected."""
     actual, expected = actual.astype(np.float64), expected.astype(np.float64)
     return float(np.linalg.norm(actual - expected) / np.linalg.norm(expected))
+
+
+def feature_network(network: Any) -> Any:
+    """The backbone of a built network: the same images to the features before the head."""
+    import keras
+
+    return keras.Model(network.input, network.get_layer("features").output)

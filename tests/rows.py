@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from beam_deeplab.deeplab.labels import LabelSet
@@ -20,6 +20,7 @@ from beam_deeplab.transforms.records import (
 from beam_deeplab.transforms.runs.manifest import RunRecord
 from beam_deeplab.transforms.runs.sharding import Plan, Sharding, plan_shards, slots_of
 from beam_deeplab.transforms.runs.writing import write_shard
+from beam_deeplab.transforms.sources.listing import list_input
 
 LABELS = LabelSet.from_dict([*(f"class {label}" for label in range(12)), "dog"], name="test")
 
@@ -64,3 +65,8 @@ def plan_of(images: int, size: int) -> Plan:
 def write_rows(output: str | Path, shard: Shard, failed: Sequence[str] = ()) -> None:
     """Writes the parts of a shard, as the last step does."""
     list(write_shard(str(output), shard.id, shard_rows(shard, failed), RUN.part_metadata()))
+
+
+def list_images(pattern: str) -> Iterator[ImageRef]:
+    """The images that one input names, without the counts of what is left out."""
+    return (each for each in list_input(pattern) if isinstance(each, ImageRef))

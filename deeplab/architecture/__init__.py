@@ -14,12 +14,10 @@ from beam_deeplab.deeplab.architecture.config import DeepLabConfig as DeepLabCon
 
 if TYPE_CHECKING:
     from beam_deeplab.deeplab.architecture.builder import build_network as build_network
-    from beam_deeplab.deeplab.architecture.builder import feature_network as feature_network
     from beam_deeplab.deeplab.architecture.layers import official_variables as official_variables
 
 _BUILT_ON_KERAS = {
     "build_network": "beam_deeplab.deeplab.architecture.builder",
-    "feature_network": "beam_deeplab.deeplab.architecture.builder",
     "official_variables": "beam_deeplab.deeplab.architecture.layers",
 }
 

@@ -17,7 +17,6 @@ _BACKBONES = {
     "xception_65": xception,
     "xception_71": xception,
 }
-_FEATURES = "features"
 
 
 def build_network(config: DeepLabConfig, input_size: tuple[int, int] | None = None) -> keras.Model:
@@ -45,23 +44,13 @@ def build_network(config: DeepLabConfig, input_size: tuple[int, int] | None = No
             )
     images = keras.Input((*(input_size or (None, None)), 3), name="images", dtype="float32")
     features, endpoints = _BACKBONES[config.backbone](images, config)
-    x = layers.Identity(name=_FEATURES)(features)
+    x = layers.Identity(name="features")(features)
     if config.aspp is not None:
         x = aspp(x, config.aspp, config.output_stride)
     if config.decoder is not None:
         x = decode(x, _low_level(endpoints, config.decoder.low_level_endpoint), config.decoder)
     logits = layers.Conv2D(config.num_classes, 1, name="logits.semantic", dtype="float32")(x)
     return keras.Model(images, logits, name=config.backbone)
-
-
-def feature_network(network: keras.Model) -> keras.Model:
-    """The backbone of a built network: the same images to the features before the head.
-
-    Shares the network's variables. The features, [n, h, w, c], lie at the output stride and
-    depend on their surroundings only, while the logits behind an image-level pool depend on the
-    whole canvas.
-    """
-    return keras.Model(network.input, network.get_layer(_FEATURES).output, name=_FEATURES)
 
 
 def _low_level(endpoints: dict[str, keras.KerasTensor], name: str) -> keras.KerasTensor:

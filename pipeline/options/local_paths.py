@@ -2,10 +2,20 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Final
 
 from beam_deeplab.deeplab.zoo import local_path
 from beam_deeplab.pipeline.options.errors import UsageError
+
+_ONE_SLASH: Final = re.compile(r"([a-z][a-z\d+.-]+):/(?!/)", re.IGNORECASE)
+
+
+def lost_slash(text: str) -> str:
+    """What is wrong with ``gs:/bucket/x``, which would be a folder ``gs:`` here; or nothing."""
+    found = _ONE_SLASH.match(text)
+    return f"has one slash: write {found[1]}://, or ./{found[0]} for a folder here" if found else ""
 
 
 def local_flag(flag: str, text: str) -> Path:
@@ -18,6 +28,8 @@ def local_flag(flag: str, text: str) -> Path:
     Raises:
         UsageError: It names another place, or nothing.
     """
+    if mistake := lost_slash(text):
+        raise UsageError(f"{flag} {text}: {mistake}")
     path = local_path(text) if text else None
     if path is None:
         raise UsageError(

@@ -7,6 +7,7 @@ import math
 import re
 from typing import Final
 
+from beam_deeplab.pipeline.options.local_paths import lost_slash
 from beam_deeplab.transforms.sources.listing import absolute_pattern
 
 _BYTES: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?)b?|b)?", re.IGNORECASE)
@@ -17,10 +18,12 @@ def location(text: str) -> str:
     """A path, pattern or URI; absolute if local.
 
     Raises:
-        argparse.ArgumentTypeError: It is empty.
+        argparse.ArgumentTypeError: It is empty, or lacks one of the slashes of ``gs://``.
     """
     if not text.strip():
         raise argparse.ArgumentTypeError("is empty")
+    if mistake := lost_slash(text):
+        raise argparse.ArgumentTypeError(f"{text} {mistake}")
     return absolute_pattern(text)
 
 

@@ -130,11 +130,6 @@ class BatchInference:
         self._failed_pictures = self._failed_batches = 0
         self._lock = threading.Lock()
 
-    @property
-    def batch_limit(self) -> int | None:
-        """The largest batch tried after running out of memory; None before that."""
-        return self._limit
-
     def engine_for(self, canvas: Canvas) -> Callable[[Images], Images]:
         """The engine of a bucket, loaded when it is first asked for.
 

@@ -40,11 +40,6 @@ def absolute_pattern(pattern: str) -> str:
     return f"/{path.lstrip('/')}"
 
 
-def list_images(pattern: str, output: str = "") -> Iterator[ImageRef]:
-    """The images of :func:`list_input`."""
-    return (each for each in list_input(pattern, output) if isinstance(each, ImageRef))
-
-
 def list_input(pattern: str, output: str = "") -> _Listed:
     """The images that one input names, streamed, and at the end what of it is left out.
 

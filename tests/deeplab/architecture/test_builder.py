@@ -14,11 +14,10 @@ from beam_deeplab.deeplab.architecture import (
     DecoderConfig,
     DeepLabConfig,
     build_network,
-    feature_network,
     official_variables,
 )
 from beam_deeplab.deeplab.architecture.config import BACKBONES, LOW_LEVEL_ENDPOINTS
-from tests.networks import random_images, relative_error, set_random_weights
+from tests.networks import feature_network, random_images, relative_error, set_random_weights
 
 
 @pytest.mark.slow

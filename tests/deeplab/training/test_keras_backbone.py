@@ -8,11 +8,10 @@ import pytest
 from beam_deeplab.deeplab.architecture import (
     DeepLabConfig,
     build_network,
-    feature_network,
     official_variables,
 )
 from beam_deeplab.deeplab.training.config import ConfigError
-from tests.networks import random_images, random_weights, relative_error
+from tests.networks import feature_network, random_images, random_weights, relative_error
 
 
 def _config(multiplier: float = 0.35, divisor: int | None = 8) -> DeepLabConfig:

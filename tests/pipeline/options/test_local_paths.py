@@ -25,6 +25,20 @@ def test_other_places_are_refused(text: str) -> None:
         local_flag("--output", text)
 
 
+@pytest.mark.parametrize("text", ["gs:/bucket/x", "S3:/b", "file:/x"])
+def test_an_address_that_lost_a_slash_is_no_folder_here(
+    text: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(UsageError, match=r"--output .*: has one slash: write \w+://, or \./"):
+        local_flag("--output", text)
+    assert local_flag("--output", f"./{text}") == Path(text).absolute()
+    with pytest.raises(SystemExit, match="2"):
+        main(["segment", "--input", "x", "--output", text, "--model", "emoji_scenes"])
+    *_, line = capsys.readouterr().err.splitlines()
+    assert "argument --output: " in line
+    assert "has one slash" in line
+
+
 @pytest.mark.parametrize(
     "flags",
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -42,8 +43,17 @@ def _write(output: str, uris: list[str], file_bytes: int) -> list[str]:
 
 def _shown(output: str) -> Counter[str]:
     files = Path(output).glob("images/*.parquet")
-    rows = [uri for file in files for uri in pq.read_table(file).column("image_uri").to_pylist()]
-    return Counter(rows)
+    return Counter(uri for file in files for uri in _uris(file, _version(file)))
+
+
+def _version(file: Path) -> tuple[int, int]:
+    return file.stat().st_ino, file.stat().st_ctime_ns
+
+
+@functools.cache  # each write is looked at, and changes one file
+def _uris(file: Path, version: tuple[int, int]) -> list[str]:
+    uris: list[str] = pq.read_table(file).column("image_uri").to_pylist()
+    return uris
 
 
 @settings(max_examples=30, deadline=None)

@@ -147,7 +147,7 @@ def test_a_batch_that_is_too_large_at_one_scale_is_halved(
     for _ in range(2):
         rows = infer([_picture(str(index)) for index in range(4)])
         assert [row.ref.uri for row in rows if isinstance(row, LogitsGrid)] == list("0123")
-    assert infer.batch_limit == 2
+    assert infer._limit == 2
     assert sizes.count((33, 4)) == 1
 
 

@@ -141,7 +141,7 @@ def test_memory_is_learnt_once_and_logged_once(caplog: pytest.LogCaptureFixture)
             assert [_value(row) for row in rows] == list(range(16))
     assert [size for size in engine.batches if size > 4] == [16, 8]
     assert engine.batches[2:] == [4] * 12
-    assert infer.batch_limit == 4
+    assert infer._limit == 4
     assert len(caplog.records) == 1
 
 

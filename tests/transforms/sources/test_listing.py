@@ -12,10 +12,11 @@ import pytest
 
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.records import EncodedImage, Failure, FailureCode, ImageRef, LeftOut
-from beam_deeplab.transforms.sources.listing import absolute_pattern, list_images, list_input
+from beam_deeplab.transforms.sources.listing import absolute_pattern, list_input
 from beam_deeplab.transforms.sources.patterns import PatternError
 from beam_deeplab.transforms.sources.reading import read_image
 from tests.gcs_emulator import Gcs
+from tests.rows import list_images
 from tests.unprivileged import as_nobody, open_folder
 
 pytest_plugins = ("tests.gcs_emulator",)

@@ -24,10 +24,10 @@ from beam_deeplab.transforms.records import (
     Stage,
 )
 from beam_deeplab.transforms.sources import reading
-from beam_deeplab.transforms.sources.listing import list_images
 from beam_deeplab.transforms.sources.reading import WINDOW, read_image, read_images
 from beam_deeplab.transforms.streaks import Streaks
 from tests.gcs_emulator import Fault, Gcs
+from tests.rows import list_images
 from tests.unprivileged import as_nobody, open_folder
 
 pytest_plugins = ("tests.gcs_emulator",)

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from beam_deeplab.transforms import storage
-from beam_deeplab.transforms.sources.listing import list_images
 from beam_deeplab.transforms.storage import StoredFile
+from tests.rows import list_images
 
 OLD = b"old" * 1000
 NEW = b"new" * 2000
