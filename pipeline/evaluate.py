@@ -26,7 +26,7 @@ from beam_deeplab.pipeline.evaluations import (
     read_metrics,
 )
 from beam_deeplab.pipeline.inputs import describe_left_out, refusing
-from beam_deeplab.pipeline.launch import run_to_end, say, set_verbosity
+from beam_deeplab.pipeline.launch import run_to_end, set_verbosity
 from beam_deeplab.pipeline.options import (
     EvaluateOptions,
     NetworkOptions,
@@ -38,7 +38,9 @@ from beam_deeplab.pipeline.recipes import describe_versions
 from beam_deeplab.pipeline.reports.evaluation_summary import print_evaluation
 from beam_deeplab.pipeline.runner_checks import check_runner, open_pipeline
 from beam_deeplab.pipeline.segment import carry_out, prepare
+from beam_deeplab.pipeline.terminal import say
 from beam_deeplab.pipeline.workers import check_reachable
+from beam_deeplab.pipeline.writers import check_free, writing
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.evaluating.committing import PAIRS_FILE, begin_evaluation
 from beam_deeplab.transforms.evaluating.composites import ScoreRun
@@ -85,9 +87,8 @@ def evaluate(options: EvaluateOptions, beam_arguments: Sequence[str] = ()) -> in
     named = [*options.input, *options.truth, *([options.segmented] if options.segmented else [])]
     check_runner(beam_options)
     check_reachable(beam_options, [*named, options.output], shared=job.shared_paths)
-    check_evaluation_output(
-        options.output, beam_options, resume=options.resume, overwrite=options.overwrite
-    )
+    dead = check_free(options.output, beam_options)
+    check_evaluation_output(options.output, resume=options.resume, overwrite=options.overwrite)
     set_verbosity(verbose=job.verbose)
     template = beam_options.view_as(GoogleCloudOptions).template_location
     if options.network is not None and template:
@@ -106,16 +107,17 @@ def evaluate(options: EvaluateOptions, beam_arguments: Sequence[str] = ()) -> in
         labels = LabelSet.from_dict(earlier.model["labels"])
     rule = choose_rule(options, labels, pairing)
     pipeline = open_pipeline(beam_options)
-    clear_evaluation(options.output, resume=options.resume)
-    begin_evaluation(options.output, pairing)
-    if prepared is not None:
-        pairs = storage.join(options.output, PAIRS_FILE)
-        carry_out(replace(prepared, options=replace(prepared.options, input=(pairs,))))
-    manifest = read_segmented(segmented)
-    runner = str(beam_options.view_as(StandardOptions).runner)
-    run = describe_evaluation(options, rule, pairing, manifest, runner=runner, started=started)
-    pipeline | ScoreRun(segmented, options.output, rule, run)
-    run_to_end(pipeline, options.output, quiet=job.quiet, verbose=job.verbose, advice=_ADVICE)
+    with writing(options.output, beam_options, _iso(started), dead) as claim:
+        clear_evaluation(options.output, resume=options.resume)
+        begin_evaluation(options.output, pairing)
+        if prepared is not None:
+            pairs = storage.join(options.output, PAIRS_FILE)
+            carry_out(replace(prepared, options=replace(prepared.options, input=(pairs,))))
+        manifest = read_segmented(segmented)
+        runner = str(beam_options.view_as(StandardOptions).runner)
+        run = describe_evaluation(options, rule, pairing, manifest, runner=runner, started=started)
+        pipeline | ScoreRun(segmented, options.output, rule, run)
+        run_to_end(pipeline, claim, quiet=job.quiet, verbose=job.verbose, advice=_ADVICE)
     if template:
         if not job.quiet:
             print(f"Wrote the job's template to {template}; running it writes {options.output}")
@@ -264,8 +266,12 @@ def describe_evaluation(
         },
         model=dict(manifest.model),
         versions=describe_versions(),
-        started=started.isoformat(timespec="milliseconds"),
+        started=_iso(started),
     )
+
+
+def _iso(time: datetime) -> str:
+    return time.isoformat(timespec="milliseconds")
 
 
 def _segment_options(

@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from apache_beam.options.pipeline_options import PipelineOptions
-
 from beam_deeplab.pipeline.options import RunFailedError, UsageError
-from beam_deeplab.pipeline.remote_jobs import check_no_job
 from beam_deeplab.pipeline.runs import remove_run
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.evaluating.committing import METRICS_FILE, PAIRS_FILE, REPORT_FILES
@@ -18,16 +15,13 @@ SEGMENTED = "segmented"
 """Below the output: the run of `segment` whose masks are scored."""
 
 
-def check_evaluation_output(
-    output: str, beam_options: PipelineOptions, *, resume: bool, overwrite: bool
-) -> None:
+def check_evaluation_output(output: str, *, resume: bool, overwrite: bool) -> None:
     """Refuses an output that holds masks, or an evaluation that is not to be touched.
 
     Raises:
-        UsageError: It holds one, or something that is not ours, or nothing can be written there.
+        UsageError: It holds one, or something that is not ours.
     """
     try:
-        storage.check_writable(output)
         for name in (RUN_FILE, MANIFEST_FILE):
             if storage.exists(storage.join(output, name)):
                 raise UsageError(
@@ -37,7 +31,6 @@ def check_evaluation_output(
         if is_finished:
             read_metrics(output)
         if resume or overwrite:
-            check_no_job(output, beam_options)
             return
         if is_finished:
             raise UsageError(

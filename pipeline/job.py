@@ -10,6 +10,7 @@ from beam_deeplab.transforms.runs.committing import CommitRun
 from beam_deeplab.transforms.runs.manifest import RunRecord
 from beam_deeplab.transforms.runs.planning import PlanRun
 from beam_deeplab.transforms.runs.sharding import Sharding
+from beam_deeplab.transforms.runs.writer import pass_if_held
 from beam_deeplab.transforms.segmenting.composites import SegmentShards
 from beam_deeplab.transforms.segmenting.handler import DeepLabHandler, Recipe
 from beam_deeplab.transforms.segmenting.inference import BATCH_PICTURES
@@ -30,6 +31,7 @@ def build_job(
     workers: int = 1,
     engine_threads: int | None = None,
     resource_hints: Mapping[str, str] | None = None,
+    note: str = "",
 ) -> None:
     """Adds the whole job to a pipeline.
 
@@ -48,17 +50,17 @@ def build_job(
         engine_threads: Cores that each process computes on; None for all that it sees.
         resource_hints: What the workers that read, infer and write must have. They are put on
             that whole composite: on one step of it they would break its fusion.
+        note: Of who holds the output, without which the job does not begin; empty for nobody.
     """
-    plan = (
-        pipeline
-        | "Patterns" >> beam.Create(list(patterns))
-        | PlanRun(
-            output,
-            run,
-            Sharding(shard_size, workers, DeepLabHandler(recipe).batch_size(recipe.canvas)),
-            resume,
-            discard_damaged=discard_damaged,
-        )
+    named = pipeline | "Patterns" >> beam.Create(list(patterns))
+    if note:
+        named = named | "Hold" >> beam.Map(pass_if_held, output, note, run.started)
+    plan = named | PlanRun(
+        output,
+        run,
+        Sharding(shard_size, workers, DeepLabHandler(recipe).batch_size(recipe.canvas)),
+        resume,
+        discard_damaged=discard_damaged,
     )
     # Who asks for small shards wants little lost by a death; a batch is then no larger.
     batch_pictures = min(BATCH_PICTURES, shard_size or BATCH_PICTURES)

@@ -6,7 +6,6 @@ import contextlib
 import logging
 import os
 import signal
-import sys
 import threading
 from typing import Final, NoReturn
 
@@ -16,9 +15,10 @@ from apache_beam.runners.runner import PipelineResult, PipelineState
 
 from beam_deeplab.pipeline import stopping
 from beam_deeplab.pipeline.options import RunFailedError
-from beam_deeplab.pipeline.remote_jobs import RemoteJob, describe_job, forget_job, note_job
+from beam_deeplab.pipeline.remote_jobs import RemoteJob, describe_job
 from beam_deeplab.pipeline.root_causes import root_cause
-from beam_deeplab.pipeline.terminal import safe_line
+from beam_deeplab.pipeline.terminal import safe_line, say
+from beam_deeplab.pipeline.writers import Claim
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.runs import attempts
 
@@ -54,7 +54,7 @@ def set_verbosity(*, verbose: bool) -> None:
 
 def run_to_end(
     pipeline: beam.Pipeline,
-    output: str,
+    claim: Claim,
     *,
     quiet: bool,
     verbose: bool,
@@ -62,11 +62,11 @@ def run_to_end(
 ) -> None:
     """Runs a pipeline and waits for it.
 
-    A job that lives on a runner of its own is noted in the output for as long as it may write.
+    A job that lives on a runner of its own holds the output for as long as it may write.
 
     Args:
         pipeline: The whole job.
-        output: The folder that it writes.
+        claim: On the output that it writes.
         quiet: Do not say which job that is.
         verbose: Whether a failure keeps its traceback.
         advice: What to do after a failure, for its message.
@@ -96,7 +96,8 @@ def run_to_end(
             result = pipeline.run()
             job = describe_job(result, pipeline.options)
             if job is not None:
-                note_job(output, job)
+                if job.lives_alone:
+                    claim.hand_over(job)
                 if not quiet:
                     say(f"job {job}")
             result.wait_until_finish()
@@ -116,7 +117,7 @@ def run_to_end(
         raise RunFailedError(f"{cause} ({more})") from error
     finally:
         if job is not None and result is not None and _has_ended(result):
-            forget_job(output)
+            claim.take_back()
 
 
 class _LocalWorkers:
@@ -179,8 +180,3 @@ def _cancel(result: PipelineResult, job: RemoteJob) -> NoReturn:
             f"job {job} cannot be cancelled from here ({_cause(error)}): use {job.how_to_cancel}"
         ) from error
     raise KeyboardInterrupt(f"job {job} is cancelled; --resume continues once it has ended")
-
-
-def say(line: str) -> None:
-    """Prints a line of the program's own on standard error."""
-    print(f"beam-deeplab: {safe_line(line)}", file=sys.stderr, flush=True)

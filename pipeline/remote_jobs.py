@@ -1,10 +1,8 @@
-"""A job that goes on without its launcher: its name, its state, and who may write meanwhile."""
+"""A job that goes on without its launcher: its name, its state, and how it is cancelled."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from typing import Any, Final
 
 import grpc
@@ -15,12 +13,9 @@ from apache_beam.options.pipeline_options import (
 )
 from apache_beam.portability.api import beam_job_api_pb2, beam_job_api_pb2_grpc
 from apache_beam.runners.portability import portable_runner
-from apache_beam.runners.runner import PipelineResult, PipelineState
+from apache_beam.runners.runner import PipelineResult
 
 from beam_deeplab.pipeline.job_services import job_endpoint
-from beam_deeplab.pipeline.options import UsageError
-from beam_deeplab.transforms import storage
-from beam_deeplab.transforms.runs.attempts import FOLDER, JOB_FILE
 
 _ASK_SECONDS: Final = 20.0
 _CONSOLE: Final = "https://console.cloud.google.com/dataflow/jobs"
@@ -28,12 +23,11 @@ _CONSOLE: Final = "https://console.cloud.google.com/dataflow/jobs"
 
 @dataclass(frozen=True, slots=True)
 class RemoteJob:
-    """The content of ``attempts/job.json``, which stands while a job may write.
+    """What a runner's job is called, and where.
 
     Attributes:
         id: The runner's name for it.
         endpoint: Where the runner is asked: Dataflow's API, or a job service.
-        started: UTC time, ISO 8601.
         project: Of Dataflow; empty elsewhere.
         region: Of Dataflow; empty elsewhere.
         lives_alone: Whether it goes on without the launcher: with ``LOOPBACK`` its workers do not.
@@ -41,7 +35,6 @@ class RemoteJob:
 
     id: str
     endpoint: str
-    started: str
     project: str = ""
     region: str = ""
     lives_alone: bool = True
@@ -65,71 +58,29 @@ class RemoteJob:
 
 def describe_job(result: PipelineResult, options: PipelineOptions) -> RemoteJob | None:
     """The job of a result; None if it ends with this process, or is none (a template)."""
-    started = datetime.now(UTC).isoformat(timespec="seconds")
     if isinstance(result, portable_runner.PipelineResult):
         portable = options.view_as(PortableOptions)
         endpoint = job_endpoint(options)
         if endpoint is None:
             return None
         lives_alone = portable.environment_type != "LOOPBACK"
-        return RemoteJob(result._job_id, endpoint, started, lives_alone=lives_alone)
+        return RemoteJob(result._job_id, endpoint, lives_alone=lives_alone)
     if not getattr(result, "has_job", False):
         return None
     cloud = options.view_as(GoogleCloudOptions)
-    return RemoteJob(
-        result.job_id(), cloud.dataflow_endpoint or "", started, cloud.project, cloud.region
-    )
+    return RemoteJob(result.job_id(), cloud.dataflow_endpoint or "", cloud.project, cloud.region)
 
 
-def note_job(output: str, job: RemoteJob) -> None:
-    """Writes ``attempts/job.json``."""
-    storage.write_atomically(_file(output), json.dumps(asdict(job), indent=2).encode() + b"\n")
-
-
-def forget_job(output: str) -> None:
-    """Removes ``attempts/job.json``: the job has ended."""
-    storage.delete(_file(output))
-
-
-def check_no_job(output: str, options: PipelineOptions) -> None:
-    """Refuses to touch an output that a job still writes.
+def state_of(job: RemoteJob, options: PipelineOptions) -> str:
+    """What the runner says of a job, as Beam's ``PipelineState`` names it.
 
     Args:
-        output: The output folder.
+        job: The job.
         options: Beam's options, by which a cloud is signed in to.
 
     Raises:
-        UsageError: A job is running, or its runner cannot be asked.
-        OSError: The output cannot be read.
+        Exception: The runner cannot be asked; :func:`why` says it in words.
     """
-    file = _file(output)
-    try:
-        job = RemoteJob(**json.loads(storage.read(file)))
-    except FileNotFoundError:
-        return
-    except (ValueError, TypeError) as error:
-        raise UsageError(
-            f"{file} is not a file of beam-deeplab: remove it if no job writes to {output}"
-        ) from error
-    try:
-        state = _ask(job, options)
-    except Exception as error:
-        raise UsageError(
-            f"job {job}, begun {job.started}, may still write to {output}, and cannot be asked "
-            f"({_why(error)}): cancel it, or remove {file} once it has ended"
-        ) from error
-    if not PipelineState.is_terminal(state):
-        raise UsageError(
-            f"job {job}, begun {job.started}, still writes to {output} ({state}): let it end, or "
-            f"cancel it with {job.how_to_cancel}"
-        )
-
-
-def _file(output: str) -> str:
-    return storage.join(output, FOLDER, JOB_FILE)
-
-
-def _ask(job: RemoteJob, options: PipelineOptions) -> str:
     return _ask_dataflow(job, options) if job.project else _ask_job_service(job)
 
 
@@ -155,7 +106,8 @@ def _ask_dataflow(job: RemoteJob, options: PipelineOptions) -> str:
     return state
 
 
-def _why(error: Exception) -> str:
+def why(error: Exception) -> str:
+    """Why a runner cannot be asked."""
     if isinstance(error, grpc.RpcError):
         return str(getattr(error, "details", lambda: "")() or error)
     return str(error) or type(error).__name__

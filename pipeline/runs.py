@@ -36,10 +36,9 @@ def check_output(output: str, *, resume: bool, overwrite: bool) -> None:
     """Refuses an output that holds a run, unless it is to be resumed or overwritten.
 
     Raises:
-        UsageError: It holds one, or nothing can be written there.
+        UsageError: It holds one.
     """
     try:
-        storage.check_writable(output)
         if overwrite:
             _refuse_links(output)
         if resume or overwrite:
@@ -106,6 +105,7 @@ def _continue(output: str, run: RunRecord) -> RunRecord:
     check_same_options(output, run)
     earlier = read_run(output)
     _remove_temporary_files(output)
+    storage.delete(storage.join(output, attempts.FOLDER, attempts.PLAN_FILE))
     # The job itself says so in the output, once it has read what stands there.
     return replace(run, run_id=earlier.run_id, images_root=earlier.images_root)
 
@@ -177,7 +177,7 @@ def remove_run(output: str) -> None:
     read_run(output)
     storage.delete(storage.join(output, MANIFEST_FILE))
     _remove_temporary_files(output)
-    attempts.clear(output)
+    attempts.clear(output, keep_writer=True)
     for path in (CARD_FILE, PARTS_FILE, NO_FAILURES):
         storage.delete(storage.join(output, path))
     for name, pattern in _FILES.items():

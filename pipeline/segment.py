@@ -19,11 +19,12 @@ from beam_deeplab.deeplab.checkpoints import CheckpointError
 from beam_deeplab.deeplab.engines import EngineError
 from beam_deeplab.deeplab.zoo import ZooError
 from beam_deeplab.pipeline.accelerators import Accelerator, find_accelerator, missing_partners
+from beam_deeplab.pipeline.attaching import attach
 from beam_deeplab.pipeline.beam_flags import pipeline_options
 from beam_deeplab.pipeline.dry_run import dry_run
 from beam_deeplab.pipeline.inputs import check_inputs
 from beam_deeplab.pipeline.job import build_job
-from beam_deeplab.pipeline.launch import run_to_end, say, set_verbosity
+from beam_deeplab.pipeline.launch import run_to_end, set_verbosity
 from beam_deeplab.pipeline.machines import machines_of
 from beam_deeplab.pipeline.options import RunFailedError, SegmentOptions, UsageError
 from beam_deeplab.pipeline.progress.display import watch
@@ -33,11 +34,10 @@ from beam_deeplab.pipeline.recipes import (
     describe_recipe,
     describe_versions,
 )
-from beam_deeplab.pipeline.remote_jobs import check_no_job
 from beam_deeplab.pipeline.reports.run_summary import print_summary
 from beam_deeplab.pipeline.runner_checks import check_runner, open_pipeline
 from beam_deeplab.pipeline.runs import check_output, check_same_options, read_manifest, start_run
-from beam_deeplab.pipeline.terminal import open_console, safe_line
+from beam_deeplab.pipeline.terminal import open_console, safe_line, say
 from beam_deeplab.pipeline.workers import (
     check_reachable,
     engine_threads,
@@ -45,11 +45,13 @@ from beam_deeplab.pipeline.workers import (
     staging_location,
     worker_count,
 )
+from beam_deeplab.pipeline.writers import Claim, check_free, writing
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.parquet.names import collection_root
 from beam_deeplab.transforms.parquet.schemas import FAILURES
 from beam_deeplab.transforms.records import FailureCode
 from beam_deeplab.transforms.runs.manifest import Manifest, RunRecord, fingerprint_of
+from beam_deeplab.transforms.runs.writer import Writer
 from beam_deeplab.transforms.segmenting.handler import Recipe
 from beam_deeplab.transforms.segmenting.staging import stage_model
 
@@ -64,6 +66,8 @@ _LASTING = frozenset(
 )
 """What the same bytes come to again."""
 
+_ADVICE = "`segment --attach` follows it; or end it first"
+
 
 @dataclass(frozen=True)
 class PreparedRun:
@@ -74,6 +78,7 @@ class PreparedRun:
         beam_options: Beam's.
         recipe: What decides the masks.
         record: What ``run.json`` shall say.
+        dead: Who has left notes in the output and lives no more.
         gpu: What workers elsewhere run the network on; empty for their cores.
     """
 
@@ -81,11 +86,12 @@ class PreparedRun:
     beam_options: PipelineOptions
     recipe: Recipe
     record: RunRecord
+    dead: frozenset[Writer]
     gpu: str = ""
 
 
 def segment(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> int:
-    """Runs the job and waits for it.
+    """Runs the job and waits for it, or follows the one that runs.
 
     Args:
         options: Our flags.
@@ -98,17 +104,28 @@ def segment(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> int:
         UsageError: Something asked for cannot be had.
         RunFailedError: The job ended without a commit, or with too many failures.
     """
+    if options.attach:
+        if options.dry_run:
+            raise UsageError("--attach follows a run, and --dry_run estimates one: give either")
+        set_verbosity(verbose=options.job.verbose)
+        manifest = attach(options.output, beam_arguments, quiet=options.job.quiet)
+        _tell(manifest, options, manifest.seconds)
+        return 0
     prepared = prepare(options, beam_arguments)
     if options.dry_run:
         dry_run(options, prepared.recipe, machines_of(prepared.beam_options, prepared.gpu))
         return 0
     began = time.monotonic()
-    manifest = carry_out(prepared)
-    if manifest is not None:
-        if not options.job.quiet:
-            print_summary(manifest, options.output, time.monotonic() - began)
-        _check_failures(manifest, options)
+    committed = carry_out(prepared)
+    if committed is not None:
+        _tell(committed, options, time.monotonic() - began)
     return 0
+
+
+def _tell(manifest: Manifest, options: SegmentOptions, seconds: float) -> None:
+    if not options.job.quiet:
+        print_summary(manifest, options.output, seconds)
+    _check_failures(manifest, options)
 
 
 def prepare(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> PreparedRun:
@@ -126,9 +143,8 @@ def prepare(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> Prep
     paths = [*options.input, options.output]
     check_reachable(beam_options, paths, shared=options.job.shared_paths)
     accelerator = find_accelerator(beam_options, options.job.accelerator)
+    dead = check_free(options.output, beam_options, advice=_ADVICE)
     check_output(options.output, resume=options.resume, overwrite=options.overwrite)
-    if options.resume or options.overwrite:
-        check_no_job(options.output, beam_options)
     check_inputs(options.input, options.output)
     set_verbosity(verbose=options.job.verbose)
     remote = not runs_here(beam_options)
@@ -139,7 +155,7 @@ def prepare(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> Prep
     if options.resume:
         check_same_options(options.output, record)
     gpu = accelerator.type if accelerator and recipe.engine.name == "tensorflow" else ""
-    prepared = PreparedRun(options, beam_options, recipe, record, gpu)
+    prepared = PreparedRun(options, beam_options, recipe, record, dead, gpu)
     _build(prepared, record)
     return prepared
 
@@ -155,6 +171,12 @@ def carry_out(prepared: PreparedRun) -> Manifest | None:
         RunFailedError: The job ended without a commit.
         KeyboardInterrupt: A signal has ended it.
     """
+    output, beam_options = prepared.options.output, prepared.beam_options
+    with writing(output, beam_options, prepared.record.started, prepared.dead) as claim:
+        return _carry_out(prepared, claim)
+
+
+def _carry_out(prepared: PreparedRun, claim: Claim) -> Manifest | None:
     options, job = prepared.options, prepared.options.job
     prepared = replace(prepared, recipe=_staged(prepared))
     try:
@@ -163,20 +185,21 @@ def carry_out(prepared: PreparedRun) -> Manifest | None:
         )
     except OSError as error:
         raise UsageError(f"--output: {storage.describe(error)}") from error
-    pipeline = _build(prepared, run)
     template = prepared.beam_options.view_as(GoogleCloudOptions).template_location
     if template:
-        run_to_end(pipeline, options.output, quiet=job.quiet, verbose=job.verbose)
+        # Whoever runs it, and when, holds no note.
+        run_to_end(_build(prepared, run), claim, quiet=job.quiet, verbose=job.verbose)
         if not job.quiet:
             done = f"Wrote the job's template to {template}; running it commits {options.output}"
             print(safe_line(done))
         return None
+    pipeline = _build(prepared, run, claim.name)
     with watch(options.output, quiet=job.quiet):
-        run_to_end(pipeline, options.output, quiet=job.quiet, verbose=job.verbose)
+        run_to_end(pipeline, claim, quiet=job.quiet, verbose=job.verbose)
     return read_manifest(options.output)
 
 
-def _build(prepared: PreparedRun, run: RunRecord) -> beam.Pipeline:
+def _build(prepared: PreparedRun, run: RunRecord, note: str = "") -> beam.Pipeline:
     options, beam_options = prepared.options, prepared.beam_options
     pipeline = open_pipeline(beam_options)
     try:
@@ -193,6 +216,7 @@ def _build(prepared: PreparedRun, run: RunRecord) -> beam.Pipeline:
             workers=worker_count(beam_options),
             engine_threads=options.job.engine_threads or engine_threads(beam_options),
             resource_hints=options.job.resource_hints(),
+            note=note,
         )
     except ValueError as error:  # of a resource hint
         raise UsageError(str(error)) from error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import sys
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
@@ -33,6 +34,11 @@ def _shown(match: re.Match[str]) -> str:
     if 0xDC80 <= code <= 0xDCFF:  # how Python keeps such a byte (PEP 383)
         return f"\\x{code - 0xDC00:02x}"
     return match[0].encode("unicode_escape").decode()
+
+
+def say(line: str) -> None:
+    """Prints a line of the program's own on standard error."""
+    print(f"beam-deeplab: {safe_line(line)}", file=sys.stderr, flush=True)
 
 
 def open_console(*, stderr: bool = False) -> Console:

@@ -27,6 +27,7 @@ class SegmentOptions:
         discard_damaged: With ``resume``: give up damaged parts also where they may hold images
             that are no longer among the inputs.
         overwrite: Remove the run in the output first.
+        attach: Follow the run that is at work in the output, instead of starting one.
         dry_run: Look, measure and estimate; write nothing.
         price_per_hour: With ``dry_run``: of one machine, in any currency; None if not known.
     """
@@ -40,6 +41,7 @@ class SegmentOptions:
     resume: bool = False
     discard_damaged: bool = False
     overwrite: bool = False
+    attach: bool = False
     dry_run: bool = False
     price_per_hour: float | None = None
 
@@ -63,6 +65,7 @@ class SegmentOptions:
             resume=arguments.resume,
             discard_damaged=arguments.discard_damaged,
             overwrite=arguments.overwrite,
+            attach=arguments.attach,
             dry_run=arguments.dry_run,
             price_per_hour=arguments.price_per_hour,
         )
@@ -114,6 +117,12 @@ def add_segment_flags(parser: argparse.ArgumentParser) -> None:
         "--overwrite",
         action="store_true",
         help="remove the run in --output (its own files only) and start anew",
+    )
+    again.add_argument(
+        "--attach",
+        action="store_true",
+        help="follow the run that is at work in --output, wherever it was started, to its end: its "
+        "progress, its summary, its exit code. What it does was said when it was started",
     )
     run.add_argument(
         "--discard_damaged",

@@ -64,7 +64,7 @@ class RunProgress:
 
 
 class Watcher:
-    """Looks at an output again and again; made before the run begins.
+    """Looks at an output again and again; made once the run has begun, before it can end.
 
     Args:
         output: The output folder.
@@ -75,8 +75,9 @@ class Watcher:
         self._clock = clock
         self._output = output
         self._plan = storage.join(output, FOLDER, PLAN_FILE)
-        # What a killed run has left is not the plan of the one that resumes it.
-        self._old_plan = storage.versions([self._plan])[0].version
+        self._manifest = storage.join(output, MANIFEST_FILE)
+        # What an earlier commit has left is not the end of the run that adds to it.
+        self._old_manifest = storage.versions([self._manifest])[0].version
         self._work: Work | None = None
         self._rows = DurableRows(output)
         self._rate = Rate()
@@ -106,16 +107,13 @@ class Watcher:
         )
 
     def _read_work(self) -> Work | None:
-        try:
-            content, version = storage.read_version(self._plan, "")
-            if version != self._old_plan:
-                return Work.from_counts(json.loads(content))
-        except FileNotFoundError:
-            pass
+        with contextlib.suppress(FileNotFoundError):
+            return Work.from_counts(json.loads(storage.read(self._plan)))
         # The commit tidies the plan away; a short run may have ended before it was seen.
         with contextlib.suppress(FileNotFoundError):
-            manifest = json.loads(storage.read(storage.join(self._output, MANIFEST_FILE)))
-            return Work.from_counts(manifest["counts"])
+            content, version = storage.read_version(self._manifest, "")
+            if version != self._old_manifest:
+                return Work.from_counts(json.loads(content)["counts"])
         return None
 
 

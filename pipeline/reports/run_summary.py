@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 from rich.table import Table
 
 from beam_deeplab.pipeline.inputs import describe_left_out
-from beam_deeplab.pipeline.launch import say
-from beam_deeplab.pipeline.terminal import open_console, safe_line
+from beam_deeplab.pipeline.terminal import open_console, safe_line, say
 from beam_deeplab.transforms.runs.committing import LITTLE_LEFT
 from beam_deeplab.transforms.runs.manifest import Manifest
 

@@ -9,6 +9,7 @@ import itertools
 import json
 import os
 import pkgutil
+import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -19,9 +20,11 @@ import pytest
 from apache_beam.options.pipeline_options import PortableOptions
 from numpy.typing import NDArray
 
+from beam_deeplab.pipeline import writers
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.decoding import decode as decoding
 from beam_deeplab.transforms.records import DecodedImage
+from beam_deeplab.transforms.runs import writer
 from beam_deeplab.transforms.segmenting.inference import BatchInference
 
 Images = NDArray[np.float32]
@@ -94,6 +97,25 @@ def slow_engine(patch: pytest.MonkeyPatch, seconds: float) -> None:
         threading.Event().wait(seconds * len(images))
 
     look_at_batches(patch, look)
+
+
+def hold_engine(patch: pytest.MonkeyPatch, gate: str, sign: str | None = None) -> None:
+    """The engine waits until a file is there; another is made as a sign that it waits."""
+
+    def look(_: Images) -> None:
+        if sign:
+            Path(sign).touch()
+        while not Path(gate).exists():
+            threading.Event().wait(0.02)
+
+    look_at_batches(patch, look)
+
+
+def be_elsewhere(patch: pytest.MonkeyPatch, host: str) -> None:
+    """The process runs on another machine, as far as it says itself, and its heart beats fast."""
+    patch.setattr(writer, "_machine", lambda: host)
+    patch.setattr(socket, "gethostname", lambda: host)
+    patch.setattr(writers, "PERIOD", 0.05)
 
 
 def break_engine(patch: pytest.MonkeyPatch, batches: int, words: str) -> None:

@@ -136,7 +136,7 @@ def test_a_second_interrupt_cancels_the_job(
         assert f"job {JOB} ({CONSOLE}) is cancelled" in _line(launcher)
         assert launcher.wait(60) == 130
     assert dataflow.state == "JOB_STATE_CANCELLED"
-    assert gcs_service_account.get("masks/attempts/job.json") is None
+    assert gcs_service_account.get("masks/attempts/writer-1.json") is None
 
 
 def test_a_failed_job_says_its_cause_in_one_line(
@@ -151,4 +151,4 @@ def test_a_failed_job_says_its_cause_in_one_line(
             r"beam-deeplab: ModelNotFound: gs://b/models/m: there is no such object \(", line
         )
         assert launcher.wait(60) == 1
-    assert gcs_service_account.get("masks/attempts/job.json") is None
+    assert gcs_service_account.get("masks/attempts/writer-1.json") is None

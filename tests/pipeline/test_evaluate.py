@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import shutil
 from collections import Counter
 from collections.abc import Mapping
@@ -14,11 +15,13 @@ import duckdb
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from apache_beam.options.pipeline_options import PipelineOptions
 from numpy.typing import NDArray
 from PIL import Image
 
 from beam_deeplab.deeplab.labels import VOC
 from beam_deeplab.pipeline.cli import main
+from beam_deeplab.pipeline.writers import writing
 from beam_deeplab.transforms.evaluating.committing import REPORT_FILES
 from tests.test_end_to_end import masks_of, run_program
 
@@ -421,6 +424,20 @@ def test_outputs_that_hold_something_are_refused(
     assert {path: path.read_bytes() for path in evaluated.iterdir() if path.is_file()} == before
     assert main(_flags(shared, segmented, "--overwrite")) == 2
     assert "holds a run of `segment`" in capfd.readouterr().err
+
+
+def test_an_output_that_another_run_scores_into_is_refused(
+    evaluated: Path, shared: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    held = writing(str(evaluated), PipelineOptions([]), "2026-01-01", frozenset())
+    before = {path: path.read_bytes() for path in evaluated.iterdir() if path.is_file()}
+    with held:
+        for flag in ("--resume", "--overwrite"):
+            assert main(_flags(shared, evaluated, flag)) == 2
+            (line,) = capfd.readouterr().err.strip().splitlines()
+            assert f"process {os.getpid()} on " in line
+            assert line.endswith("let it end, or end it first")
+    assert {path: path.read_bytes() for path in evaluated.iterdir() if path.is_file()} == before
 
 
 def test_overwriting_spares_what_is_not_ours(

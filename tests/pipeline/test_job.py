@@ -15,6 +15,7 @@ from beam_deeplab.deeplab.truth import TruthRule
 from beam_deeplab.pipeline.job import build_job
 from beam_deeplab.transforms.evaluating.composites import ScoreRun
 from beam_deeplab.transforms.geometry import Canvas
+from beam_deeplab.transforms.runs.writer import NotHeldError
 from beam_deeplab.transforms.segmenting.handler import Recipe
 from tests.rows import RUN
 
@@ -59,6 +60,16 @@ def test_nothing_with_pixels_is_written_to_a_shuffle(stages: list[list[str]]) ->
     assert [name for name in writing if "Reshuffle" not in name] == [
         "SegmentShards/WriteShards/ParDo(_WriteShardsFn)"
     ]
+
+
+def test_a_job_that_does_not_hold_the_output_touches_nothing(tmp_path: Path) -> None:
+    """Its launcher was lost, and another run has begun before the job has."""
+    recipe = Recipe(MODEL, Canvas(513, 513))
+    pipeline = beam.Pipeline()
+    build_job(pipeline, ["*.jpg"], str(tmp_path), recipe, RUN, note="writer-1.json")
+    with pytest.raises(NotHeldError, match="before the job began"):
+        pipeline.run()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_commit_is_the_last_stage(stages: list[list[str]]) -> None:

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
@@ -16,16 +16,21 @@ import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_deeplab.pipeline.options import UsageError
-from beam_deeplab.pipeline.remote_jobs import RemoteJob, check_no_job, forget_job, note_job
+from beam_deeplab.pipeline.remote_jobs import RemoteJob
+from beam_deeplab.pipeline.writers import check_free
 from beam_deeplab.transforms.runs import attempts
-from tests.faults.conftest import ended, wait_until
+from beam_deeplab.transforms.runs.writer import take, this_process
+from tests.faults.conftest import ended
 from tests.forking import Forked
 from tests.job_service import flags
 
 pytest_plugins = ("tests.job_service",)
 
 NOBODY = "localhost:1"
-JOB = RemoteJob("job-7", NOBODY, "2026-01-01T00:00:00+00:00")
+NOTE = Path("attempts", "writer-1.json")
+STARTED = "2026-01-01T00:00:00.000+00:00"
+JOB = RemoteJob("job-7", NOBODY)
+OTHER_JOB = replace(this_process(STARTED), job={"name": "of a later version"}).to_json().decode()
 
 _LAUNCHER = """
 import pathlib, signal, sys, time
@@ -33,6 +38,7 @@ import apache_beam as beam
 from apache_beam.options.pipeline_options import PipelineOptions
 from beam_deeplab.pipeline import cli, stopping
 from beam_deeplab.pipeline.launch import run_to_end
+from beam_deeplab.pipeline.writers import writing
 
 def wait(name):
     while not pathlib.Path(name).exists():
@@ -40,9 +46,11 @@ def wait(name):
 
 def job(argv):
     output, gate, *flags = argv
-    pipeline = beam.Pipeline(options=PipelineOptions(flags))
+    options = PipelineOptions(flags)
+    pipeline = beam.Pipeline(options=options)
     pipeline | beam.Create([gate]) | beam.Map(wait)
-    run_to_end(pipeline, output, quiet=False, verbose=False)
+    with writing(output, options, "2026-01-01", frozenset()) as claim:
+        run_to_end(pipeline, claim, quiet=False, verbose=False)
     return 0
 
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's background ignores it
@@ -58,8 +66,17 @@ def launcher(job_service: str, tmp_path: Path) -> Iterator[subprocess.Popen[str]
     command = [sys.executable, "-c", _LAUNCHER, *arguments]
     process = Forked(command, stderr=subprocess.PIPE, start_new_session=True)
     with ended(process):
-        wait_until((tmp_path / "attempts" / "job.json").exists, process)
         yield process
+
+
+def _job_of(output: Path) -> dict[str, str]:
+    """What the note says of the job."""
+    job: dict[str, str] = json.loads((output / NOTE).read_text())["job"]
+    return job
+
+
+def _note(output: Path, job: RemoteJob) -> None:
+    take(str(output), replace(this_process(STARTED), job=asdict(job)))
 
 
 def _next_line(process: subprocess.Popen[str]) -> str:
@@ -69,7 +86,7 @@ def _next_line(process: subprocess.Popen[str]) -> str:
 
 def _refusal(output: Path) -> str:
     with pytest.raises(UsageError) as error:
-        check_no_job(str(output), PipelineOptions([]))
+        check_free(str(output), PipelineOptions([]))
     assert "\n" not in str(error.value)
     return str(error.value)
 
@@ -78,8 +95,9 @@ def _refusal(output: Path) -> str:
 def test_an_interrupt_leaves_the_job_and_a_second_cancels_it(
     launcher: subprocess.Popen[str], job_service: str, tmp_path: Path
 ) -> None:
-    job = json.loads((tmp_path / "attempts" / "job.json").read_text())
-    assert _next_line(launcher) == f"beam-deeplab: job {job['id']} on {job_service}"
+    line = _next_line(launcher)
+    job = _job_of(tmp_path)
+    assert line == f"beam-deeplab: job {job['id']} on {job_service}"
     assert "still writes" in _refusal(tmp_path)
     assert job["id"] in _refusal(tmp_path)
     launcher.send_signal(signal.SIGINT)
@@ -89,7 +107,7 @@ def test_an_interrupt_leaves_the_job_and_a_second_cancels_it(
     launcher.send_signal(signal.SIGINT)
     assert "is cancelled" in _next_line(launcher)
     assert launcher.wait(60) == 130
-    check_no_job(str(tmp_path), PipelineOptions([]))
+    check_free(str(tmp_path), PipelineOptions([]))
 
 
 @pytest.mark.slow
@@ -110,32 +128,27 @@ def test_sigterm_leaves_the_job_at_once(
 def test_a_job_that_has_ended_is_forgotten(launcher: subprocess.Popen[str], tmp_path: Path) -> None:
     (tmp_path / "gate").touch()
     assert launcher.wait(60) == 0
-    assert not (tmp_path / "attempts" / "job.json").exists()
+    assert not (tmp_path / NOTE).exists()
 
 
 def test_a_runner_that_cannot_be_asked_is_no_yes(tmp_path: Path) -> None:
-    note_job(str(tmp_path), JOB)
+    _note(tmp_path, JOB)
     line = _refusal(tmp_path)
-    for words in ("job-7", NOBODY, "cannot be asked", str(tmp_path / "attempts" / "job.json")):
+    for words in ("job-7", NOBODY, STARTED, "cannot be asked", str(tmp_path / NOTE)):
         assert words in line
 
 
-def test_without_a_job_nobody_is_asked(tmp_path: Path) -> None:
-    check_no_job(str(tmp_path), PipelineOptions([]))
-    note_job(str(tmp_path), JOB)
-    forget_job(str(tmp_path))
-    check_no_job(str(tmp_path), PipelineOptions([]))
-
-
-@pytest.mark.parametrize("content", ["", "{", "[]", '{"id": 1}'])
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"id": 1}', OTHER_JOB])
 def test_a_damaged_note_is_named(content: str, tmp_path: Path) -> None:
-    note_job(str(tmp_path), JOB)
-    (tmp_path / "attempts" / "job.json").write_text(content)
+    _note(tmp_path, JOB)
+    (tmp_path / NOTE).write_text(content)
     assert "is not a file of beam-deeplab" in _refusal(tmp_path)
 
 
-def test_what_clears_the_notes_clears_the_job(tmp_path: Path) -> None:
-    note_job(str(tmp_path), JOB)
+def test_a_commit_clears_the_job_and_a_resume_does_not(tmp_path: Path) -> None:
+    _note(tmp_path, JOB)
+    attempts.clear(str(tmp_path), keep_writer=True)
+    assert (tmp_path / NOTE).exists()
     attempts.clear(str(tmp_path))
     assert list((tmp_path / "attempts").iterdir()) == []
 
@@ -173,14 +186,14 @@ def test_dataflow_is_asked_by_the_job_s_own_project_and_region(
     with HTTPServer(("localhost", 0), _Dataflow) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         endpoint = f"http://localhost:{server.server_port}"
-        job = RemoteJob("7", endpoint, JOB.started, "my-project", "europe-west4")
-        note_job(str(tmp_path), job)
+        job = RemoteJob("7", endpoint, "my-project", "europe-west4")
+        _note(tmp_path, job)
         options = PipelineOptions(["--no_auth", "--project=another", "--region=us-east1"])
         if not runs:
-            check_no_job(str(tmp_path), options)
+            check_free(str(tmp_path), options)
         else:
             with pytest.raises(UsageError) as error:
-                check_no_job(str(tmp_path), options)
+                check_free(str(tmp_path), options)
             for words in (
                 "dataflow/jobs/europe-west4/7?project=my-project",
                 "gcloud dataflow jobs cancel 7 --project=my-project --region=europe-west4",

@@ -17,6 +17,7 @@ from beam_deeplab.pipeline.runs import (
     start_run,
 )
 from beam_deeplab.transforms.records import ImageRef
+from beam_deeplab.transforms.runs.attempts import note_plan
 from beam_deeplab.transforms.runs.committing import commit_run
 from beam_deeplab.transforms.runs.manifest import RunRecord, fingerprint_of
 from beam_deeplab.transforms.runs.sharding import Sharding, plan_shards
@@ -85,13 +86,6 @@ def test_a_started_output_is_refused_with_the_ways_out(tmp_path: Path) -> None:
         assert words in refusal
 
 
-@pytest.mark.parametrize("flags", [{}, {"resume": True}, {"overwrite": True}])
-def test_an_output_that_is_a_file_is_refused(tmp_path: Path, flags: dict[str, bool]) -> None:
-    (tmp_path / "out").write_text("mine")
-    assert "not a folder" in _refusal(tmp_path / "out" / "below", **flags)
-    assert (tmp_path / "out").read_text() == "mine"
-
-
 def test_two_runs_that_start_at_once_do_not_share_an_output(tmp_path: Path) -> None:
     check_output(str(tmp_path), resume=False, overwrite=False)
     start_run(str(tmp_path), RUN, resume=False, overwrite=False)
@@ -120,6 +114,15 @@ def test_a_resume_goes_on_under_the_first_run_s_name(tmp_path: Path) -> None:
     assert not list(tmp_path.rglob("*.tmp"))
     assert (tmp_path / "masks" / ".mine").exists()
     assert read_run(str(tmp_path)) == RUN
+
+
+def test_what_a_killed_run_has_planned_is_not_the_plan_of_the_one_that_resumes_it(
+    tmp_path: Path,
+) -> None:
+    start_run(str(tmp_path), RUN, resume=False, overwrite=False)
+    note_plan(str(tmp_path), plan_shards([], (), "print", Sharding(2)).summary())
+    start_run(str(tmp_path), RUN, resume=True, overwrite=False)
+    assert _files(tmp_path) == ["run.json"]
 
 
 def test_a_resume_of_nothing_begins(tmp_path: Path) -> None:

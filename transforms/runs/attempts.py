@@ -51,14 +51,14 @@ FATAL_KILLS: Final = 5
 """The same where it could be seen, and was not, that the processes ended by themselves: random
 kills meet one image twice in a run that is stopped thirty times."""
 
-JOB_FILE: Final = "job.json"
-"""Names the job of a remote runner that may write (:mod:`pipeline.remote_jobs`)."""
+WRITER_NOTE: Final = re.compile(r"writer-[0-9]+\.json")
+"""Names the note of who writes the output (:mod:`transforms.runs.writer`)."""
 
 _BEGUN = ".begun"
 _OPEN = ".open-"
 _ROW = ".row-"
 _REWRITE = ".rewrite"
-_NOTE = re.compile(r"(plan|job)\.json|[0-9a-f]{16}\.(begun|rewrite|open-[0-9]+-[0-9]+|row-[0-9]+)")
+_NOTE = re.compile(r"plan\.json|[0-9a-f]{16}\.(begun|rewrite|open-[0-9]+-[0-9]+|row-[0-9]+)")
 
 _NOTING = threading.Lock()
 _open_here: set[str] = set()
@@ -287,10 +287,11 @@ def forget(output: str, shard: str) -> None:
     _delete(output, _names(output, f"{shard}."))
 
 
-def clear(output: str, keep: Collection[str] = ()) -> None:
-    """Removes all notes but some, and nothing else: the run is committed, or begins anew."""
-    ours = [name for name in _names(output) if _NOTE.fullmatch(name)]
-    _delete(output, [name for name in ours if name not in keep])
+def clear(output: str, *, keep_writer: bool = False) -> None:
+    """Removes all notes and nothing else: the run is committed, or begins anew under its writer."""
+    kinds = [_NOTE] if keep_writer else [_NOTE, WRITER_NOTE]
+    names = _names(output)
+    _delete(output, [name for name in names if any(kind.fullmatch(name) for kind in kinds)])
 
 
 def _delete(output: str, names: Iterable[str]) -> None:

@@ -140,7 +140,7 @@ def _reopen(output: str, run: RunRecord, *, is_committed: bool) -> None:
     """Says that the run goes on: from here on the output is not committed."""
     if is_committed:
         # What a commit may have left would be taken for this run's.
-        attempts.clear(output, keep=[attempts.JOB_FILE])
+        attempts.clear(output, keep_writer=True)
     storage.write_atomically(storage.join(output, RUN_FILE), run.to_json())
     storage.delete(storage.join(output, MANIFEST_FILE))
 

@@ -29,6 +29,9 @@ class Clock:
         return self.now
 
 
+MANIFEST = {"counts": {"planned": 4, "skipped": 0, "not_in_inputs": 0}}
+
+
 @given(planned=counts, standing=counts, masks=counts, failures=counts)
 def test_done_is_never_below_zero_nor_above_what_is_planned(
     planned: int, standing: int, masks: int, failures: int
@@ -79,9 +82,9 @@ def test_a_run_in_a_bucket_is_followed_with_few_requests(gcs: Gcs) -> None:
 def test_a_resumed_run_counts_its_own_images_by_its_own_plan(tmp_path: Path) -> None:
     output = str(tmp_path)
     plan = plan_of(40, 10)
-    note_plan(output, plan.summary())
     for shard in plan.shards[:2]:
         write_rows(output, shard)
+    (tmp_path / "manifest.json").write_text(json.dumps(MANIFEST))
     watcher = Watcher(output)
     assert watcher.look() is None
     rest = plan_shards(
@@ -102,6 +105,5 @@ def test_a_run_that_ended_before_its_plan_was_seen_has_its_manifest(tmp_path: Pa
     watcher = Watcher(str(tmp_path))
     for shard in plan_of(4, 2).shards:
         write_rows(tmp_path, shard)
-    committed = {"counts": {"planned": 4, "skipped": 0, "not_in_inputs": 0}}
-    (tmp_path / "manifest.json").write_text(json.dumps(committed))
+    (tmp_path / "manifest.json").write_text(json.dumps(MANIFEST))
     assert watcher.look() == RunProgress(4, 4, 0)
