@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install quickstart test quick docs fuzz bench bench-bars lint types format clean \
+.PHONY: install quickstart test quick engines docs fuzz bench bench-bars lint types format clean \
 	image template run-dataflow-cpu run-dataflow-gpu
 
 install: $(INSTALLED)
@@ -19,10 +19,15 @@ quickstart: $(INSTALLED) ## pictures of which the truth is known, segmented, sco
 	$(BIN)/beam-deeplab quickstart
 
 test: lint types ## everything: lint, types, unit, property, pipeline tests
-	$(BIN)/pytest --numprocesses=2 --dist=worksteal
+	$(BIN)/pytest --numprocesses=2 --dist=worksteal -m 'not engines'
+	$(BIN)/pytest -m engines -rs
 
 quick: $(INSTALLED) ## the tests that take seconds
-	$(BIN)/pytest -m 'not slow'
+	$(BIN)/pytest -m 'not slow and not engines'
+
+engines: $(INSTALLED) ## fetches Prism and Flink by Go and Maven, once, and runs the tests on them
+	$(BIN)/python -m tests.engines.fetching
+	$(BIN)/pytest -m engines
 
 docs: $(INSTALLED) ## the pages and the reference of every module, in build/docs; a warning fails
 	TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/sphinx-build --quiet --fail-on-warning --keep-going docs build/docs

@@ -23,9 +23,8 @@ def console(argv: Sequence[str] | None = None) -> int:
 
     Threads that serve a runner fail when that goes, and it goes when the program ends.
     """
-    code = main(argv)
     threading.excepthook = lambda _: None
-    return code
+    return main(argv)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -44,7 +43,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with stopping.as_interrupts():
         # What is raised in a callback, as the import of a module has some, is not handed on.
         sys.unraisablehook = _unraisable
-        threading.excepthook = _in_thread
+        before, threading.excepthook = threading.excepthook, _in_thread
         try:
             return _run(sys.argv[1:] if argv is None else argv)
         except BaseException as error:
@@ -54,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             stopping.end(advice)
         finally:
             sys.unraisablehook = sys.__unraisablehook__
-            threading.excepthook = threading.__excepthook__
+            threading.excepthook = before
 
 
 def _unraisable(unraisable: sys.UnraisableHookArgs) -> None:

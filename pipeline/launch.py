@@ -12,6 +12,7 @@ from typing import Final, NoReturn
 import apache_beam as beam
 import psutil
 from apache_beam.runners.runner import PipelineResult, PipelineState
+from apache_beam.runners.worker import sdk_worker
 
 from beam_deeplab.pipeline import stopping
 from beam_deeplab.pipeline.options import RunFailedError
@@ -21,6 +22,8 @@ from beam_deeplab.pipeline.terminal import safe_line, say
 from beam_deeplab.pipeline.writers import Claim
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.runs import attempts
+
+_LOGGER = logging.getLogger(__name__)
 
 SECOND_THOUGHTS: Final = 10.0
 """Seconds in which a second interrupt cancels a remote job."""
@@ -46,10 +49,21 @@ def set_verbosity(*, verbose: bool) -> None:
     if verbose:
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "0")
         return
+    # What ends workers that are threads of ours is said by the job's end, once.
+    threading.excepthook = _log_end_of_thread
+    vars(sdk_worker)["print"] = _print_nothing
     logging.getLogger().setLevel(logging.CRITICAL)
     logging.getLogger("beam_deeplab").setLevel(logging.WARNING)
     if logging.lastResort is not None:
         logging.lastResort.setFormatter(_SafeFormatter())
+
+
+def _log_end_of_thread(end: threading.ExceptHookArgs) -> None:
+    _LOGGER.debug("A thread has ended", exc_info=end.exc_value)
+
+
+def _print_nothing(*_: object, **__: object) -> None:
+    """For Beam's worker, which prints each traceback."""
 
 
 def run_to_end(

@@ -151,7 +151,7 @@ def set_worker_count(options: PipelineOptions, workers: int | None, given: Colle
     Args:
         options: Beam's options, which are changed.
         workers: How many; None for Beam's own flags, and without these for one a core of this
-            machine where the workers are here, else for what the runner takes.
+            machine where runner and workers are here, else for what the runner takes.
         given: Names of Beam's flags that were given.
 
     Raises:
@@ -165,7 +165,8 @@ def set_worker_count(options: PipelineOptions, workers: int | None, given: Colle
         raise UsageError(f"--workers={workers} and --parallelism={flink.parallelism}: give one")
     if runner_name(options) not in _PORTABLE:
         return
-    here = runs_here(options)
+    # A cluster may have fewer slots than this machine has cores.
+    here = runs_here(options) and _runner_is_here(runner_name(options), options)
     if "--parallelism" not in given and (workers is not None or here):
         flink.parallelism = workers or default_workers()
     if here and "--spark_master_url" not in given:

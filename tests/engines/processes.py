@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 
 import psutil
 
-START_SECONDS: Final = 120.0
+START_SECONDS: Final = 300.0
 
 _LOOK_SECONDS: Final = 0.1
 
@@ -57,6 +57,7 @@ def started(command: Sequence[str], log: Path) -> Iterator[EngineProcess]:
     with log.open("wb") as file:
         popen = subprocess.Popen(
             command,
+            cwd=log.parent,  # Beam's boot program writes there
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,

@@ -27,7 +27,7 @@ from tests.forking import Forked
 
 REPOSITORY = Path(__file__).parents[2]
 COLOUR_ENGINE: Mapping[str, Any] = {"use_colour_engine": {}}
-DEADLINE = 120
+DEADLINE = 400
 
 
 def write_picture(path: Path, seed: int, first_pixel: tuple[int, int, int] | None = None) -> None:

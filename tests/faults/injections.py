@@ -5,6 +5,7 @@ They hold for the threads of one process: runs with ``multi_processing`` do not 
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -127,6 +128,18 @@ def break_engine(patch: pytest.MonkeyPatch, batches: int, words: str) -> None:
             raise RuntimeError(words)
 
     look_at_batches(patch, look)
+
+
+def lose_model(patch: pytest.MonkeyPatch, path: str) -> None:
+    """A model vanishes before a worker has loaded it."""
+    load = pkgutil.resolve_name(LOAD_ENGINE)
+
+    def late(*arguments: Any, **options: Any) -> Any:
+        with contextlib.suppress(FileNotFoundError):
+            Path(path).rename(f"{path}.lost")
+        return load(*arguments, **options)
+
+    patch.setattr(LOAD_ENGINE, late)
 
 
 def wait_in_engine(patch: pytest.MonkeyPatch, seconds: float) -> None:

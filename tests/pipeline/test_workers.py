@@ -83,6 +83,7 @@ def test_workers_elsewhere_see_local_files_only_if_that_is_promised(flags: list[
         (["--runner=FlinkRunner", "--parallelism=7"], None, 7),
         (["--runner=FlinkRunner", "--parallelism=7"], 7, 7),
         (["--runner=FlinkRunner", SERVICE, *PROCESS], None, 1),
+        (["--runner=FlinkRunner", SERVICE, "--environment_type=LOOPBACK"], None, 1),
         (["--runner=FlinkRunner", SERVICE, *PROCESS], 40, 40),
         (["--runner=PortableRunner", SERVICE, "--parallelism", "9"], None, 9),
         (["--runner=SparkRunner"], None, CORES),
