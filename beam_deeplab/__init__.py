@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from beam_deeplab.transforms.records import LabelledRef as LabelledRef
     from beam_deeplab.transforms.records import Original as Original
     from beam_deeplab.transforms.records import Segmentation as Segmentation
-    from beam_deeplab.transforms.runs.committing import CommitError as CommitError
+    from beam_deeplab.transforms.runs.commit_facts import CommitError as CommitError
     from beam_deeplab.transforms.runs.committing import CommitRun as CommitRun
     from beam_deeplab.transforms.runs.manifest import Manifest as Manifest
     from beam_deeplab.transforms.runs.manifest import RunRecord as RunRecord
@@ -53,7 +53,8 @@ _MODULES = {
         "Original",
         "Segmentation",
     ),
-    "transforms.runs.committing": ("CommitError", "CommitRun"),
+    "transforms.runs.commit_facts": ("CommitError",),
+    "transforms.runs.committing": ("CommitRun",),
     "transforms.runs.manifest": ("Manifest", "RunRecord"),
     "transforms.runs.planning": ("PlanRun",),
     "transforms.runs.writing": ("BrokenShardError", "WriteShards"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import sys
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -23,8 +24,7 @@ from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.records import ImageRef, LeftOut
 from beam_deeplab.transforms.runs.inventory import take_inventory
 from beam_deeplab.transforms.runs.manifest import MANIFEST_FILE, RUN_FILE
-from beam_deeplab.transforms.runs.salvage import plan_salvage
-from beam_deeplab.transforms.runs.sharding import newest_versions
+from beam_deeplab.transforms.runs.salvage import decide, input_record, row_records
 from beam_deeplab.transforms.segmenting.handler import DeepLabHandler, Recipe
 from beam_deeplab.transforms.sources.listing import list_input
 
@@ -59,7 +59,7 @@ def count_inputs(patterns: Sequence[str], output: str = "") -> Inputs:
                     left_out.append(found)
                 else:
                     listed.append(found)
-    refs = newest_versions(listed)
+    refs = sorted({ref.uri: ref for ref in sorted(listed)}.values())
     return Inputs(refs, len(listed) - len(refs), left_out)
 
 
@@ -87,10 +87,12 @@ def unfinished(output: str, refs: Sequence[ImageRef]) -> list[ImageRef]:
         UsageError: The output cannot be read.
     """
     try:
-        finished = plan_salvage(take_inventory(output), refs).finished
+        standing = take_inventory(output).values()
     except OSError as error:
         raise UsageError(f"--output: {storage.describe(error)}") from error
-    return [ref for ref in refs if ref not in finished]
+    rows = (row for shard in standing for row in row_records(shard, has_fatal=False))
+    decision = decide(itertools.chain(map(input_record, refs), rows))
+    return [work.ref for work in decision.work]
 
 
 def peak_memory() -> int | None:

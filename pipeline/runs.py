@@ -9,12 +9,8 @@ from typing import Any
 
 from beam_deeplab.pipeline.options import RunFailedError, UsageError
 from beam_deeplab.transforms import storage
-from beam_deeplab.transforms.parquet.schemas import DATASETS
 from beam_deeplab.transforms.runs import attempts
 from beam_deeplab.transforms.runs.card import CARD_FILE
-from beam_deeplab.transforms.runs.committing import NO_FAILURES
-from beam_deeplab.transforms.runs.deriving import TABLE_FILE
-from beam_deeplab.transforms.runs.inventory import PART_NAME
 from beam_deeplab.transforms.runs.manifest import (
     MANIFEST_FILE,
     PARTS_FILE,
@@ -22,14 +18,8 @@ from beam_deeplab.transforms.runs.manifest import (
     Manifest,
     RunRecord,
 )
-from beam_deeplab.transforms.runs.tables import TABLES
-from beam_deeplab.transforms.storage.local import is_temporary_name, local_path
-
-_FILES = {
-    **dict.fromkeys(DATASETS, PART_NAME),
-    **{table.name: TABLE_FILE for table in TABLES},
-}
-"""How the files in each folder of a run are named."""
+from beam_deeplab.transforms.runs.run_files import FILES, NO_FAILURES, remove_temporary_files
+from beam_deeplab.transforms.storage.local import local_path
 
 
 def check_output(output: str, *, resume: bool, overwrite: bool) -> None:
@@ -65,7 +55,7 @@ def _refuse_links(output: str) -> None:
     """
     if storage.scheme(output):
         return
-    for name in (*_FILES, attempts.FOLDER):
+    for name in (*FILES, attempts.FOLDER):
         if Path(local_path(storage.join(output, name))).is_symlink():
             raise UsageError(
                 f"{output}/{name} is a link: --overwrite removes nothing that lies elsewhere; "
@@ -104,7 +94,7 @@ def start_run(output: str, run: RunRecord, *, resume: bool, overwrite: bool) -> 
 def _continue(output: str, run: RunRecord) -> RunRecord:
     check_same_options(output, run)
     earlier = read_run(output)
-    _remove_temporary_files(output)
+    remove_temporary_files(output)
     storage.delete(storage.join(output, attempts.FOLDER, attempts.PLAN_FILE))
     # The job itself says so in the output, once it has read what stands there.
     return replace(run, run_id=earlier.run_id, images_root=earlier.images_root)
@@ -176,23 +166,16 @@ def remove_run(output: str) -> None:
         return
     read_run(output)
     storage.delete(storage.join(output, MANIFEST_FILE))
-    _remove_temporary_files(output)
+    remove_temporary_files(output)
     attempts.clear(output, keep_writer=True)
     for path in (CARD_FILE, PARTS_FILE, NO_FAILURES):
         storage.delete(storage.join(output, path))
-    for name, pattern in _FILES.items():
+    for name, pattern in FILES.items():
         folder = storage.join(output, name)
         for file in storage.list_folder(folder):
             if pattern.fullmatch(file.name):
                 storage.delete(storage.join(folder, file.name))
     storage.delete(storage.join(output, RUN_FILE))
-
-
-def _remove_temporary_files(output: str) -> None:
-    for folder in (output, *(storage.join(output, name) for name in (*_FILES, attempts.FOLDER))):
-        for file in storage.list_folder(folder):
-            if is_temporary_name(file.name):
-                storage.delete(storage.join(folder, file.name))
 
 
 def _brief(value: object, length: int = 60) -> str:

@@ -35,7 +35,7 @@ from beam_deeplab.pipeline.recipes import (
     describe_versions,
 )
 from beam_deeplab.pipeline.reports.run_summary import print_summary
-from beam_deeplab.pipeline.runner_checks import check_runner, open_pipeline
+from beam_deeplab.pipeline.runner_checks import check_pipeline, check_runner, open_pipeline
 from beam_deeplab.pipeline.runs import check_output, check_same_options, read_manifest, start_run
 from beam_deeplab.pipeline.terminal import open_console, safe_line, say
 from beam_deeplab.pipeline.workers import (
@@ -155,9 +155,8 @@ def prepare(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> Prep
     if options.resume:
         check_same_options(options.output, record)
     gpu = accelerator.type if accelerator and recipe.engine.name == "tensorflow" else ""
-    prepared = PreparedRun(options, beam_options, recipe, record, dead, gpu)
-    _build(prepared, record)
-    return prepared
+    check_pipeline(beam_options, options.job.resource_hints())
+    return PreparedRun(options, beam_options, recipe, record, dead, gpu)
 
 
 def carry_out(prepared: PreparedRun) -> Manifest | None:
@@ -202,24 +201,21 @@ def _carry_out(prepared: PreparedRun, claim: Claim) -> Manifest | None:
 def _build(prepared: PreparedRun, run: RunRecord, note: str = "") -> beam.Pipeline:
     options, beam_options = prepared.options, prepared.beam_options
     pipeline = open_pipeline(beam_options)
-    try:
-        build_job(
-            pipeline,
-            options.input,
-            options.output,
-            prepared.recipe,
-            run,
-            resume=options.resume,
-            discard_damaged=options.discard_damaged,
-            shard_size=options.shard_size,
-            max_file_bytes=options.max_file_bytes,
-            workers=worker_count(beam_options),
-            engine_threads=options.job.engine_threads or engine_threads(beam_options),
-            resource_hints=options.job.resource_hints(),
-            note=note,
-        )
-    except ValueError as error:  # of a resource hint
-        raise UsageError(str(error)) from error
+    build_job(
+        pipeline,
+        options.input,
+        options.output,
+        prepared.recipe,
+        run,
+        resume=options.resume,
+        discard_damaged=options.discard_damaged,
+        shard_size=options.shard_size,
+        max_file_bytes=options.max_file_bytes,
+        workers=worker_count(beam_options),
+        engine_threads=options.job.engine_threads or engine_threads(beam_options),
+        resource_hints=options.job.resource_hints(),
+        note=note,
+    )
     return pipeline
 
 

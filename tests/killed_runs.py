@@ -31,13 +31,12 @@ from beam_deeplab.transforms.records import (
     Shard,
 )
 from beam_deeplab.transforms.runs import attempts
-from beam_deeplab.transforms.runs.committing import commit_run
 from beam_deeplab.transforms.runs.inventory import take_inventory
 from beam_deeplab.transforms.runs.manifest import Manifest
-from beam_deeplab.transforms.runs.resuming import plan_resume
 from beam_deeplab.transforms.runs.sharding import Sharding
 from beam_deeplab.transforms.runs.writing import write_shard
 from beam_deeplab.transforms.segmenting.composites import read_shard
+from tests.plans import commit_run, plan_resume
 from tests.rows import FACTS, RUN, failure, segmentation
 
 WRITES = ("write_atomically", "create_if_absent", "delete")
@@ -177,7 +176,7 @@ class World:
             part = parts[which % len(parts)]
             shard = part.stem.removeprefix("part-")
             if part.parent.name == MASKS:
-                for ref in take_inventory(self.out).shards[shard].refs(MASKS):
+                for ref in take_inventory(self.out)[shard].refs(MASKS):
                     self.promised.pop(ref.uri, None)
             part.unlink() if how == "delete" else part.write_bytes(part.read_bytes()[:-9])
 
@@ -192,7 +191,7 @@ class World:
     def promise(self) -> None:
         """Notes what stands and is right, before a run touches the output."""
         inventory = take_inventory(self.out)
-        for shard in inventory.shards.values():
+        for shard in inventory.values():
             self.promised |= {ref.uri: ref.version for ref in shard.refs(MASKS)}
         now = {ref.uri: ref.version for ref in self.refs()}
         for uri, version in list(self.promised.items()):
@@ -205,7 +204,7 @@ class World:
         inventory = take_inventory(self.out)
         return {
             shard.id
-            for shard in inventory.shards.values()
+            for shard in inventory.values()
             if shard.is_whole
             and all(
                 ref.uri not in now or (dataset == MASKS and now[ref.uri] == ref.version)
@@ -243,7 +242,6 @@ class World:
         plan, summary = plan_resume(
             self.out, [*refs, *refs[:2]], run, Sharding(shard_size), discard_damaged=True
         )
-        attempts.note_plan(self.out, summary)
         worked_on = {ref.uri: ref.version for shard in plan.shards for ref in shard.refs}
         assert not worked_on.items() & self.promised.items(), "paid twice"
         written: list[Part] = []
@@ -272,6 +270,9 @@ class World:
                     kill()
                 if isinstance(row, BatchBarrier):
                     continue
+                if isinstance(row, Part):
+                    yield row
+                    continue
                 rows.append(outcome := self._outcome(row))
                 if isinstance(outcome, Segmentation) and outcome.slot and outcome.slot.with_care:
                     attempts.keep_aside(self.out, outcome, FACTS, "")
@@ -287,11 +288,15 @@ class World:
         return segmentation(row.ref, row.slot, row.data)
 
     def run_until_committed(self, shard_size: int, workers: int = 1) -> Manifest:
-        """Undisturbed but for images that kill; each may cost a run at first, and three alone."""
+        """Undisturbed but for images that kill.
+
+        Each may cost a run at first, and alone as many as it takes to be sure.
+        """
         fatal = list(self.kinds().values()).count("fatal")
-        for _ in range(4 * fatal + 1):
+        runs = (1 + attempts.FATAL_KILLS) * fatal + 1
+        for _ in range(runs):
             try:
                 return self.run(shard_size, workers)
             except Killed:
                 pass
-        raise AssertionError(f"killed {4 * fatal + 1} times by {fatal} images")
+        raise AssertionError(f"killed {runs} times by {fatal} images")

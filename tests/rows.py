@@ -12,15 +12,17 @@ from beam_deeplab.transforms.records import (
     FailureCode,
     ImageRef,
     Original,
+    Part,
     Segmentation,
     Shard,
     ShardSlot,
     Stage,
 )
 from beam_deeplab.transforms.runs.manifest import RunRecord
-from beam_deeplab.transforms.runs.sharding import Plan, Sharding, plan_shards, slots_of
+from beam_deeplab.transforms.runs.sharding import Sharding, slots_of
 from beam_deeplab.transforms.runs.writing import write_shard
 from beam_deeplab.transforms.sources.listing import list_input
+from tests.plans import Plan, plan_shards
 
 LABELS = LabelSet.from_dict([*(f"class {label}" for label in range(12)), "dog"], name="test")
 
@@ -62,9 +64,9 @@ def plan_of(images: int, size: int) -> Plan:
     return plan_shards(refs, (), "print", Sharding(size))
 
 
-def write_rows(output: str | Path, shard: Shard, failed: Sequence[str] = ()) -> None:
+def write_rows(output: str | Path, shard: Shard, failed: Sequence[str] = ()) -> list[Part]:
     """Writes the parts of a shard, as the last step does."""
-    list(write_shard(str(output), shard.id, shard_rows(shard, failed), RUN.part_metadata()))
+    return list(write_shard(str(output), shard.id, shard_rows(shard, failed), RUN.part_metadata()))
 
 
 def list_images(pattern: str) -> Iterator[ImageRef]:

@@ -260,10 +260,12 @@ class Shard:
         id: 16 hex digits, made from the run's fingerprint and ``refs``
             (:func:`transforms.runs.sharding.shard_id`).
         refs: Its images, sorted.
+        again: Whether parts of earlier work that stand under its name are to be made again.
     """
 
     id: str
     refs: tuple[ImageRef, ...]
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)

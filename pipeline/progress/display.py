@@ -186,7 +186,7 @@ class _Follower:
             began = time.monotonic()
             if not self._failed.is_set():
                 try:
-                    progress = watcher.look(self._failed.is_set)
+                    progress = watcher.look()
                 except Exception:
                     _LOGGER.debug("No progress from %s", self._output, exc_info=True)
             show(progress, ended=is_last)

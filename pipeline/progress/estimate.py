@@ -1,7 +1,7 @@
 """How far a run is, for every runner: counted from what is durable in its output.
 
 The planning step leaves the total in ``attempts/plan.json``; the rows of finished shards are
-counted from the footers of their parts. So progress needs nothing of the runner, and what is
+counted from their parts. So progress needs nothing of the runner, and what is
 shown is never lost again.
 """
 
@@ -82,11 +82,8 @@ class Watcher:
         self._rows = DurableRows(output)
         self._rate = Rate()
 
-    def look(self, is_stopped: Callable[[], bool] | None = None) -> RunProgress | None:
+    def look(self) -> RunProgress | None:
         """How far the run is now; None while it lists and plans.
-
-        Args:
-            is_stopped: Once true, it need not look any further.
 
         Raises:
             OSError: The output cannot be looked at.
@@ -94,7 +91,7 @@ class Watcher:
         self._work = self._work or self._read_work()
         if self._work is None:
             return None
-        masks, failures = (self._rows.count(dataset, is_stopped) for dataset in (MASKS, FAILURES))
+        masks, failures = (self._rows.count(dataset) for dataset in (MASKS, FAILURES))
         progress = progress_of(self._work, masks, failures)
         now = self._clock()
         self._rate.add(now, progress.done)

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from beam_deeplab.pipeline.inputs import describe_left_out
 from beam_deeplab.pipeline.terminal import open_console, safe_line, say
-from beam_deeplab.transforms.runs.committing import LITTLE_LEFT
+from beam_deeplab.transforms.runs.commit_facts import LITTLE_LEFT
 from beam_deeplab.transforms.runs.manifest import Manifest
 
 _CLASSES_SHOWN = 8

@@ -17,11 +17,10 @@ from beam_deeplab.pipeline import attaching, writers
 from beam_deeplab.pipeline.cli import main
 from beam_deeplab.pipeline.progress import display
 from beam_deeplab.pipeline.writers import Pulse
-from beam_deeplab.transforms.records import ImageRef, Part
-from beam_deeplab.transforms.runs.committing import CommitError, commit_run
+from beam_deeplab.transforms.records import ImageRef
+from beam_deeplab.transforms.runs.commit_facts import CommitError
 from beam_deeplab.transforms.runs.inventory import take_inventory
-from beam_deeplab.transforms.runs.resuming import plan_resume
-from beam_deeplab.transforms.runs.sharding import Sharding, plan_shards
+from beam_deeplab.transforms.runs.sharding import Sharding
 from beam_deeplab.transforms.runs.writing import write_shard
 from tests.faults.conftest import (
     COLOUR_ENGINE,
@@ -32,6 +31,7 @@ from tests.faults.conftest import (
     wait_until,
     write_pictures,
 )
+from tests.plans import commit_run, plan_resume, plan_shards, standing_parts_of
 from tests.rows import FACTS, RUN, shard_rows
 
 pytestmark = pytest.mark.slow
@@ -85,16 +85,12 @@ def _write_at_once(outputs: Path, *failed: list[str]) -> None:
                     writer.stdin.flush()
 
 
-def _standing(output: Path) -> list[Part]:
-    return [standing.part for standing in take_inventory(str(output)).parts()]
-
-
 def test_the_same_shard_written_by_two_processes_at_once(tmp_path: Path) -> None:
     _write_at_once(tmp_path, ["2.jpg"], ["2.jpg"])
     for number in range(ROUNDS):
         output = tmp_path / str(number)
-        commit_run(str(output), RUN, PLAN.summary(), _standing(output))
-        assert [part.rows for part in _standing(output)] == [1, len(REFS) - 1]
+        commit_run(str(output), RUN, PLAN.summary(), standing_parts_of(output))
+        assert [part.rows for part in standing_parts_of(output)] == [1, len(REFS) - 1]
         assert not list(output.rglob(".*"))
 
 
@@ -111,8 +107,8 @@ def test_two_processes_with_other_outcomes_commit_one_of_them_or_none(
     for number in range(ROUNDS):
         output = str(tmp_path / str(number))
         with contextlib.suppress(CommitError):
-            commit_run(output, RUN, PLAN.summary(), _standing(tmp_path / str(number)))
-            (parts,) = take_inventory(output).shards.values()
+            commit_run(output, RUN, PLAN.summary(), standing_parts_of(tmp_path / str(number)))
+            (parts,) = take_inventory(output).values()
             outcome = [ref.uri for ref in parts.refs("failures")]
             assert outcome in failed
         plan, summary = plan_resume(output, REFS, RUN, Sharding())

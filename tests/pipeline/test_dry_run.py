@@ -22,11 +22,12 @@ from beam_deeplab.pipeline.machines import Machines
 from beam_deeplab.pipeline.options import NetworkOptions, SegmentOptions, UsageError
 from beam_deeplab.transforms.geometry import Canvas
 from beam_deeplab.transforms.records import ImageRef
-from beam_deeplab.transforms.runs.sharding import Sharding, plan_shards
+from beam_deeplab.transforms.runs.sharding import Sharding
 from beam_deeplab.transforms.runs.writing import write_shard
 from beam_deeplab.transforms.segmenting.handler import Recipe
 from tests.gcs_emulator import Gcs
 from tests.pipeline.test_job import MODEL
+from tests.plans import plan_shards
 from tests.rows import FACTS, shard_rows
 
 pytest_plugins = ("tests.gcs_emulator",)

@@ -18,10 +18,10 @@ from beam_deeplab.pipeline.runs import (
 )
 from beam_deeplab.transforms.records import ImageRef
 from beam_deeplab.transforms.runs.attempts import note_plan
-from beam_deeplab.transforms.runs.committing import commit_run
 from beam_deeplab.transforms.runs.manifest import RunRecord, fingerprint_of
-from beam_deeplab.transforms.runs.sharding import Sharding, plan_shards
+from beam_deeplab.transforms.runs.sharding import Sharding
 from beam_deeplab.transforms.runs.writing import write_shard
+from tests.plans import commit_run, plan_shards
 from tests.rows import FACTS, LABELS, shard_rows
 
 OPTIONS = {"canvas": [513, 513], "model_digest": "a" * 64, "precision": "f32"}

@@ -26,7 +26,7 @@ from beam_deeplab.transforms.evaluating.tally import Tally
 from beam_deeplab.transforms.parquet.parts import parquet_bytes
 from beam_deeplab.transforms.parquet.schemas import RUN_KEY
 from beam_deeplab.transforms.records import Stage
-from beam_deeplab.transforms.runs.committing import CommitError
+from beam_deeplab.transforms.runs.commit_facts import CommitError
 from beam_deeplab.transforms.runs.manifest import RunRecord
 
 METRICS_FILE: Final = "metrics.json"

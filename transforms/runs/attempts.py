@@ -60,6 +60,8 @@ _ROW = ".row-"
 _REWRITE = ".rewrite"
 _NOTE = re.compile(r"plan\.json|[0-9a-f]{16}\.(begun|rewrite|open-[0-9]+-[0-9]+|row-[0-9]+)")
 
+_SHARD = re.compile("[0-9a-f]{16}")
+
 _NOTING = threading.Lock()
 _open_here: set[str] = set()
 _letting_go = threading.Event()
@@ -99,7 +101,7 @@ def finish(output: str, shard: str, *, with_care: bool = False) -> None:
         with_care: Whether it was run with care, and rows of it are kept aside.
     """
     if with_care:
-        _delete(output, (name for name in _names(output, f"{shard}{_ROW}")))
+        _delete(output, _names(output, f"{shard}{_ROW}"))
     storage.delete(_uri(output, shard + _BEGUN))
 
 
@@ -122,7 +124,7 @@ def earlier_attempts(output: str, shard: str) -> Earlier:
     """Reads a shard's notes; one listing."""
     files = storage.list_folder(storage.join(output, FOLDER), f"{shard}.")
     kept = [file.name.partition(_ROW)[2] for file in files if _ROW in file.name]
-    deaths = _deaths(files).get(shard, {})
+    deaths = _deaths(files)
     return Earlier(
         {index: len(notes) for index, notes in deaths.items()},
         _fatal(output, deaths),
@@ -130,14 +132,13 @@ def earlier_attempts(output: str, shard: str) -> Earlier:
     )
 
 
-def _deaths(files: Iterable[StoredFile]) -> dict[str, dict[int, list[str]]]:
-    """By shard and index of an image, the name of each note of it as open."""
-    deaths: dict[str, dict[int, list[str]]] = {}
-    for file in files:
-        shard, is_open, place = file.name.partition(_OPEN)
+def _deaths(notes: Iterable[StoredFile]) -> dict[int, list[str]]:
+    """By index of an image, the name of each note of it as open."""
+    deaths: dict[int, list[str]] = {}
+    for file in notes:
+        _, is_open, place = file.name.partition(_OPEN)
         if is_open:
-            index = int(place.partition("-")[0])
-            deaths.setdefault(shard, {}).setdefault(index, []).append(file.name)
+            deaths.setdefault(int(place.partition("-")[0]), []).append(file.name)
     return deaths
 
 
@@ -242,20 +243,53 @@ def kept_row(output: str, ref: ImageRef, slot: ShardSlot) -> Segmentation | None
     return row if row.ref == ref else None
 
 
-def fatal_images(output: str) -> Mapping[str, frozenset[int]]:
-    """By shard, indices of the images that have killed processes since the last commit."""
-    deaths = _deaths(storage.list_folder(storage.join(output, FOLDER)))
-    fatal = {shard: _fatal(output, indices) for shard, indices in deaths.items()}
-    return {shard: indices for shard, indices in fatal.items() if indices}
+@dataclass(frozen=True, slots=True)
+class ShardNotes:
+    """The notes about one shard, as a listing shows them.
+
+    Attributes:
+        shard: The shard's id.
+        files: Their names and sizes.
+    """
+
+    shard: str
+    files: tuple[StoredFile, ...] = ()
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether it was begun and never finished."""
+        return self._has(_BEGUN)
+
+    @property
+    def is_rewritten(self) -> bool:
+        """Whether rows were about to leave it when the process died."""
+        return self._has(_REWRITE)
+
+    def _has(self, suffix: str) -> bool:
+        return any(file.name == self.shard + suffix for file in self.files)
+
+    def has_fatal(self, output: str) -> bool:
+        """Whether an image of it has killed processes since the last commit."""
+        return bool(_fatal(output, _deaths(self.files)))
 
 
-def begun_shards(output: str) -> list[Shard]:
-    """The shards that were begun and never finished, by id."""
-    return [
-        Shard(name.removesuffix(_BEGUN), _refs(storage.read(_uri(output, name))))
-        for name in _names(output)
-        if name.endswith(_BEGUN)
-    ]
+def list_notes(output: str, prefix: str = "") -> dict[str, ShardNotes]:
+    """The notes about all shards whose ids begin with a prefix, by id; one listing."""
+    files: dict[str, list[StoredFile]] = {}
+    for file in storage.list_folder(storage.join(output, FOLDER), prefix):
+        shard, point, _ = file.name.partition(".")
+        if point and _NOTE.fullmatch(file.name) and _SHARD.fullmatch(shard):
+            files.setdefault(shard, []).append(file)
+    return {shard: ShardNotes(shard, tuple(notes)) for shard, notes in files.items()}
+
+
+def begun_images(output: str, shard: str) -> tuple[ImageRef, ...]:
+    """The images of a shard that was begun and never finished; none if it has ended since."""
+    try:
+        content = json.loads(storage.read(_uri(output, shard + _BEGUN)))
+    except FileNotFoundError:
+        return ()
+    return tuple(ImageRef(uri, version) for uri, version in content)
 
 
 def begin_rewrite(output: str, shard: str, leaving: Mapping[str, frozenset[str]]) -> None:
@@ -269,22 +303,26 @@ def finish_rewrite(output: str, shard: str) -> None:
     storage.delete(_uri(output, shard + _REWRITE))
 
 
-def begun_rewrites(output: str) -> dict[str, dict[str, frozenset[str]]]:
-    """The rows that were about to leave when the process died, by shard, dataset and URI."""
-    notes = {
-        name.removesuffix(_REWRITE): json.loads(storage.read(_uri(output, name)))
-        for name in _names(output)
-        if name.endswith(_REWRITE)
-    }
-    return {
-        shard: {dataset: frozenset(uris) for dataset, uris in leaving.items()}
-        for shard, leaving in notes.items()
-    }
+def begun_rewrite(output: str, shard: str) -> dict[str, frozenset[str]] | None:
+    """The rows that were about to leave when the process died, by dataset and URI, if any were."""
+    try:
+        leaving = json.loads(storage.read(_uri(output, shard + _REWRITE)))
+    except FileNotFoundError:
+        return None
+    return {dataset: frozenset(uris) for dataset, uris in leaving.items()}
 
 
-def forget(output: str, shard: str) -> None:
-    """Removes every note of a shard that will not run again: its images are in other shards."""
-    _delete(output, _names(output, f"{shard}."))
+def forget(output: str, notes: ShardNotes, *, but_deaths: bool = False) -> None:
+    """Removes the notes about a shard that will not run again.
+
+    Args:
+        output: The output folder.
+        notes: What is noted.
+        but_deaths: Keep what is noted of deaths: its parts stand, and a failure in them that
+            an image's deaths account for is a result until the commit.
+    """
+    names = [file.name for file in notes.files]
+    _delete(output, [name for name in names if not (but_deaths and _OPEN in name)])
 
 
 def clear(output: str, *, keep_writer: bool = False) -> None:
@@ -297,7 +335,3 @@ def clear(output: str, *, keep_writer: bool = False) -> None:
 def _delete(output: str, names: Iterable[str]) -> None:
     for name in names:
         storage.delete(_uri(output, name))
-
-
-def _refs(content: bytes) -> tuple[ImageRef, ...]:
-    return tuple(ImageRef(uri, version) for uri, version in json.loads(content))

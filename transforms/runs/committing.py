@@ -1,289 +1,102 @@
-"""The commit: counts that add up, every part in its place, tables, and only then the manifest."""
+"""The commit: counts that add up, every part in its place, tables, and only then the manifest.
+
+Its steps hold a share of the parts' names, some shards' rows, a bucket of URIs, a file of a table;
+sums meet in one place::
+
+    parts -> by share: list -> read -+-> facts ---------+-> sum: reconcile -+-> manifest, last
+                                     +-> URIs: once? ---+                   |      |
+                                     +-> rows ------------> deal <----------+      |
+                                                             +-> by file: write ---+
+
+Listing is behind a GroupByKey, and begins when every shard is written; a table changes when all
+counts are known to add up, and the manifest is written when every table is. Each step may run
+twice: it writes the same files again.
+"""
 
 from __future__ import annotations
 
 import io
 import json
-from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import apache_beam as beam
 import pyarrow as pa
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
+from apache_beam.pvalue import AsSingleton, TaggedOutput
 
 from beam_deeplab.transforms import storage
-from beam_deeplab.transforms.parquet.parts import DamagedPartError, open_part, read_columns
-from beam_deeplab.transforms.parquet.schemas import DATASETS, FAILURES, MASKS, dataset_schema
+from beam_deeplab.transforms.parquet.schemas import (
+    DATASETS,
+    FAILURES,
+    MASKS,
+    RUN_KEY,
+    dataset_schema,
+)
 from beam_deeplab.transforms.records import Part
 from beam_deeplab.transforms.runs import attempts
 from beam_deeplab.transforms.runs.card import CARD_FILE, data_card
-from beam_deeplab.transforms.runs.deriving import write_tables
-from beam_deeplab.transforms.runs.inventory import Inventory, StandingShard, take_inventory
+from beam_deeplab.transforms.runs.commit_facts import TWICE, CommitError, CommitFacts, reconcile
+from beam_deeplab.transforms.runs.deriving import (
+    TableFiles,
+    deal,
+    decode_rows,
+    encode_rows,
+    remove_surplus,
+    standing_files,
+    table_file,
+    write_rows,
+)
+from beam_deeplab.transforms.runs.inventory import (
+    PREFIXES,
+    ShardFiles,
+    StandingShard,
+    inspect_shards,
+    list_shards,
+    some_at_once,
+)
 from beam_deeplab.transforms.runs.manifest import (
     MANIFEST_FILE,
+    PARTS_FILE,
     Manifest,
+    PartList,
     RunRecord,
 )
-from beam_deeplab.transforms.runs.part_list import write_part_list
-from beam_deeplab.transforms.runs.sharding import PlanSummary
+from beam_deeplab.transforms.runs.part_list import PART_SCHEMA, part_rows
+from beam_deeplab.transforms.runs.plan_facts import Merge
+from beam_deeplab.transforms.runs.run_files import NO_FAILURES, remove_temporary_files
+from beam_deeplab.transforms.runs.sharding import PlanSummary, bucket_of
 from beam_deeplab.transforms.runs.tables import TABLES
 from beam_deeplab.transforms.runs.tables.table import Collection as ImageCollection
 from beam_deeplab.transforms.runs.tables.table import ShardRows
 
-_NAMED = 5
-"""How many culprits an error names."""
+__all__ = ["CommitError", "CommitRun", "seconds_between"]
 
-LITTLE_LEFT: Final = 64
-"""Pixels of a picture's shorter side below which the network, which answers every 8 or 16 pixels,
-sees hardly anything of it."""
+_FACTS: Final = "facts"
+_ROWS: Final = "rows"
+_PARTS: Final = "parts"
+"""Names the list of parts among the tables."""
 
-_SHARDS_AT_ONCE: Final = 64
-_READERS: Final = 16
-
-NO_FAILURES: Final = f"{FAILURES}/none.parquet"
-"""A file without rows, so that a query over the failures of a clean run finds a table."""
+_PartRecord = tuple[str, str, int, int]
 
 
-class CommitError(RuntimeError):
-    """The output is not what was planned; nothing was committed."""
-
-
-def reconcile(plan: PlanSummary, written: Collection[Part], inventory: Inventory) -> dict[str, int]:
-    """Proves that every planned image is in the output, once.
-
-    Args:
-        plan: What was to be done.
-        written: The parts that the plan's shards say they wrote.
-        inventory: What stands in the output.
-
-    Returns:
-        The counts that the manifest records.
-
-    Raises:
-        CommitError: Something is missing, twice, or not as it was written. The message names
-            the parts, shards or images.
-    """
-    _check_written(written, inventory)
-    _check_whole(inventory)
-    _check_once(inventory)
-    rows = Counter[str]()
-    for part in written:
-        rows[part.dataset] += part.rows
-    _check_sum("planned", plan.planned, {"masks": rows[MASKS], "failures": rows[FAILURES]})
-    _check_sum("inputs", plan.inputs, {"planned": plan.planned, "skipped": plan.skipped})
-    totals = Counter[str]()
-    for standing in inventory.parts():
-        totals[standing.part.dataset] += standing.part.rows
-    _check_sum(
-        "masks and failures in the output",
-        totals[MASKS] + totals[FAILURES],
-        {"inputs": plan.inputs, "not_in_inputs": plan.not_in_inputs},
-    )
-    return {
-        "inputs": plan.inputs,
-        "duplicates": plan.duplicates,
-        "planned": plan.planned,
-        "skipped": plan.skipped,
-        "masks": rows[MASKS],
-        "failures": rows[FAILURES],
-        "total_masks": totals[MASKS],
-        "total_failures": totals[FAILURES],
-        "not_in_inputs": plan.not_in_inputs,
-        "discarded_parts": plan.discarded_parts,
-    }
-
-
-def _check_written(written: Iterable[Part], inventory: Inventory) -> None:
-    standing = {item.part for item in inventory.parts()}
-    changed = {part.path for part in written if part not in standing}
-    _raise_for("parts missing or not as they were written", changed)
-
-
-def _check_whole(inventory: Inventory) -> None:
-    broken = {shard.describe_fault() for shard in inventory.shards.values() if not shard.is_whole}
-    _raise_for("shards whose parts do not add up", broken)
-
-
-def _check_once(inventory: Inventory) -> None:
-    rows = Counter(
-        ref.uri
-        for item in inventory.parts()
-        if item.part.dataset in (MASKS, FAILURES)
-        for ref in item.refs
-    )
-    _raise_for("images in more than one row", {uri for uri, count in rows.items() if count > 1})
-
-
-def _check_sum(whole: str, count: int, terms: dict[str, int]) -> None:
-    if count != sum(terms.values()):
-        words = " + ".join(f"{value} {name}" for name, value in terms.items())
-        raise CommitError(f"{count} {whole}, but {words}; resume the run to do what is missing")
-
-
-def _raise_for(what: str, culprits: Collection[str]) -> None:
-    if culprits:
-        names = ", ".join(sorted(culprits)[:_NAMED])
-        more = f" and {len(culprits) - _NAMED} more" if len(culprits) > _NAMED else ""
-        raise CommitError(f"{what}: {names}{more}; resume the run to make them again")
-
-
-def commit_run(
-    output: str, run: RunRecord, plan: PlanSummary, written: Collection[Part]
-) -> Manifest:
-    """Reconciles the output with the plan, makes its tables, and writes ``manifest.json`` last.
-
-    Running it again writes the same files again, but for the time.
-
-    Raises:
-        CommitError: The output is not what was planned; there is no manifest then.
-        OSError: Something cannot be read or written now.
-    """
-    inventory = take_inventory(output)
-    counts = reconcile(plan, written, inventory)
-    metadata = run.part_metadata()
-    labels = metadata["model"].get("labels", {}).get("classes", [])
-    collection = ImageCollection(tuple(each["name"] for each in labels), run.images_root)
-    sums = _Sums()
-    tables = write_tables(
-        output,
-        TABLES,
-        sums.over(_rows_of_shards(output, inventory)),
-        collection,
-        images=counts["total_masks"] + counts["total_failures"],
-        metadata=json.dumps(metadata, sort_keys=True).encode(),
-    )
-    _write_no_failures(output, is_clean=not counts["total_failures"])
-    card = data_card(
-        counts,
-        collection.class_names,
-        str(metadata["model"].get("reference", "")),
-        [MASKS, *tables, *([FAILURES] if counts["total_failures"] else [])],
-    )
-    storage.write_atomically(storage.join(output, CARD_FILE), card.encode())
-    committed = datetime.now(UTC)
-    manifest = Manifest(
-        run_id=run.run_id,
-        fingerprint=run.fingerprint,
-        options=run.options,
-        model=metadata["model"],
-        versions=run.versions,
-        counts=counts | {"barely_seen": sums.barely_seen, "truncated": sums.truncated},
-        failures_by_code=dict(Counter(code for item in inventory.parts() for code in item.codes)),
-        class_pixels={
-            collection.class_names[label]: sums.pixels[label] for label in sorted(sums.pixels)
-        },
-        parts=write_part_list(output, (standing.part for standing in inventory.parts())),
-        tables=tables,
-        writers=_writers(inventory),
-        started=run.started,
-        committed=committed.isoformat(timespec="milliseconds"),
-        seconds=seconds_between(run.started, committed),
-        left_out=plan.left_out,
-    )
-    storage.write_atomically(storage.join(output, MANIFEST_FILE), manifest.to_json())
-    attempts.clear(output)
-    return manifest
-
-
-def seconds_between(started: str, ended: datetime) -> float:
-    """How long a run took by two clocks, never less than nothing.
-
-    Args:
-        started: ISO 8601, by the launching machine's clock.
-        ended: By the clock of the worker that commits.
-    """
-    return max(0.0, round((ended - datetime.fromisoformat(started)).total_seconds(), 3))
-
-
-def _rows_of_shards(output: str, inventory: Inventory) -> Iterator[Sequence[ShardRows]]:
-    """What the shards have written but for the masks' bytes, some shards at a time."""
-    shards = list(inventory.shards.values())
-    with ThreadPoolExecutor(_READERS) as pool:
-        for start in range(0, len(shards), _SHARDS_AT_ONCE):
-            some = shards[start : start + _SHARDS_AT_ONCE]
-            yield list(pool.map(lambda shard: _rows_of_shard(output, shard), some))
-
-
-def _rows_of_shard(output: str, shard: StandingShard) -> ShardRows:
-    tables = {}
-    for dataset in DATASETS:
-        schema = dataset_schema(dataset)
-        columns = [name for name in schema.names if name != "mask"]
-        if dataset not in shard.parts:
-            tables[dataset] = schema.empty_table().select(columns)
-            continue
-        path = shard.parts[dataset].part.path
-        try:
-            with storage.open_seekable(storage.join(output, path)) as file:
-                tables[dataset] = read_columns(open_part(file), columns)
-        except DamagedPartError as error:
-            raise CommitError(f"{path} is damaged: {error}; resume the run") from error
-    return ShardRows(tables[MASKS], tables[FAILURES])
-
-
-@dataclass
-class _Sums:
-    """What is added up over all masks while the tables are made.
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """An output of which all counts add up.
 
     Attributes:
-        pixels: By class id.
-        barely_seen: Pictures of which the reduction has left little
-            (:data:`LITTLE_LEFT`).
-        truncated: Pictures of which only a part was there.
+        plan: What was to be done.
+        counts: What the manifest records.
+        facts: The sums.
+        files: Of each table, by name.
     """
 
-    pixels: Counter[int] = field(default_factory=Counter)
-    barely_seen: int = 0
-    truncated: int = 0
-
-    def over(self, shards: Iterable[Sequence[ShardRows]]) -> Iterator[Sequence[ShardRows]]:
-        """The same shards, each counted on its way."""
-        for some in shards:
-            for shard in some:
-                self._add(shard.masks)
-            yield some
-
-    def _add(self, masks: pa.Table) -> None:
-        for areas in masks.column("areas").to_pylist():
-            self.pixels.update({area["class_id"]: area["pixels"] for area in areas})
-        short_side = pc.min_element_wise(masks.column("width"), masks.column("height"))
-        left = pc.multiply(short_side, masks.column("scale"))
-        little = pc.and_(pc.less(left, LITTLE_LEFT), pc.greater_equal(short_side, LITTLE_LEFT))
-        self.barely_seen += pc.sum(little).as_py() or 0
-        self.truncated += pc.sum(masks.column("truncated")).as_py() or 0
-
-
-def _write_no_failures(output: str, *, is_clean: bool) -> None:
-    uri = storage.join(output, NO_FAILURES)
-    if not is_clean:
-        storage.delete(uri)
-        return
-    sink = io.BytesIO()
-    pq.write_table(dataset_schema(FAILURES).empty_table(), sink)
-    storage.write_atomically(uri, sink.getvalue())
-
-
-def _writers(inventory: Inventory) -> list[dict[str, Any]]:
-    """What the parts say of who wrote them, each sort once."""
-    parts = Counter(
-        json.dumps(
-            {
-                "model": {
-                    key: (standing.writer.get("model") or {}).get(key)
-                    for key in ("reference", "digest")
-                },
-                "versions": standing.writer.get("versions"),
-            },
-            sort_keys=True,
-        )
-        for standing in inventory.parts()
-    )
-    return [json.loads(writer) | {"parts": count} for writer, count in sorted(parts.items())]
+    plan: PlanSummary
+    counts: dict[str, int]
+    facts: CommitFacts
+    files: dict[str, TableFiles]
 
 
 @dataclass(eq=False)
@@ -301,17 +114,228 @@ class CommitRun(beam.PTransform):
     def expand(
         self, inputs: tuple[beam.PCollection[Part], beam.PCollection[PlanSummary]]
     ) -> beam.PCollection[Manifest]:
-        """Gathers every record, which are small, in one place, and commits there."""
-        return (
-            inputs
-            | beam.Flatten()
-            | beam.WithKeys(None)
+        """Reconciles the output with the plan, makes its tables, and writes the manifest last.
+
+        Raises:
+            CommitError: (by the job) the output is not what was planned; there is no manifest.
+        """
+        parts, summary = inputs
+        shares = parts.pipeline | "Shares" >> beam.Create([(share, ()) for share in PREFIXES])
+        found = (
+            (shares, parts | "ByShare" >> beam.Map(_by_share))
+            | "Written" >> beam.Flatten()
             | beam.GroupByKey()
+            | "List" >> beam.FlatMap(list_written, self.output)
+            | beam.Reshuffle()
+            | "Read" >> beam.FlatMap(self._read).with_outputs(_FACTS, _ROWS, main="uris")
+        )
+        twice = found.uris | "ByBucket" >> beam.GroupByKey() | "Once" >> beam.MapTuple(_find_twice)
+        planned = summary | "Planned" >> beam.Map(lambda plan: CommitFacts(plans=[plan]))
+        reconciled = (
+            (planned, found[_FACTS], twice)
+            | "Facts" >> beam.Flatten()
+            | beam.WithKeys(None)
+            | "Sum" >> beam.CombinePerKey(Merge(CommitFacts))
+            | "Reconcile" >> beam.MapTuple(self._reconcile)
+        )
+        dealt = found[_ROWS] | "Deal" >> beam.FlatMap(_deal, AsSingleton(reconciled))
+        every_file = reconciled | "Files" >> beam.FlatMap(_every_file)
+        written = (
+            (every_file, dealt)
+            | "Rows" >> beam.Flatten()
+            | "ByFile" >> beam.GroupByKey()
+            | "Write" >> beam.FlatMapTuple(self._write)
+        )
+        return (
+            (reconciled, written)
+            | "All" >> beam.Flatten()
+            | "Gather" >> beam.WithKeys(None)
+            | "Together" >> beam.GroupByKey()
             | "Commit" >> beam.MapTuple(self._commit)
         )
 
-    def _commit(self, _: None, records: Iterable[Part | PlanSummary]) -> Manifest:
-        gathered = set(records)
-        (plan,) = (record for record in gathered if isinstance(record, PlanSummary))
-        written = [record for record in gathered if isinstance(record, Part)]
-        return commit_run(self.output, self.run, plan, written)
+    @property
+    def _collection(self) -> ImageCollection:
+        labels = self.run.part_metadata()["model"].get("labels", {}).get("classes", [])
+        return ImageCollection(tuple(each["name"] for each in labels), self.run.images_root)
+
+    def _read(self, some: tuple[Sequence[ShardFiles], list[_PartRecord]]) -> Iterator[Any]:
+        shards, written = some
+        facts, collection = CommitFacts(), self._collection
+        standing = inspect_shards(self.output, shards, whole=True)
+        by_bucket: dict[int, list[str]] = {}
+        for shard in standing:
+            facts.add_shard(shard, (Part(*each) for each in written if each[1] == shard.id))
+            for dataset in DATASETS:
+                for ref in shard.refs(dataset):
+                    by_bucket.setdefault(bucket_of(ref.uri), []).append(ref.uri)
+        yield from by_bucket.items()
+        for name, rows in _rows_of(standing, collection):
+            content = encode_rows(rows)
+            facts.table_bytes[name] += len(content)
+            yield TaggedOutput(_ROWS, (name, content))
+        yield TaggedOutput(_FACTS, facts)
+
+    def _reconcile(self, _: None, facts: CommitFacts) -> Reconciled:
+        plan, counts = reconcile(facts)
+        files = {_PARTS: TableFiles(1, 1)}
+        for table in TABLES:
+            standing = standing_files(self.output, table.name)
+            files[table.name] = TableFiles.of(facts.table_bytes[table.name], standing)
+            remove_surplus(self.output, table.name, files[table.name])
+        return Reconciled(plan, counts, facts, files)
+
+    def _write(
+        self, key: tuple[str, int], contents: Iterable[tuple[int, bytes]]
+    ) -> Iterator[tuple[str, str]]:
+        name, _ = key
+        for index in sorted({index for index, _ in contents}):
+            rows = (content for of, content in contents if of == index and content)
+            if name == _PARTS:
+                write_rows(storage.join(self.output, PARTS_FILE), PART_SCHEMA, "path", rows)
+                continue
+            (table,) = (table for table in TABLES if table.name == name)
+            facts = json.dumps(self.run.part_metadata(), sort_keys=True).encode()
+            schema = table.schema(self._collection).with_metadata({RUN_KEY: facts})
+            path = table_file(name, index)
+            write_rows(storage.join(self.output, path), schema, "image_uri", rows)
+            yield name, path
+
+    def _commit(self, _: None, gathered: Iterable[Reconciled | tuple[str, str]]) -> Manifest:
+        records = list(gathered)
+        (reconciled,) = (record for record in records if isinstance(record, Reconciled))
+        paths = sorted({record for record in records if isinstance(record, tuple)})
+        tables = {
+            table.name: [path for name, path in paths if name == table.name] for table in TABLES
+        }
+        return self._write_manifest(reconciled, tables)
+
+    def _write_manifest(self, reconciled: Reconciled, tables: dict[str, list[str]]) -> Manifest:
+        run, counts, facts = self.run, reconciled.counts, reconciled.facts
+        model = run.part_metadata()["model"]
+        class_names = self._collection.class_names
+        _write_no_failures(self.output, is_clean=not counts["total_failures"])
+        card = data_card(
+            counts,
+            class_names,
+            str(model.get("reference", "")),
+            [MASKS, *tables, *([FAILURES] if counts["total_failures"] else [])],
+        )
+        storage.write_atomically(storage.join(self.output, CARD_FILE), card.encode())
+        remove_temporary_files(self.output)
+        committed = datetime.now(UTC)
+        manifest = Manifest(
+            run_id=run.run_id,
+            fingerprint=run.fingerprint,
+            options=run.options,
+            model=model,
+            versions=run.versions,
+            counts=counts,
+            failures_by_code=dict(facts.codes),
+            class_pixels={
+                class_names[label]: facts.pixels[label] for label in sorted(facts.pixels)
+            },
+            parts=PartList(PARTS_FILE, facts.parts, facts.part_bytes),
+            tables=tables,
+            writers=[
+                json.loads(writer) | {"parts": count}
+                for writer, count in sorted(facts.writers.items())
+            ],
+            started=run.started,
+            committed=committed.isoformat(timespec="milliseconds"),
+            seconds=seconds_between(run.started, committed),
+            left_out=reconciled.plan.left_out,
+        )
+        storage.write_atomically(storage.join(self.output, MANIFEST_FILE), manifest.to_json())
+        attempts.clear(self.output)
+        return manifest
+
+
+def seconds_between(started: str, ended: datetime) -> float:
+    """How long a run took by two clocks, never less than nothing.
+
+    Args:
+        started: ISO 8601, by the launching machine's clock.
+        ended: By the clock of the worker that commits.
+    """
+    return max(0.0, round((ended - datetime.fromisoformat(started)).total_seconds(), 3))
+
+
+def _by_share(part: Part) -> tuple[str, _PartRecord]:
+    return part.shard[:1], (part.dataset, part.shard, part.rows, part.size)
+
+
+def list_written(
+    share: tuple[str, Iterable[_PartRecord | tuple[()]]], output: str
+) -> Iterator[tuple[Sequence[ShardFiles], list[_PartRecord]]]:
+    """Lists a share of the output when all its shards are written.
+
+    Args:
+        share: What the shards' ids begin with, and the parts that they say they wrote.
+        output: The output folder.
+
+    Yields:
+        Some shards, also such of which nothing stands, with what they wrote.
+    """
+    prefix, written = share
+    by_shard: dict[str, set[_PartRecord]] = {}
+    for part in written:
+        if part:
+            by_shard.setdefault(part[1], set()).add(part)
+    for shards in some_at_once(list_shards(output, prefix, by_shard.keys())):
+        yield shards, sorted(part for shard in shards for part in by_shard.get(shard.id, ()))
+
+
+def _rows_of(
+    shards: Iterable[StandingShard], collection: ImageCollection
+) -> Iterator[tuple[str, pa.Table]]:
+    """The rows of some shards in each table; and the parts themselves."""
+    shards = list(shards)
+    yield _PARTS, part_rows(each.part for shard in shards for each in shard.parts.values())
+    rows = [ShardRows(shard.rows(MASKS), shard.rows(FAILURES)) for shard in shards]
+    for table in TABLES:
+        made = [table.rows(each, collection) for each in rows]
+        yield table.name, pa.concat_tables(made or [table.schema(collection).empty_table()])
+
+
+def _find_twice(_: int, uris: Iterable[list[str]]) -> CommitFacts:
+    seen: set[str] = set()
+    twice: set[str] = set()
+    for some in uris:
+        for uri in some:
+            (twice if uri in seen else seen).add(uri)
+    facts = CommitFacts()
+    facts.blame(TWICE, twice)
+    return facts
+
+
+_FileRows = tuple[tuple[str, int], tuple[int, bytes]]
+"""A table's name and a key of its files; a file's number and rows."""
+
+
+def _deal(rows: tuple[str, bytes], reconciled: Reconciled) -> Iterator[_FileRows]:
+    name, content = rows
+    files = reconciled.files[name]
+    if files.count == 1:
+        yield (name, 0), (0, content)
+        return
+    for index, dealt in enumerate(deal(decode_rows(content), files.count)):
+        if dealt.num_rows:
+            yield (name, files.key(index)), (index, encode_rows(dealt))
+
+
+def _every_file(reconciled: Reconciled) -> Iterator[_FileRows]:
+    """Each file once, without rows: a table of nothing is a file too."""
+    for name, files in reconciled.files.items():
+        for index in range(files.count):
+            yield (name, files.key(index)), (index, b"")
+
+
+def _write_no_failures(output: str, *, is_clean: bool) -> None:
+    uri = storage.join(output, NO_FAILURES)
+    if not is_clean:
+        storage.delete(uri)
+        return
+    sink = io.BytesIO()
+    pq.write_table(dataset_schema(FAILURES).empty_table(), sink)
+    storage.write_atomically(uri, sink.getvalue())

@@ -1,13 +1,20 @@
-"""What stands in an output folder: which parts, of which shards, holding which images."""
+"""What stands in an output folder: which parts, of which shards, holding which images.
+
+Ids of shards are hexadecimal digits of a hash, so their first digit splits an output into sixteen
+even shares (:data:`PREFIXES`), each listed by itself. What a share's parts hold is read some
+shards at a time; nothing here needs more than one share's names and a few shards' images.
+"""
 
 from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Final
+
+import pyarrow as pa
 
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.parquet.parts import DamagedPartError, open_part, read_columns
@@ -16,13 +23,42 @@ from beam_deeplab.transforms.parquet.schemas import (
     FAILURES,
     ShardCounts,
     counts_of,
+    dataset_schema,
     run_of,
 )
-from beam_deeplab.transforms.records import ImageRef, Part
+from beam_deeplab.transforms.records import ImageRef, Part, Shard
+from beam_deeplab.transforms.runs.attempts import ShardNotes, list_notes
 
 PART_NAME = re.compile(r"part-([0-9a-f]{16})\.parquet")
+
+PREFIXES: Final = tuple("0123456789abcdef")
+"""The shares of an output. A local folder is gone through once for each, and on object stores each
+costs a request for a thousand names."""
+
+SHARDS_AT_ONCE: Final = 64
+"""Shards whose parts are read together."""
+
 _READERS = 16
-"""Footers read at once: on object stores each costs a round trip and no CPU."""
+"""Parts read at once: on object stores each costs a round trip and no CPU."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardFiles:
+    """What a listing shows of a shard.
+
+    Attributes:
+        id: Of the shard.
+        sizes: Bytes of its parts, by dataset.
+        notes: What ``attempts/`` holds about it.
+    """
+
+    id: str
+    sizes: Mapping[str, int]
+    notes: ShardNotes
+
+    def without_notes(self) -> ShardFiles:
+        """The same with its parts alone."""
+        return ShardFiles(self.id, self.sizes, ShardNotes(self.id))
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +68,7 @@ class StandingPart:
     Attributes:
         part: Where it is, its rows and its size.
         counts: What its shard holds; None if the file is damaged.
+        rows: Its columns but for the masks, or those of them that were asked for.
         refs: The images of its rows, one a row.
         codes: The failure codes of its rows (failures only).
         writer: What wrote it: the model's name and digest, and versions.
@@ -39,6 +76,7 @@ class StandingPart:
 
     part: Part
     counts: ShardCounts | None
+    rows: pa.Table | None = field(default=None, repr=False, compare=False)
     refs: tuple[ImageRef, ...] = field(default=(), repr=False)
     codes: tuple[str, ...] = field(default=(), repr=False)
     writer: Mapping[str, Any] = field(default_factory=dict, repr=False)
@@ -64,7 +102,7 @@ class StandingShard:
         images are compared too.
         """
         claims = {standing.counts for standing in self.parts.values()}
-        counts = claims.pop()
+        counts = claims.pop() if claims else None
         if claims or counts is None:
             return False
         found = {dataset: len(self.refs(dataset)) for dataset in DATASETS}
@@ -79,6 +117,11 @@ class StandingShard:
         claims = [standing.counts for standing in self.parts.values() if standing.counts]
         return {counts.masks + counts.failures for counts in claims}
 
+    @property
+    def has_damaged_part(self) -> bool:
+        """Whether a file of it stands there that cannot be read whole, however often."""
+        return any(standing.counts is None for standing in self.parts.values())
+
     def refs(self, dataset: str) -> tuple[ImageRef, ...]:
         """The images of a part; none where it does not stand."""
         return self.parts[dataset].refs if dataset in self.parts else ()
@@ -86,6 +129,14 @@ class StandingShard:
     def known(self) -> frozenset[ImageRef]:
         """The images of all parts that can be read."""
         return frozenset(ref for dataset in DATASETS for ref in self.refs(dataset))
+
+    def rows(self, dataset: str) -> pa.Table:
+        """The rows of a part without the masks; none where it does not stand."""
+        standing = self.parts.get(dataset)
+        if standing is None or standing.rows is None:
+            schema = dataset_schema(dataset)
+            return schema.empty_table().select(_columns(dataset, whole=True))
+        return standing.rows
 
     def failed_with(self, code: str) -> tuple[ImageRef, ...]:
         """The images of its failures of one code."""
@@ -111,75 +162,126 @@ class StandingShard:
         return ", ".join(faults) or f"the parts of shard {self.id} are of different attempts"
 
 
-@dataclass(frozen=True)
-class Inventory:
-    """All parts of an output, by shard."""
+def list_shards(output: str, prefix: str = "", names: Collection[str] = ()) -> list[ShardFiles]:
+    """The shards of one share of an output that have left a part or a note.
 
-    shards: Mapping[str, StandingShard]
-
-    def parts(self) -> list[StandingPart]:
-        """Every part, by path."""
-        standing = [part for shard in self.shards.values() for part in shard.parts.values()]
-        return sorted(standing, key=lambda item: item.part.path)
-
-
-def take_inventory(output: str) -> Inventory:
-    """Lists an output's parts and reads their footers and image columns.
-
-    Files that our naming does not know are not ours and are left out; a part of ours that
-    is damaged is in with ``counts`` None.
+    Files that our naming does not know are not ours and are left out.
 
     Args:
         output: The output folder; it need not exist.
+        prefix: What the shards' ids begin with.
+        names: Ids of shards that are listed even if nothing of them stands.
 
     Returns:
-        What stands there.
+        Shards by id; three listings.
+
+    Raises:
+        OSError: The folders cannot be listed.
+    """
+    notes = list_notes(output, prefix)
+    sizes: dict[str, dict[str, int]] = {shard: {} for shard in (*names, *notes)}
+    for dataset in DATASETS:
+        for entry in storage.list_folder(storage.join(output, dataset), f"part-{prefix}"):
+            if match := PART_NAME.fullmatch(entry.name):
+                sizes.setdefault(match.group(1), {})[dataset] = entry.size
+    return [
+        ShardFiles(shard, found, notes.get(shard, ShardNotes(shard)))
+        for shard, found in sorted(sizes.items())
+    ]
+
+
+def some_at_once(shards: Sequence[ShardFiles]) -> Iterator[Sequence[ShardFiles]]:
+    """Shards in runs that are read together."""
+    for start in range(0, len(shards), SHARDS_AT_ONCE):
+        yield shards[start : start + SHARDS_AT_ONCE]
+
+
+def inspect_shards(
+    output: str, shards: Collection[ShardFiles], *, whole: bool = False
+) -> list[StandingShard]:
+    """Reads what the parts of some shards hold, several at once.
+
+    A part of ours that is damaged is in with ``counts`` None.
+
+    Args:
+        output: The output folder.
+        shards: What is listed of them.
+        whole: Read all columns but the masks; else only what names the images.
 
     Raises:
         OSError: A part cannot be read now, which says nothing about it.
     """
-    found = [
-        (dataset, match.group(1), entry.size)
-        for dataset in DATASETS
-        for entry in storage.list_folder(storage.join(output, dataset))
-        if (match := PART_NAME.fullmatch(entry.name))
-    ]
+    found = [(shard.id, dataset, size) for shard in shards for dataset, size in shard.sizes.items()]
+    parts: dict[str, dict[str, StandingPart]] = {shard.id: {} for shard in shards}
     with ThreadPoolExecutor(_READERS) as pool:
-        return Inventory(_by_shard(pool.map(lambda item: _inspect(output, *item), found)))
+        for standing in pool.map(lambda item: _inspect(output, *item, whole=whole), found):
+            parts[standing.part.shard][standing.part.dataset] = standing
+    return [StandingShard(shard, of_shard) for shard, of_shard in parts.items()]
 
 
-def _by_shard(standing: Iterable[StandingPart]) -> dict[str, StandingShard]:
-    shards: dict[str, dict[str, StandingPart]] = {}
-    for item in standing:
-        shards.setdefault(item.part.shard, {})[item.part.dataset] = item
-    return {shard: StandingShard(shard, parts) for shard, parts in sorted(shards.items())}
+def take_inventory(output: str) -> dict[str, StandingShard]:
+    """All shards that have left a part in an output, by id, gathered in this process.
+
+    Raises:
+        OSError: A part cannot be read now.
+    """
+    listed = [shard for shard in list_shards(output) if shard.sizes]
+    return {shard.id: shard for shard in inspect_shards(output, listed)}
 
 
-def _inspect(output: str, dataset: str, shard: str, size: int) -> StandingPart:
-    uri = storage.join(output, Part(dataset, shard, 0, size).path)
+def standing_parts(output: str, shard: Shard) -> list[Part]:
+    """The parts of a shard if they stand whole, of just its images; else none.
+
+    Two requests for a shard that has left nothing.
+
+    Raises:
+        OSError: A part cannot be read now.
+    """
+    uris = [storage.join(output, Part(dataset, shard.id, 0, 0).path) for dataset in DATASETS]
+    versions = zip(DATASETS, storage.versions(uris), strict=True)
+    sizes = {dataset: found.size for dataset, found in versions if found.size is not None}
+    if not sizes:
+        return []
+    (standing,) = inspect_shards(output, [ShardFiles(shard.id, sizes, ShardNotes(shard.id))])
+    if not standing.is_whole or standing.known() != frozenset(shard.refs):
+        return []
+    return [item.part for item in standing.parts.values()]
+
+
+def _columns(dataset: str, *, whole: bool) -> list[str]:
+    if whole:
+        return [name for name in dataset_schema(dataset).names if name != "mask"]
+    return ["image_uri", "image_version", *(["code"] if dataset == FAILURES else [])]
+
+
+def _inspect(output: str, shard: str, dataset: str, size: int, *, whole: bool) -> StandingPart:
+    part = Part(dataset, shard, 0, size)
+    uri = storage.join(output, part.path)
+    columns = _columns(dataset, whole=whole)
     try:
         with storage.open_seekable(uri) as file:
-            return _standing(file, dataset, shard, size)
+            return _standing(file, part, columns)
     except (DamagedPartError, ValueError):
         pass
     try:
         # Ranges have no checksum of their own; the whole file has, and decides.
-        return _standing(io.BytesIO(storage.read(uri)), dataset, shard, size)
+        return _standing(io.BytesIO(storage.read(uri)), part, columns)
     except (DamagedPartError, ValueError):
-        return StandingPart(Part(dataset, shard, 0, size), counts=None)
+        return StandingPart(part, counts=None)
 
 
-def _standing(file: BinaryIO, dataset: str, shard: str, size: int) -> StandingPart:
-    columns = ["image_uri", "image_version", *(["code"] if dataset == FAILURES else [])]
+def _standing(file: BinaryIO, part: Part, columns: Sequence[str]) -> StandingPart:
     parquet = open_part(file)
     metadata = parquet.schema_arrow.metadata
     counts = counts_of(metadata)
     rows = read_columns(parquet, columns)
     run = run_of(metadata)
+    names = (rows.column(name).to_pylist() for name in ("image_uri", "image_version"))
     return StandingPart(
-        Part(dataset, shard, rows.num_rows, size),
+        Part(part.dataset, part.shard, rows.num_rows, part.size),
         counts,
-        tuple(map(ImageRef, *(rows.column(name).to_pylist() for name in columns[:2]))),
-        tuple(rows.column("code").to_pylist()) if dataset == FAILURES else (),
+        rows,
+        tuple(map(ImageRef, *names)),
+        tuple(rows.column("code").to_pylist()) if part.dataset == FAILURES else (),
         {name: run.get(name) for name in ("model", "versions")},
     )

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import io
 from collections.abc import Iterable
-from typing import Any
+from dataclasses import asdict
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.parquet.parts import open_part, read_columns
 from beam_deeplab.transforms.records import Part
-from beam_deeplab.transforms.runs.manifest import PARTS_FILE, PartList
+from beam_deeplab.transforms.runs.manifest import PartList
 
-_SCHEMA = pa.schema(
+PART_SCHEMA = pa.schema(
     [
         pa.field("dataset", pa.string(), nullable=False),
         pa.field("path", pa.string(), nullable=False),
@@ -25,28 +24,10 @@ _SCHEMA = pa.schema(
 )
 
 
-def write_part_list(output: str, parts: Iterable[Part]) -> PartList:
-    """Writes the list, atomically, and says what the manifest records of it.
-
-    Args:
-        output: The output folder.
-        parts: Every part, in the list's order.
-    """
-    rows: list[dict[str, Any]] = [
-        {
-            "dataset": part.dataset,
-            "path": part.path,
-            "shard": part.shard,
-            "rows": part.rows,
-            "size": part.size,
-        }
-        for part in parts
-    ]
-    sink = io.BytesIO()
-    table = pa.Table.from_pylist(rows, _SCHEMA)
-    pq.write_table(table, sink, compression="zstd", write_page_checksum=True)
-    storage.write_atomically(storage.join(output, PARTS_FILE), sink.getvalue())
-    return PartList(PARTS_FILE, len(rows), sum(row["size"] for row in rows))
+def part_rows(parts: Iterable[Part]) -> pa.Table:
+    """Rows of the list."""
+    rows = [{**asdict(part), "path": part.path} for part in parts]
+    return pa.Table.from_pylist(rows, PART_SCHEMA)
 
 
 def read_part_list(output: str, parts: PartList) -> list[Part]:

@@ -1,7 +1,8 @@
 """Building on what stands: everything is read first, and only then the output is changed.
 
 What leaves does so before new work begins, so that no glob over the output ever shows an image
-twice (:mod:`transforms.runs.salvage` says what that is).
+twice (:mod:`transforms.runs.salvage` says what that is). Each function here is a step's, may run
+twice, also while new shards are being written, and changes one shard or the run's own record.
 
 An image that has killed processes stays a failure until the run is committed, and is tried again
 only by a resume after that: several such images would otherwise keep a run from ever ending.
@@ -11,7 +12,9 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import replace
+from typing import Any, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -31,127 +34,144 @@ from beam_deeplab.transforms.parquet.schemas import (
     counts_of,
     with_counts,
 )
-from beam_deeplab.transforms.records import ImageRef, Part
+from beam_deeplab.transforms.records import Part, Shard
 from beam_deeplab.transforms.runs import attempts
-from beam_deeplab.transforms.runs.inventory import Inventory, take_inventory
+from beam_deeplab.transforms.runs.attempts import ShardNotes
 from beam_deeplab.transforms.runs.manifest import MANIFEST_FILE, RUN_FILE, RunRecord
-from beam_deeplab.transforms.runs.salvage import Leaving, may_hold_others, plan_salvage
-from beam_deeplab.transforms.runs.sharding import (
-    Plan,
-    PlanSummary,
-    Sharding,
-    newest_versions,
-    plan_shards,
-)
+from beam_deeplab.transforms.runs.plan_facts import DamagedShard, PlanFacts
+from beam_deeplab.transforms.runs.proof import may_hold_others
+from beam_deeplab.transforms.runs.salvage import Leaving
+from beam_deeplab.transforms.runs.sharding import PlanSummary
 
 _LOGGER = logging.getLogger(__name__)
 
-_NAMED = 5
-"""How many broken shards are named."""
+PLANNED: Final = "planned"
+LEAVING: Final = "leaving"
+STANDING: Final = "standing"
+
+ShardRecord = tuple[Any, ...]
+"""What is known of a shard: its kind, and what the kind has further: the :class:`Shard` and whether
+an image of it is tried alone; a dataset and the URIs that leave it; whether its parts stand whole
+(None: there are none) and its notes. A shard that stands whole and without notes has none."""
 
 
 class DamagedOutputError(RuntimeError):
     """A damaged part may hold the only results of images that are no longer among the inputs."""
 
 
-def plan_resume(
-    output: str,
-    refs: Sequence[ImageRef],
-    run: RunRecord,
-    sharding: Sharding,
-    *,
-    discard_damaged: bool = False,
-) -> tuple[Plan, PlanSummary]:
-    """Plans what earlier work has left to do, and clears what may not stay.
+def is_committed(output: str) -> bool:
+    """Whether an output's manifest stands; notes about attempts are then of the past."""
+    return storage.exists(storage.join(output, MANIFEST_FILE))
 
-    Safe to repeat, also while the shards of a first call are already being written.
+
+def open_output(
+    output: str, facts: PlanFacts, run: RunRecord, *, discard_damaged: bool = False
+) -> PlanSummary:
+    """Says that a run goes on in an output: from here on it is not committed.
 
     Args:
         output: The output folder.
-        refs: What the inputs named, duplicates included.
+        facts: What stands there, and what is planned.
         run: What goes on; ``run.json`` says so from here on.
-        sharding: How many images share a shard.
         discard_damaged: Give up damaged parts also where they may hold images that are no inputs.
 
     Returns:
-        The plan, and its summary beside what stands.
+        What is planned.
 
     Raises:
         DamagedOutputError: There is such a part, and nothing was changed.
-        OSError: Something cannot be read now, and nothing was changed.
     """
-    is_committed = storage.exists(storage.join(output, MANIFEST_FILE))
-    begun = [] if is_committed else attempts.begun_shards(output)
-    fatal = {} if is_committed else attempts.fatal_images(output)
-    if not is_committed:
-        finish_rewriting(output)
-    inventory = take_inventory(output)
-    distinct = newest_versions(refs)
-    salvage = plan_salvage(inventory, distinct, fatal.keys())
-    unproven = may_hold_others(inventory, salvage.broken, distinct, run.fingerprint)
+    unproven = may_hold_others(facts.damaged, facts.unaccounted, facts.longest, run.fingerprint)
     if unproven and not discard_damaged:
-        raise DamagedOutputError(_describe_unproven(inventory, unproven))
-    _warn_of_faults(inventory, salvage.broken)
-    plan = plan_shards(
-        refs,
-        salvage.finished,
-        run.fingerprint,
-        sharding,
-        begun=begun,
-        alone=salvage.suspects,
-    )
-    _reopen(output, run, is_committed=is_committed)
-    planned = {shard.id for shard in plan.shards}
-    for shard, leaving in salvage.rewrites.items():
-        # Parts of a shard that is about to be written are replaced, not removed, so that a
-        # second, late clearing cannot take a new part away.
-        if shard not in planned:
-            _rewrite_shard(output, shard, leaving)
-    for begun_shard in begun:
-        if begun_shard.id in planned:
-            continue
-        if begun_shard.id in inventory.shards and begun_shard.id not in salvage.rewrites:
-            attempts.finish(output, begun_shard.id, with_care=True)  # it died behind its writing
-        else:
-            attempts.forget(output, begun_shard.id)
-    for shard_of_suspect in plan.shards:
-        if any(ref.uri in salvage.suspects for ref in shard_of_suspect.refs):
-            attempts.begin(output, shard_of_suspect)  # as if it had been: run it with care
-    return plan, plan.summary(salvage.not_in_inputs, len(unproven))
-
-
-def _describe_unproven(inventory: Inventory, unproven: Sequence[str]) -> str:
-    first = inventory.shards[unproven[0]].describe_fault()
-    more = f" (and {len(unproven) - 1} more such shards)" if len(unproven) > 1 else ""
-    return (
-        f"{first}{more}, and may hold masks of images that are not among the inputs; nothing was "
-        "changed: mend it, or give it up with --resume --discard_damaged"
-    )
-
-
-def _warn_of_faults(inventory: Inventory, broken: Sequence[str]) -> None:
-    for shard in broken[:_NAMED]:
-        _LOGGER.warning("Done again: %s", inventory.shards[shard].describe_fault())
-    if len(broken) > _NAMED:
-        _LOGGER.warning("Done again: %d more such shards", len(broken) - _NAMED)
-
-
-def _reopen(output: str, run: RunRecord, *, is_committed: bool) -> None:
-    """Says that the run goes on: from here on the output is not committed."""
-    if is_committed:
+        raise DamagedOutputError(_describe_unproven(unproven))
+    for fault in facts.faults.values():
+        _LOGGER.warning("Done again: %s", fault)
+    if facts.broken > len(facts.faults):
+        _LOGGER.warning("Done again: %d more such shards", facts.broken - len(facts.faults))
+    if is_committed(output):
         # What a commit may have left would be taken for this run's.
         attempts.clear(output, keep_writer=True)
     storage.write_atomically(storage.join(output, RUN_FILE), run.to_json())
     storage.delete(storage.join(output, MANIFEST_FILE))
+    return begin_output(output, facts, discarded_parts=len(unproven))
 
 
-def finish_rewriting(output: str) -> None:
-    """Ends what a crash within :func:`plan_resume` has left half done."""
-    for shard, leaving in attempts.begun_rewrites(output).items():
-        _rewrite_shard(output, shard, leaving, discard_damaged=False)
+def begin_output(output: str, facts: PlanFacts, discarded_parts: int = 0) -> PlanSummary:
+    """Notes what is planned, for whoever watches."""
+    summary = PlanSummary(
+        inputs=facts.inputs,
+        duplicates=facts.duplicates,
+        skipped=facts.skipped,
+        planned=facts.planned,
+        not_in_inputs=facts.not_in_inputs,
+        discarded_parts=discarded_parts,
+        left_out=tuple(sorted(facts.left_out)),
+    )
+    attempts.note_plan(output, summary)
+    return summary
 
 
-def _rewrite_shard(
+def _describe_unproven(unproven: Sequence[DamagedShard]) -> str:
+    more = f" (and {len(unproven) - 1} more such shards)" if len(unproven) > 1 else ""
+    return (
+        f"{unproven[0].fault}{more}, and may hold masks of images that are not among the inputs; "
+        "nothing was changed: mend it, or give it up with --resume --discard_damaged"
+    )
+
+
+def settle_shard(output: str, shard: str, records: Iterable[ShardRecord]) -> Shard | None:
+    """Clears what may not stay of one shard before new work begins.
+
+    Args:
+        output: The output folder.
+        shard: The shard's id.
+        records: All that is known of it.
+
+    Returns:
+        The shard if it is planned. Its parts are then left to be replaced, not removed, so that
+        a second, late clearing cannot take a new part away.
+
+    Raises:
+        OSError: It cannot be rewritten now.
+    """
+    planned: Shard | None = None
+    is_suspect = False
+    is_whole: bool | None = None
+    notes = ShardNotes(shard)
+    leaving: dict[str, frozenset[str]] = {}
+    for kind, *rest in records:
+        if kind == PLANNED:
+            planned, is_suspect = rest
+        elif kind == LEAVING:
+            dataset, uris = rest
+            leaving[dataset] = leaving.get(dataset, frozenset()) | frozenset(uris)
+        else:
+            is_whole, notes = rest
+    changes = bool(leaving) or is_whole is False
+    if planned is not None:
+        if is_suspect:
+            attempts.begin(output, planned)  # as if it had been: run it with care
+        return replace(planned, again=changes)
+    if changes:
+        rewrite_shard(output, shard, leaving)
+    if notes.is_begun:
+        # What stands whole died behind its writing; else its images are in other shards now.
+        attempts.forget(output, notes, but_deaths=bool(is_whole) and not leaving)
+    return None
+
+
+def finish_rewriting(output: str, shard: str) -> None:
+    """Ends what a crash within :func:`rewrite_shard` has left half done.
+
+    Raises:
+        OSError: It cannot be rewritten now.
+    """
+    leaving = attempts.begun_rewrite(output, shard)
+    if leaving is not None:
+        rewrite_shard(output, shard, leaving, discard_damaged=False)
+
+
+def rewrite_shard(
     output: str, shard: str, leaving: Leaving, *, discard_damaged: bool = True
 ) -> None:
     """Writes a shard's parts again without some rows, and without the parts that are damaged.

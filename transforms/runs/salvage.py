@@ -4,184 +4,145 @@ An image's row stays if it is still right: a mask of the version that the inputs
 row of an image that they no longer name. Rows of changed images, and failures that are to be tried
 again, leave. Of a shard whose parts do not add up, all rows that can be read stay likewise.
 
-A shard is named after its images. So what a damaged part held can be proved: the inputs that no
-other row accounts for, put in, must give its name. Where they do not, the part may hold the only
-results of images that are no longer among the inputs, and nobody gives it up unasked.
+Each image is judged by itself, from all that is known of it: what the inputs name, which rows
+stand, which begun shard holds it. These records are tuples of texts and numbers, which cross a
+shuffle at a tenth of what objects cost, and meet by bucket.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 from beam_deeplab.transforms.parquet.schemas import DATASETS, MASKS
 from beam_deeplab.transforms.records import FailureCode, ImageRef
-from beam_deeplab.transforms.runs.inventory import Inventory, StandingShard
-from beam_deeplab.transforms.runs.sharding import shard_id
+from beam_deeplab.transforms.runs.inventory import StandingShard
+from beam_deeplab.transforms.runs.plan_facts import PlanFacts
 
-_MOST_TO_PROVE: Final = 10_000
-"""Inputs that no row accounts for, up to which a proof is tried: it takes seconds."""
+INPUT: Final = "input"
+ROW: Final = "row"
+CLAIM: Final = "claim"
+
+Record = tuple[Any, ...]
+"""What is known of an image: its kind, its URI and version, and what the kind has further."""
 
 Leaving = Mapping[str, frozenset[str]]
-"""URIs whose rows leave, by dataset."""
+"""URIs whose rows leave a shard, by dataset."""
 
 
-@dataclass(frozen=True)
-class Salvage:
-    """What of an output stays.
+def input_record(ref: ImageRef) -> Record:
+    """An image as the inputs name it; with its size."""
+    return (INPUT, ref.uri, ref.version, ref.size)
+
+
+def row_records(shard: StandingShard, *, has_fatal: bool) -> Iterator[Record]:
+    """The rows that stand; each with its shard, dataset, and what its failure is, if it is one.
+
+    Args:
+        shard: What was found of it.
+        has_fatal: Whether its failures of the code CRASHED are results of the run that is
+            resumed, and stay: an image of it has killed processes since the last commit.
+    """
+    for dataset, standing in shard.parts.items():
+        codes = standing.codes or ("",) * len(standing.refs)
+        for ref, code in zip(standing.refs, codes, strict=True):
+            crashed = code == FailureCode.CRASHED
+            is_result = dataset == MASKS or (crashed and has_fatal)
+            yield (ROW, ref.uri, ref.version, shard.id, dataset, is_result, crashed)
+
+
+def claim_records(shard: str, refs: Iterable[ImageRef]) -> Iterator[Record]:
+    """The images of a begun shard; each with the shard."""
+    return ((CLAIM, ref.uri, ref.version, shard) for ref in refs)
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """An image that is worked on.
 
     Attributes:
-        finished: Images of the inputs that need no more work.
-        not_in_inputs: Images that stay although the inputs no longer name them.
-        rewrites: By shard, the rows that leave its parts; those of a damaged part leave with it.
-        broken: Shards whose parts do not add up.
-        suspects: URIs of the inputs that killed a process; they are tried again.
+        ref: The image.
+        claimed: The begun shard that it belongs to; empty for none.
+        alone: Whether it has killed a process, and is tried alone.
     """
 
-    finished: frozenset[ImageRef] = field(repr=False)
-    not_in_inputs: int
-    rewrites: Mapping[str, Leaving]
-    broken: tuple[str, ...] = ()
-    suspects: frozenset[str] = frozenset()
+    ref: ImageRef
+    claimed: str = ""
+    alone: bool = False
 
 
-def plan_salvage(
-    inventory: Inventory,
-    refs: Collection[ImageRef],
-    crashed: Collection[str] = (),
-) -> Salvage:
-    """Decides what stays; touches nothing.
+@dataclass(slots=True)
+class Decision:
+    """What becomes of the images of one bucket.
+
+    Attributes:
+        work: What is worked on.
+        leaving: By shard and dataset, the URIs whose rows leave.
+        facts: What of it is counted.
+    """
+
+    work: list[Work] = field(default_factory=list)
+    leaving: dict[str, dict[str, set[str]]] = field(default_factory=dict)
+    facts: PlanFacts = field(default_factory=PlanFacts)
+
+
+def decide(records: Iterable[Record]) -> Decision:
+    """Judges the images of a bucket, each by itself.
+
+    An image that stands twice (two runs wrote at once) stays in one row: of those that are right
+    in that of the first shard by id, and there in its mask.
 
     Args:
-        inventory: What stands in the output.
-        refs: The images of the inputs, one version each.
-        crashed: Shards whose failures of the code CRASHED are results of the run that is
-            resumed, and stay.
-
-    Returns:
-        The decision. An image that stands twice (two runs wrote at once) stays in one row.
+        records: All that is known of them.
     """
-    version_by_uri = {ref.uri: ref.version for ref in refs}
-    kept: set[ImageRef] = set()
-    kept_uris: set[str] = set()
-    rewrites: dict[str, Leaving] = {}
-    suspects: set[str] = set()
-    broken = []
-    for shard in inventory.shards.values():
-        results = set(shard.refs(MASKS))
-        if shard.id in crashed:
-            results |= set(shard.failed_with(FailureCode.CRASHED))
-        leaving: dict[str, frozenset[str]] = {}
-        # Masks first: of an image that stands in both, its mask stays.
-        for dataset in reversed(DATASETS):
-            leaves = set()
-            for ref in shard.refs(dataset):
-                if ref.uri not in kept_uris and _is_right(ref, results, version_by_uri):
-                    kept.add(ref)
-                    kept_uris.add(ref.uri)
-                else:
-                    leaves.add(ref.uri)
-            if leaves:
-                leaving[dataset] = frozenset(leaves)
-        if not shard.is_whole:
-            broken.append(shard.id)
-        if leaving or not shard.is_whole:
-            rewrites[shard.id] = leaving
-            again = set().union(*leaving.values()) if leaving else set()
-            suspects |= {
-                ref.uri for ref in shard.failed_with(FailureCode.CRASHED) if ref.uri in again
-            }
-    finished = frozenset(ref for ref in kept if ref.uri in version_by_uri)
-    return Salvage(
-        finished=finished,
-        not_in_inputs=len(kept) - len(finished),
-        rewrites=rewrites,
-        broken=tuple(broken),
-        suspects=frozenset(suspects & version_by_uri.keys()),
-    )
+    inputs: dict[str, ImageRef] = {}
+    listed = 0
+    rows: dict[str, list[Record]] = {}
+    claims: dict[tuple[str, str], str] = {}
+    for record in records:
+        kind, uri, version = record[:3]
+        if kind == INPUT:
+            listed += 1
+            ref = ImageRef(uri, version, size=record[3])
+            # Two versions of one URI (it changed while it was listed twice) are one image.
+            if uri not in inputs or inputs[uri] < ref:
+                inputs[uri] = ref
+        elif kind == ROW:
+            rows.setdefault(uri, []).append(record)
+        else:
+            claims[uri, version] = min(claims.get((uri, version), record[3]), record[3])
+    decision = Decision()
+    facts = decision.facts
+    facts.inputs, facts.duplicates = len(inputs), listed - len(inputs)
+    for uri in sorted({*inputs, *rows}):
+        now = inputs.get(uri)
+        kept, crashed = _judge(rows.get(uri, ()), now, decision)
+        if now is None:
+            facts.not_in_inputs += kept
+            continue
+        if all(row[2] != now.version for row in rows.get(uri, ())):
+            facts.add_unaccounted(now)
+        if kept:
+            facts.skipped += 1
+        else:
+            facts.planned += 1
+            claimed = claims.get((uri, now.version), "")
+            decision.work.append(Work(now, claimed, crashed))
+    return decision
 
 
-def _is_right(
-    ref: ImageRef, results: Collection[ImageRef], version_by_uri: Mapping[str, str]
-) -> bool:
-    if ref.uri not in version_by_uri:
-        return True
-    return ref in results and version_by_uri[ref.uri] == ref.version
+def _judge(rows: Sequence[Record], now: ImageRef | None, decision: Decision) -> tuple[bool, bool]:
+    """Whether a row of an image stays, and whether one that leaves says that it crashed."""
+    kept = crashed = False
+    for _, uri, version, shard, dataset, is_result, has_crashed in sorted(rows, key=_precedence):
+        if not kept and (now is None or (is_result and version == now.version)):
+            kept = True
+        else:
+            decision.leaving.setdefault(shard, {}).setdefault(dataset, set()).add(uri)
+            crashed |= has_crashed
+    return kept, crashed
 
 
-def may_hold_others(
-    inventory: Inventory, broken: Iterable[str], refs: Collection[ImageRef], fingerprint: str
-) -> tuple[str, ...]:
-    """The shards with a damaged part that may hold images which are not among the inputs.
-
-    Args:
-        inventory: What stands in the output.
-        broken: Shards whose parts do not add up.
-        refs: The images of the inputs, one version each.
-        fingerprint: Of the options that decide results, which the shards' names are made from.
-    """
-    damaged = [shard for shard in broken if has_damaged_part(inventory.shards[shard])]
-    if not damaged:
-        return ()
-    known = {ref for shard in inventory.shards.values() for ref in shard.known()}
-    unaccounted = sorted(ref for ref in refs if ref not in known)
-    sizes = {size for shard in inventory.shards.values() for size in shard.claimed} | {1}
-    unproven = damaged
-    # What one shard is proved to have held can no longer be in another.
-    while unproven:
-        held = {
-            shard: images
-            for shard in unproven
-            if (images := lost_images(inventory.shards[shard], unaccounted, sizes, fingerprint))
-            is not None
-        }
-        if not held:
-            break
-        gone = {image for images in held.values() for image in images}
-        unaccounted = [ref for ref in unaccounted if ref not in gone]
-        unproven = [shard for shard in unproven if shard not in held]
-    return tuple(unproven)
-
-
-def has_damaged_part(shard: StandingShard) -> bool:
-    """Whether a file of a shard stands there that cannot be read whole, however often."""
-    return any(standing.counts is None for standing in shard.parts.values())
-
-
-def lost_images(
-    shard: StandingShard,
-    unaccounted: Sequence[ImageRef],
-    sizes: Collection[int],
-    fingerprint: str,
-) -> Sequence[ImageRef] | None:
-    """The inputs that are proved to be what cannot be read any more of a shard.
-
-    Args:
-        shard: One whose parts do not add up.
-        unaccounted: Inputs that no readable row stands for, sorted.
-        sizes: How many images shards of this output hold.
-        fingerprint: Which the shard's name was made from.
-
-    Returns:
-        Images; None if there is no proof.
-    """
-    if len(unaccounted) > _MOST_TO_PROVE:
-        return None
-    known = shard.known()
-    for window in _windows(unaccounted, len(known), shard.claimed or sizes):
-        if shard_id(fingerprint, [*known, *window]) == shard.id:
-            return window
-    return None
-
-
-def _windows(
-    refs: Sequence[ImageRef], known: int, sizes: Iterable[int]
-) -> Iterator[Sequence[ImageRef]]:
-    """All of the refs, and each run of neighbours that makes a shard of one of the sizes."""
-    yield refs
-    for size in sorted(set(sizes)):
-        length = size - known
-        if 0 < length < len(refs):
-            for start in range(len(refs) - length + 1):
-                yield refs[start : start + length]
+def _precedence(row: Record) -> tuple[str, int]:
+    return row[3], -DATASETS.index(row[4])

@@ -1,12 +1,22 @@
-"""Which images are worked on, and which of them together: a pure plan over metadata."""
+"""Which images share a shard: pure functions of their URIs, in whatever order they were listed.
+
+Nothing of a run lives in one process, so metadata meets by key: in one of :data:`BUCKETS` buckets
+by a hash of the URI. Buckets are gathered into a power of two of groups that hold some shards
+each, and a group is cut into shards of neighbours by URI. So a shard holds no more images than
+was asked for, and a group a few thousand however many images there are.
+"""
 
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import math
+import zlib
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
+from typing import Final
 
 from beam_deeplab.transforms.records import ImageRef, LeftOut, Shard, ShardSlot
 
@@ -20,33 +30,12 @@ all that a death can cost each thread."""
 SHARDS_PER_WORKER = 8
 """Local runners hand shards to workers statically; eight each even out the slow ones."""
 
+BUCKETS: Final = 2**12
+"""By how many keys images meet: at ten million images some 2,400 are held at once, and a key of
+its own for each would cost the shuffle more than its images."""
 
-@dataclass(frozen=True, slots=True)
-class Plan:
-    """What a run will do.
-
-    Attributes:
-        shards: The work, every image in exactly one.
-        inputs: Distinct images among the inputs.
-        duplicates: How many further times the inputs named one of them.
-        skipped: Inputs that earlier work under the same fingerprint has finished.
-    """
-
-    shards: tuple[Shard, ...]
-    inputs: int
-    duplicates: int
-    skipped: int
-
-    def summary(self, not_in_inputs: int = 0, discarded_parts: int = 0) -> PlanSummary:
-        """The plan without its images, beside what earlier work has left."""
-        return PlanSummary(
-            inputs=self.inputs,
-            duplicates=self.duplicates,
-            skipped=self.skipped,
-            planned=sum(len(shard.refs) for shard in self.shards),
-            not_in_inputs=not_in_inputs,
-            discarded_parts=discarded_parts,
-        )
+SHARDS_PER_GROUP: Final = 8
+"""Shards that a group is at most cut into on average; the fewer, the more of them are small."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,63 +99,51 @@ class Sharding:
         return self.size or max(1, fits)
 
 
-def newest_versions(refs: Iterable[ImageRef]) -> list[ImageRef]:
-    """Each distinct image once, by URI.
-
-    Two versions of one URI (it changed while it was listed twice) are one image; the last by
-    sort order counts.
-    """
-    newest: dict[str, ImageRef] = {}
-    for ref in refs:
-        newest[ref.uri] = max(newest.get(ref.uri, ref), ref)
-    return sorted(newest.values())
+def uri_hash(uri: str) -> int:
+    """What deals images to buckets, groups and files of tables: each takes its lowest bits."""
+    return zlib.crc32(uri.encode())
 
 
-def plan_shards(
-    refs: Collection[ImageRef],
-    finished: Collection[ImageRef],
-    fingerprint: str,
-    sharding: Sharding,
-    *,
-    begun: Iterable[Shard] = (),
-    alone: Collection[str] = (),
-) -> Plan:
-    """Plans a run: each distinct image that is not finished, in exactly one shard.
+def bucket_of(uri: str) -> int:
+    """The key under which all that is known of an image meets."""
+    return uri_hash(uri) % BUCKETS
 
-    Neighbours by URI share a shard, and the same set of images gives the same shards in
-    whatever order it was listed.
+
+def group_count(images: int, size: int) -> int:
+    """Into how many groups images are gathered before they are cut; a power of two.
 
     Args:
-        refs: What the inputs named, duplicates included.
-        finished: Images that need no more work, under the same fingerprint.
+        images: How many there are.
+        size: Images a shard.
+    """
+    groups = 1
+    while groups * SHARDS_PER_GROUP * size < images:
+        groups *= 2
+    return groups
+
+
+def cut_shards(
+    fingerprint: str, refs: Iterable[ImageRef], size: int, alone: Collection[str] = ()
+) -> Iterator[Shard]:
+    """Cuts the images of one group into shards of neighbours by URI, of even size.
+
+    Args:
         fingerprint: Of the options that decide results.
-        sharding: How many images share a shard.
-        begun: Shards of an earlier run that never finished. One whose images all still need
-            work is planned again as it was, so that what is noted about it keeps its meaning.
+        refs: Distinct images, in any order.
+        size: The most images a shard.
         alone: URIs of images that have killed a process; each gets a shard of its own.
 
-    Returns:
-        The plan.
+    Yields:
+        Shards, every image in exactly one.
     """
-    distinct = newest_versions(refs)
-    todo = {ref: ref for ref in distinct if ref not in finished}
-    skipped = len(distinct) - len(todo)
-    size = sharding.size_for(len(todo))
-    shards = [
-        Shard(shard.id, tuple(todo.pop(ref) for ref in shard.refs))
-        for shard in begun
-        if all(ref in todo for ref in shard.refs)
-    ]
-    chunks: list[tuple[ImageRef, ...]] = [(ref,) for ref in todo if ref.uri in alone]
-    rest = [ref for ref in todo if ref.uri not in alone]
-    chunks += [tuple(rest[start : start + size]) for start in range(0, len(rest), size)]
-    shards += [Shard(shard_id(fingerprint, chunk), chunk) for chunk in chunks]
-    return Plan(
-        shards=tuple(shards),
-        inputs=len(distinct),
-        duplicates=len(refs) - len(distinct),
-        skipped=skipped,
-    )
+    ordered = sorted(refs, key=attrgetter("uri"))
+    rest = [ref for ref in ordered if ref.uri not in alone]
+    count = math.ceil(len(rest) / size)
+    bounds = [len(rest) * index // count for index in range(count + 1)] if count else []
+    chunks = [[ref] for ref in ordered if ref.uri in alone]
+    chunks += [rest[start:end] for start, end in itertools.pairwise(bounds)]
+    for chunk in chunks:
+        yield Shard(shard_id(fingerprint, chunk), tuple(chunk))
 
 
 def slots_of(shard: Shard) -> Iterator[tuple[ImageRef, ShardSlot]]:

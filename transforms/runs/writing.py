@@ -149,8 +149,11 @@ class _WriteShardsFn(beam.DoFn):
     def start_bundle(self) -> None:
         self._assembly = ShardAssembly[Row]()
 
-    def process(self, row: Row | BatchBarrier) -> Iterator[Part]:
+    def process(self, row: Row | BatchBarrier | Part) -> Iterator[Part]:
         if isinstance(row, BatchBarrier):
+            return
+        if isinstance(row, Part):
+            yield row
             return
         count_outcome(row)
         if isinstance(row, Segmentation) and row.slot is not None and row.slot.with_care:
@@ -167,7 +170,7 @@ class _WriteShardsFn(beam.DoFn):
 
 @dataclass(eq=False)
 class WriteShards(beam.PTransform):
-    """``Segmentation | Failure`` -> the parts that each shard wrote.
+    """``Segmentation | Failure`` -> the parts that each shard wrote; parts go through.
 
     Must stay fused to the step that expanded the shards: rows of one shard have to arrive in
     one bundle. It raises :class:`BrokenShardError` where a runner breaks that, and never drops

@@ -38,6 +38,7 @@ from beam_deeplab.transforms.records import (
     Stage,
 )
 from beam_deeplab.transforms.runs import attempts
+from beam_deeplab.transforms.runs.inventory import standing_parts
 from beam_deeplab.transforms.runs.manifest import RunRecord
 from beam_deeplab.transforms.runs.sharding import slots_of
 from beam_deeplab.transforms.runs.solitude import beside_others
@@ -59,7 +60,8 @@ def only_for(
 ) -> Callable[[Any], Any]:
     """Makes a step that maps rows of one kind and hands all others on untouched.
 
-    Those are failures of earlier steps, barriers, and rows that an earlier attempt has kept.
+    Those are failures of earlier steps, barriers, and what an earlier attempt has kept: rows, or
+    the parts of a shard that stands whole.
 
     Args:
         kind: What the step works on.
@@ -125,14 +127,15 @@ class SegmentEncoded(beam.PTransform):
         )
 
 
-ReadRow = EncodedImage | Failure | Segmentation | BatchBarrier
+ReadRow = EncodedImage | Failure | Segmentation | BatchBarrier | Part
 
 
 def read_shard(shard: Shard, output: str, max_file_bytes: int = MAX_BYTES) -> Iterator[ReadRow]:
     """Reads a shard's images, each with its place in the shard.
 
-    A shard that was begun before and never finished is run with care, one image at a time, so
-    that it shows which one kills its process (:mod:`transforms.runs.attempts`).
+    Of a shard that an earlier attempt of this job has written whole nothing is read: its parts
+    come instead. A shard that was begun before and never finished is run with care, one image at
+    a time, so that it shows which one kills its process (:mod:`transforms.runs.attempts`).
 
     Args:
         shard: What to read.
@@ -140,8 +143,12 @@ def read_shard(shard: Shard, output: str, max_file_bytes: int = MAX_BYTES) -> It
         max_file_bytes: Files of more bytes are refused before they are read.
 
     Yields:
-        One row an image, and with care a barrier behind each.
+        One row an image, and with care a barrier behind each; or parts.
     """
+    if not shard.again and (parts := standing_parts(output, shard)):
+        attempts.finish(output, shard.id, with_care=True)
+        yield from parts
+        return
     if not attempts.begin(output, shard):
         yield from _read_with_care(shard, output, max_file_bytes)
         return

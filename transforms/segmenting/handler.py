@@ -28,6 +28,7 @@ from beam_deeplab.transforms.records import (
     DecodedImage,
     Failure,
     LogitsGrid,
+    Part,
     Segmentation,
 )
 from beam_deeplab.transforms.runs import attempts
@@ -99,8 +100,8 @@ class Recipe:
 
 _LOGGER = logging.getLogger(__name__)
 
-Row = DecodedImage | Failure | Segmentation | BatchBarrier
-Answer = LogitsGrid | Failure | Segmentation | BatchBarrier
+Row = DecodedImage | Failure | Segmentation | BatchBarrier | Part
+Answer = LogitsGrid | Failure | Segmentation | BatchBarrier | Part
 
 
 def _batch_weight(

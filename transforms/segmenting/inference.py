@@ -17,6 +17,7 @@ from beam_deeplab.transforms.records import (
     Failure,
     FailureCode,
     LogitsGrid,
+    Part,
     Segmentation,
     Stage,
 )
@@ -141,8 +142,8 @@ class BatchInference:
             return self._engines[canvas]
 
     def __call__(
-        self, rows: Sequence[DecodedImage | Failure | Segmentation | BatchBarrier]
-    ) -> list[LogitsGrid | Failure | Segmentation | BatchBarrier]:
+        self, rows: Sequence[DecodedImage | Failure | Segmentation | BatchBarrier | Part]
+    ) -> list[LogitsGrid | Failure | Segmentation | BatchBarrier | Part]:
         """Infers the pictures among the rows; all others pass in place.
 
         A batch that raises is split until the guilty picture is alone, and that one alone
@@ -164,8 +165,8 @@ class BatchInference:
             if isinstance(row, DecodedImage):
                 height, width, _ = row.pixels.shape
                 places.setdefault(bucket_for(height, width, self._buckets), []).append(place)
-        answers: list[LogitsGrid | Failure | Segmentation | BatchBarrier | DecodedImage] = list(
-            rows
+        answers: list[LogitsGrid | Failure | Segmentation | BatchBarrier | Part | DecodedImage] = (
+            list(rows)
         )
         for canvas, members in places.items():
             pictures = [row for place in members if isinstance(row := rows[place], DecodedImage)]

@@ -89,7 +89,7 @@ def test_lines_follow_a_run_and_the_last_is_exact(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = plan_of(7, 4)
-    screen = Screen("4 of 7 images, 1 failure\n")
+    screen = Screen("3 of 7 images, 1 failure\n")
     monkeypatch.setattr(sys, "stderr", screen)
     with watch(str(tmp_path), quiet=False, seconds=0.01, line_seconds=0):
         note_plan(str(tmp_path), plan.summary())
@@ -113,7 +113,7 @@ def test_between_lines_nothing_is_shown_but_the_end_is(
 
 def test_a_bar_is_drawn_on_a_terminal(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = plan_of(7, 4)
-    screen = Screen("4 of 7 images", is_terminal=True)
+    screen = Screen("3 of 7 images", is_terminal=True)
     monkeypatch.setattr(sys, "stderr", screen)
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setenv("COLUMNS", "120")
@@ -150,7 +150,7 @@ def test_a_run_that_fails_shows_how_far_it_was_and_fails_as_it_would(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = plan_of(7, 4)
-    screen = Screen("4 of 7 images\n")
+    screen = Screen("3 of 7 images\n")
     monkeypatch.setattr(sys, "stderr", screen)
 
     @watch(str(tmp_path), quiet=False, seconds=0.01, line_seconds=0)
@@ -162,7 +162,7 @@ def test_a_run_that_fails_shows_how_far_it_was_and_fails_as_it_would(
 
     with pytest.raises(KeyboardInterrupt):
         interrupted()
-    assert screen.getvalue().endswith("4 of 7 images\n")
+    assert screen.getvalue().endswith("3 of 7 images\n")
 
 
 def test_a_run_that_fails_before_its_plan_shows_nothing(

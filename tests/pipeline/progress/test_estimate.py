@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import given
@@ -10,8 +11,9 @@ from hypothesis import strategies as st
 
 from beam_deeplab.pipeline.progress.estimate import RunProgress, Watcher, Work, progress_of
 from beam_deeplab.transforms.runs.attempts import note_plan
-from beam_deeplab.transforms.runs.sharding import Sharding, plan_shards
+from beam_deeplab.transforms.runs.sharding import Sharding
 from tests.gcs_emulator import Gcs
+from tests.plans import plan_shards
 from tests.rows import plan_of, write_rows
 
 pytest_plugins = ("tests.gcs_emulator",)
@@ -93,7 +95,7 @@ def test_a_resumed_run_counts_its_own_images_by_its_own_plan(tmp_path: Path) -> 
         "print",
         Sharding(10),
     )
-    note_plan(output, rest.summary(not_in_inputs=10))
+    note_plan(output, replace(rest.summary(), not_in_inputs=10))
     assert watcher.look() == RunProgress(20, 0, 0)
     write_rows(output, rest.shards[0])
     found = watcher.look()

@@ -25,7 +25,7 @@ from beam_deeplab.transforms.evaluating.pairing import pair_by_name
 from beam_deeplab.transforms.evaluating.scoring import ImageScore
 from beam_deeplab.transforms.evaluating.tally import tally_pixels
 from beam_deeplab.transforms.records import Failure, FailureCode, ImageRef, Stage
-from beam_deeplab.transforms.runs.committing import CommitError
+from beam_deeplab.transforms.runs.commit_facts import CommitError
 from beam_deeplab.transforms.runs.manifest import RunRecord
 from tests.rows import RUN as SEGMENT_RUN
 

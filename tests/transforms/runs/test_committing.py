@@ -14,16 +14,12 @@ import pytest
 from apache_beam import Pipeline
 
 from beam_deeplab.transforms.records import ImageRef, Original, Part
-from beam_deeplab.transforms.runs.committing import (
-    CommitError,
-    CommitRun,
-    commit_run,
-    seconds_between,
-)
-from beam_deeplab.transforms.runs.inventory import take_inventory
+from beam_deeplab.transforms.runs.commit_facts import CommitError
+from beam_deeplab.transforms.runs.committing import CommitRun, seconds_between
 from beam_deeplab.transforms.runs.manifest import Manifest
-from beam_deeplab.transforms.runs.sharding import Plan, Sharding, plan_shards
+from beam_deeplab.transforms.runs.sharding import Sharding
 from beam_deeplab.transforms.runs.writing import write_shard
+from tests.plans import Plan, commit_run, plan_shards, standing_parts_of
 from tests.rows import FACTS, RUN, segmentation, shard_rows
 
 
@@ -181,7 +177,7 @@ def test_what_earlier_versions_wrote_is_listed(tmp_path: Path) -> None:
     older = {**FACTS, "versions": {"beam-deeplab": "older"}}
     first = plan.shards[0]
     list(write_shard(str(tmp_path), first.id, shard_rows(first), older))
-    parts = [item.part for item in take_inventory(str(tmp_path)).parts()]
+    parts = standing_parts_of(tmp_path)
     manifest = commit_run(str(tmp_path), RUN, plan.summary(), parts)
     assert [(w["versions"]["beam-deeplab"], w["parts"]) for w in manifest.writers] == [
         ("0", len(parts) - 1),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
+import shutil
 import tempfile
 from collections import Counter
 from pathlib import Path
@@ -13,32 +15,35 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from beam_deeplab.transforms.parquet.schemas import FAILURES, MASKS, dataset_schema
+from beam_deeplab.transforms.records import ImageRef
 from beam_deeplab.transforms.runs import deriving
-from beam_deeplab.transforms.runs.deriving import deal, file_count, write_tables
-from beam_deeplab.transforms.runs.tables.images import IMAGES
-from beam_deeplab.transforms.runs.tables.table import Collection, ShardRows
-from tests.killed_runs import writes_observed
-
-COLLECTION = Collection(("background", "dog"))
-
-
-def _failed(uris: list[str]) -> ShardRows:
-    """A shard whose images all failed."""
-    masks = dataset_schema(MASKS)
-    nothing = masks.empty_table().select([name for name in masks.names if name != "mask"])
-    columns = {name: ["x"] * len(uris) for name in dataset_schema(FAILURES).names}
-    return ShardRows(nothing, pa.table(columns | {"image_uri": uris}, dataset_schema(FAILURES)))
+from beam_deeplab.transforms.runs.deriving import FILE_BYTES, TableFiles, deal
+from beam_deeplab.transforms.runs.sharding import Sharding
+from tests.killed_runs import Killed, writes_observed
+from tests.plans import commit_run, plan_shards
+from tests.rows import RUN, write_rows
 
 
-def _write(output: str, uris: list[str], file_bytes: int) -> list[str]:
-    shards = [[_failed(uris[start : start + 5])] for start in range(0, len(uris), 5)]
-    with pytest.MonkeyPatch.context() as patch:
+def _commit(output: str, images: int, file_bytes: int, killed_at: int | None, seed: int) -> None:
+    """Commits an output that holds so many images, each of them failed."""
+    shutil.rmtree(f"{output}/failures", ignore_errors=True)
+    plan = plan_shards(_refs(images), (), RUN.fingerprint, Sharding(5))
+    parts = [
+        part
+        for shard in plan.shards
+        for part in write_rows(output, shard, failed=[ref.uri for ref in shard.refs])
+    ]
+
+    def nothing_twice() -> None:
+        assert max(_shown(output).values(), default=1) == 1
+
+    with pytest.MonkeyPatch.context() as patch, writes_observed(nothing_twice, killed_at):
         patch.setattr(deriving, "FILE_BYTES", file_bytes)
-        written = write_tables(
-            output, [IMAGES], shards, COLLECTION, images=len(uris), metadata=b"{}"
-        )
-    return list(written["images"])
+        commit_run(output, RUN, plan.summary(), parts, seed=seed)
+
+
+def _refs(images: int) -> list[ImageRef]:
+    return [ImageRef(f"gs://b/{number}", "1") for number in range(images)]
 
 
 def _shown(output: str) -> Counter[str]:
@@ -56,25 +61,28 @@ def _uris(file: Path, version: tuple[int, int]) -> list[str]:
     return uris
 
 
-@settings(max_examples=30, deadline=None)
-@given(counts=st.lists(st.integers(0, 60), min_size=1, max_size=4), bytes_=st.integers(500, 9000))
+@pytest.mark.slow
+@settings(max_examples=12, deadline=None)
+@given(
+    commits=st.lists(
+        st.tuples(st.integers(0, 60), st.sampled_from([500, 2000, 9000]), st.integers(0, 20)),
+        min_size=1,
+        max_size=4,
+    ),
+    seed=st.integers(0, 9),
+)
 def test_every_image_is_shown_once_whatever_stood_there_before(
-    counts: list[int], bytes_: int
+    commits: list[tuple[int, int, int]], seed: int
 ) -> None:
+    """Also where an earlier commit was killed between any two writes, and order is by chance."""
     with tempfile.TemporaryDirectory() as output:
-        for count in counts:
-            uris = [f"gs://b/{number}" for number in range(count)]
-
-            def nothing_twice(folder: str = output) -> None:
-                assert max(_shown(folder).values(), default=1) == 1
-
-            with writes_observed(nothing_twice):
-                files = _write(output, uris, bytes_)
-            assert _shown(output) == Counter(uris)
-            assert len(files) & (len(files) - 1) == 0
-            assert sorted(files) == sorted(
-                str(path.relative_to(output)) for path in Path(output).rglob("*.parquet")
-            )
+        for images, file_bytes, killed_at in commits:
+            with contextlib.suppress(Killed):
+                _commit(output, images, file_bytes, killed_at, seed)
+            _commit(output, images, file_bytes, None, seed + 1)
+            assert _shown(output) == Counter(ref.uri for ref in _refs(images))
+            files = len(list(Path(output).glob("images/*.parquet")))
+            assert files & (files - 1) == 0
 
 
 def test_rows_stay_in_their_file_or_move_to_its_twin_when_files_double() -> None:
@@ -85,12 +93,21 @@ def test_rows_stay_in_their_file_or_move_to_its_twin_when_files_double() -> None
         assert table.num_rows == both > 0
 
 
-def test_the_number_of_files_follows_the_bytes() -> None:
-    sample = [_failed([f"{number}" for number in range(100)])]
-    for images, bytes_, files in (
-        (100, 1000, 1),
-        (10**6, 10_000, 1),
-        (3 * 10**6, 10_000, 4),
-        (10**8, 10_000, 128),
-    ):
-        assert file_count(sample, images, bytes_) == files
+@pytest.mark.parametrize(
+    ("expected_bytes", "standing", "files"),
+    [
+        (0, [], TableFiles(1, 1)),
+        (FILE_BYTES, [0], TableFiles(1, 1)),
+        (3 * FILE_BYTES, [], TableFiles(4, 4)),
+        (3 * FILE_BYTES, [0], TableFiles(4, 1)),
+        (3 * FILE_BYTES, range(8), TableFiles(4, 4)),
+        (8 * FILE_BYTES, [0, 1], TableFiles(8, 2)),
+        # A commit from two files to eight died when it had written the first, and its like.
+        (8 * FILE_BYTES, [0, 1, 2, 4, 6], TableFiles(8, 2)),
+        (8 * FILE_BYTES, [0, 1, 2, 3, 4, 6], TableFiles(8, 4)),
+    ],
+)
+def test_the_number_of_files_follows_the_bytes(
+    expected_bytes: int, standing: list[int], files: TableFiles
+) -> None:
+    assert TableFiles.of(expected_bytes, standing) == files

@@ -12,8 +12,9 @@ import pytest
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.records import ImageRef, Shard
 from beam_deeplab.transforms.runs.inventory import take_inventory
-from beam_deeplab.transforms.runs.sharding import Sharding, plan_shards
+from beam_deeplab.transforms.runs.sharding import Sharding
 from beam_deeplab.transforms.runs.writing import write_shard
+from tests.plans import plan_shards
 from tests.rows import FACTS, RUN, shard_rows
 
 
@@ -28,12 +29,12 @@ def shard(tmp_path: Path) -> Shard:
 
 def test_parts_with_their_images_and_codes(shard: Shard, tmp_path: Path) -> None:
     inventory = take_inventory(str(tmp_path))
-    standing_shard = inventory.shards[shard.id]
+    standing_shard = inventory[shard.id]
     assert standing_shard.is_whole
     assert [ref.uri for ref in standing_shard.refs("masks")] == ["a", "c"]
     assert [ref.uri for ref in standing_shard.failed_with("CORRUPT")] == ["b"]
     assert standing_shard.claimed == {3}
-    for standing in inventory.parts():
+    for standing in standing_shard.parts.values():
         path = tmp_path / standing.part.path
         assert standing.part.size == path.stat().st_size
         assert standing.writer["versions"] == RUN.versions
@@ -42,14 +43,14 @@ def test_parts_with_their_images_and_codes(shard: Shard, tmp_path: Path) -> None
 @pytest.mark.parametrize("dataset", ["masks", "failures"])
 def test_a_shard_that_lacks_a_part_is_not_whole(shard: Shard, tmp_path: Path, dataset: str) -> None:
     (tmp_path / dataset / f"part-{shard.id}.parquet").unlink()
-    assert not take_inventory(str(tmp_path)).shards[shard.id].is_whole
+    assert not take_inventory(str(tmp_path))[shard.id].is_whole
 
 
 @pytest.mark.parametrize("size", [0, 3, 200, -1])
 def test_a_damaged_part_is_found_and_unreadable(shard: Shard, tmp_path: Path, size: int) -> None:
     path = tmp_path / "masks" / f"part-{shard.id}.parquet"
     path.write_bytes(path.read_bytes()[:size])
-    standing = take_inventory(str(tmp_path)).shards[shard.id]
+    standing = take_inventory(str(tmp_path))[shard.id]
     assert standing.parts["masks"].counts is None
     assert not standing.is_whole
     assert standing.describe_fault() == f"masks/part-{shard.id}.parquet is damaged"
@@ -63,7 +64,7 @@ def test_a_flipped_byte_is_damage(shard: Shard, tmp_path: Path) -> None:
     start = column.dictionary_page_offset or column.data_page_offset
     for offset in range(start, start + column.total_compressed_size):
         path.write_bytes(whole[:offset] + bytes([whole[offset] ^ 1]) + whole[offset + 1 :])
-        (standing,) = take_inventory(str(tmp_path)).shards.values()
+        (standing,) = take_inventory(str(tmp_path)).values()
         if standing.is_whole:
             assert [ref.uri for ref in standing.refs("masks")] == ["a", "c"], offset
 
@@ -85,10 +86,10 @@ def test_parts_of_two_attempts_with_other_outcomes_are_not_whole(
     """As when two processes write one shard at once, and a read failed for one of them."""
     mask = (tmp_path / "masks" / f"part-{shard.id}.parquet").read_bytes()
     list(write_shard(str(tmp_path), shard.id, shard_rows(shard), FACTS))
-    assert take_inventory(str(tmp_path)).shards[shard.id].is_whole
+    assert take_inventory(str(tmp_path))[shard.id].is_whole
     (tmp_path / "masks" / f"part-{shard.id}.parquet").write_bytes(mask)
-    assert not take_inventory(str(tmp_path)).shards[shard.id].is_whole
+    assert not take_inventory(str(tmp_path))[shard.id].is_whole
 
 
 def test_an_output_that_does_not_exist_is_empty(tmp_path: Path) -> None:
-    assert take_inventory(str(tmp_path / "none")).parts() == []
+    assert take_inventory(str(tmp_path / "none")) == {}

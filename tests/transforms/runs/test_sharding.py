@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 
 import pytest
 from hypothesis import given
@@ -10,11 +11,17 @@ from hypothesis import strategies as st
 
 from beam_deeplab.transforms.records import ImageRef
 from beam_deeplab.transforms.runs.sharding import (
+    BUCKETS,
+    SHARDS_PER_GROUP,
     Sharding,
-    plan_shards,
+    bucket_of,
+    cut_shards,
+    group_count,
     shard_id,
     slots_of,
+    uri_hash,
 )
+from tests.plans import plan_shards
 
 refs_strategy = st.lists(
     st.builds(ImageRef, st.text("abc/é", min_size=1, max_size=6), st.sampled_from(["", "1", "2"])),
@@ -45,6 +52,28 @@ def test_the_order_of_listing_changes_nothing(refs: list[ImageRef], seed: int) -
     assert plan_shards(refs, (), "print", Sharding()) == plan_shards(
         shuffled, (), "print", Sharding()
     )
+
+
+def test_groups_and_shards_are_of_even_size() -> None:
+    """Of names that differ in a counter only, too: they are what most collections have."""
+    images = 100_000
+    groups = group_count(images, 512)
+    assert images / groups <= SHARDS_PER_GROUP * 512
+    refs = [ImageRef(f"gs://bucket/photos/IMG_{number:07}.jpg") for number in range(images)]
+    sizes = Counter(uri_hash(ref.uri) % groups for ref in refs)
+    assert len(sizes) == groups
+    assert max(sizes.values()) < 1.05 * images / groups
+    shards = plan_shards(refs, (), "print", Sharding(512)).shards
+    assert min(len(shard.refs) for shard in shards) > 400
+    of_buckets = Counter(bucket_of(ref.uri) for ref in refs)
+    assert len(of_buckets) == BUCKETS
+    assert max(of_buckets.values()) < 3 * images / BUCKETS
+
+
+def test_an_image_that_has_killed_a_process_is_alone() -> None:
+    refs = [ImageRef(name) for name in "abcde"]
+    shards = cut_shards("print", reversed(refs), 2, alone={"c"})
+    assert [[ref.uri for ref in shard.refs] for shard in shards] == [["c"], ["a", "b"], ["d", "e"]]
 
 
 def test_a_shard_is_named_after_fingerprint_images_and_versions() -> None:
@@ -81,7 +110,7 @@ def test_shards_are_large_but_leave_no_worker_idle_and_cost_few_batches(
 
 
 def test_slots_number_a_shard_s_images() -> None:
-    (shard,) = plan_shards([ImageRef("b"), ImageRef("a")], (), "print", Sharding(2)).shards
+    (shard,) = cut_shards("print", [ImageRef("b"), ImageRef("a")], 2)
     assert [(ref.uri, slot.index, slot.length) for ref, slot in slots_of(shard)] == [
         ("a", 0, 2),
         ("b", 1, 2),

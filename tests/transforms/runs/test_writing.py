@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from beam_deeplab.transforms.parquet.parts import Row
 from beam_deeplab.transforms.records import ImageRef, Segmentation, Shard, ShardSlot
 from beam_deeplab.transforms.runs.inventory import take_inventory
-from beam_deeplab.transforms.runs.sharding import Sharding, plan_shards
+from beam_deeplab.transforms.runs.sharding import Sharding
 from beam_deeplab.transforms.runs.writing import BrokenShardError, ShardAssembly, write_shard
+from tests.plans import plan_shards
 from tests.rows import FACTS, segmentation, shard_rows
 
 
@@ -70,7 +71,7 @@ def test_a_shard_written_twice_leaves_one_set_of_parts(tmp_path: Path) -> None:
     assert [part.path for part in first] == [
         f"{dataset}/part-{shard.id}.parquet" for dataset in ("failures", "masks")
     ]
-    assert take_inventory(str(tmp_path)).shards[shard.id].is_whole
+    assert take_inventory(str(tmp_path))[shard.id].is_whole
 
 
 def test_no_part_without_rows(tmp_path: Path) -> None:
@@ -78,5 +79,5 @@ def test_no_part_without_rows(tmp_path: Path) -> None:
     all_failed = shard_rows(shard, failed=["000.jpg", "001.jpg"])
     parts = list(write_shard(str(tmp_path), shard.id, all_failed, FACTS))
     assert [(part.dataset, part.rows) for part in parts] == [("failures", 2)]
-    assert take_inventory(str(tmp_path)).shards[shard.id].is_whole
+    assert take_inventory(str(tmp_path))[shard.id].is_whole
     assert not any(isinstance(row, Segmentation) for row in all_failed)

@@ -18,6 +18,7 @@ from beam_deeplab.transforms.records import (
     ImageRef,
     LogitsGrid,
     Original,
+    Part,
     Segmentation,
     ShardSlot,
 )
@@ -64,13 +65,13 @@ class RecordingEngine:
         pass
 
 
-def _value(row: LogitsGrid | Failure | Segmentation | BatchBarrier) -> float:
+def _value(row: LogitsGrid | Failure | Segmentation | BatchBarrier | Part) -> float:
     assert isinstance(row, LogitsGrid)
     return float(row.logits[0, 0, 0])
 
 
-def _uri(row: LogitsGrid | Failure | Segmentation | BatchBarrier) -> str:
-    assert not isinstance(row, BatchBarrier)
+def _uri(row: LogitsGrid | Failure | Segmentation | BatchBarrier | Part) -> str:
+    assert not isinstance(row, BatchBarrier | Part)
     return row.ref.uri
 
 

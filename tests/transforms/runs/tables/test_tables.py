@@ -12,10 +12,10 @@ import pytest
 
 from beam_deeplab.transforms.parquet.schemas import FAILURES, MASKS
 from beam_deeplab.transforms.records import ImageRef
-from beam_deeplab.transforms.runs.committing import commit_run
-from beam_deeplab.transforms.runs.sharding import Sharding, plan_shards
+from beam_deeplab.transforms.runs.sharding import Sharding
 from beam_deeplab.transforms.runs.tables import TABLES
 from beam_deeplab.transforms.runs.writing import write_shard
+from tests.plans import commit_run, plan_shards
 from tests.rows import FACTS, RUN, shard_rows
 
 

@@ -1,0 +1,192 @@
+"""What a commit adds up to, and whether that is what was planned: all that meets in one place."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from beam_deeplab.transforms.parquet.schemas import DATASETS, FAILURES, MASKS
+from beam_deeplab.transforms.records import Part
+from beam_deeplab.transforms.runs.inventory import StandingPart, StandingShard
+from beam_deeplab.transforms.runs.sharding import PlanSummary
+
+_NAMED = 5
+"""How many culprits an error names."""
+
+LITTLE_LEFT: Final = 64
+"""Pixels of a picture's shorter side below which the network, which answers every 8 or 16 pixels,
+sees hardly anything of it."""
+
+CHANGED: Final = "parts missing or not as they were written"
+BROKEN: Final = "shards whose parts do not add up"
+TWICE: Final = "images in more than one row"
+_FAULTS: Final = (CHANGED, BROKEN, TWICE)
+"""In the order in which they are told."""
+
+
+class CommitError(RuntimeError):
+    """The output is not what was planned; nothing was committed."""
+
+
+@dataclass(slots=True)
+class CommitFacts:
+    """Sums over a whole output; :meth:`merge` adds.
+
+    Attributes:
+        plans: The plan's summary, once.
+        written: Rows that the plan's shards say they wrote, by dataset.
+        standing: Rows that stand, by dataset.
+        codes: Failures by code.
+        pixels: By class id.
+        barely_seen: Pictures of which the reduction has left little (:data:`LITTLE_LEFT`).
+        truncated: Pictures of which only a part was there.
+        writers: Parts by what they say of who wrote them, as JSON.
+        parts: How many there are.
+        part_bytes: Their bytes.
+        table_bytes: About how many bytes each table takes, by name.
+        culprits: How many there are of each fault.
+        named: The first of them.
+    """
+
+    plans: list[PlanSummary] = field(default_factory=list)
+    written: Counter[str] = field(default_factory=Counter)
+    standing: Counter[str] = field(default_factory=Counter)
+    codes: Counter[str] = field(default_factory=Counter)
+    pixels: Counter[int] = field(default_factory=Counter)
+    barely_seen: int = 0
+    truncated: int = 0
+    writers: Counter[str] = field(default_factory=Counter)
+    parts: int = 0
+    part_bytes: int = 0
+    table_bytes: Counter[str] = field(default_factory=Counter)
+    culprits: Counter[str] = field(default_factory=Counter)
+    named: dict[str, list[str]] = field(default_factory=dict)
+
+    def merge(self, other: CommitFacts) -> None:
+        """Adds other facts to these."""
+        self.plans += other.plans
+        self.written += other.written
+        self.standing += other.standing
+        self.codes += other.codes
+        self.pixels += other.pixels
+        self.barely_seen += other.barely_seen
+        self.truncated += other.truncated
+        self.writers += other.writers
+        self.parts += other.parts
+        self.part_bytes += other.part_bytes
+        self.table_bytes += other.table_bytes
+        self.culprits += other.culprits
+        for fault, names in other.named.items():
+            self._name(fault, names)
+
+    def blame(self, fault: str, culprits: Iterable[str]) -> None:
+        """Takes what is not as it should be."""
+        names = list(culprits)
+        self.culprits[fault] += len(names)
+        self._name(fault, names)
+
+    def _name(self, fault: str, names: Iterable[str]) -> None:
+        if named := sorted([*self.named.get(fault, ()), *names])[:_NAMED]:
+            self.named[fault] = named
+
+    def add_shard(self, shard: StandingShard, written: Iterable[Part]) -> None:
+        """Takes a shard as it stands.
+
+        Args:
+            shard: All that was found of it.
+            written: The parts that it says it wrote; none if it is of earlier work.
+        """
+        expected = set(written)
+        found = {item.part for item in shard.parts.values()}
+        self.blame(CHANGED, {part.path for part in expected - found})
+        for part in expected:
+            self.written[part.dataset] += part.rows
+        if shard.parts and not shard.is_whole:
+            self.blame(BROKEN, [shard.describe_fault()])
+        for standing in shard.parts.values():
+            self._add_part(standing)
+        if MASKS in shard.parts:
+            self._add_masks(shard)
+
+    def _add_part(self, standing: StandingPart) -> None:
+        self.parts += 1
+        self.part_bytes += standing.part.size
+        self.standing[standing.part.dataset] += standing.part.rows
+        self.codes.update(standing.codes)
+        model = standing.writer.get("model") or {}
+        writer = {
+            "model": {key: model.get(key) for key in ("reference", "digest")},
+            "versions": standing.writer.get("versions"),
+        }
+        self.writers[json.dumps(writer, sort_keys=True)] += 1
+
+    def _add_masks(self, shard: StandingShard) -> None:
+        masks = shard.rows(MASKS)
+        areas = pc.list_flatten(masks.column("areas")).combine_chunks()
+        columns = {name: pc.struct_field(areas, name) for name in ("class_id", "pixels")}
+        sums = pa.table(columns).group_by("class_id").aggregate([("pixels", "sum")])
+        self.pixels.update(dict(zip(*(column.to_pylist() for column in sums.columns), strict=True)))
+        short_side = pc.min_element_wise(masks.column("width"), masks.column("height"))
+        left = pc.multiply(short_side, masks.column("scale"))
+        little = pc.and_(pc.less(left, LITTLE_LEFT), pc.greater_equal(short_side, LITTLE_LEFT))
+        self.barely_seen += pc.sum(little).as_py() or 0
+        self.truncated += pc.sum(masks.column("truncated")).as_py() or 0
+
+
+def reconcile(facts: CommitFacts) -> tuple[PlanSummary, dict[str, int]]:
+    """Proves that every planned image is in the output, once.
+
+    Args:
+        facts: What was to be done, was written, and stands.
+
+    Returns:
+        The plan, and the counts that the manifest records.
+
+    Raises:
+        CommitError: Something is missing, twice, or not as it was written. The message names
+            the parts, shards or images.
+    """
+    for fault in _FAULTS:
+        _raise_for(fault, facts)
+    (plan,) = facts.plans
+    rows, totals = facts.written, facts.standing
+    _check_sum("planned", plan.planned, {"masks": rows[MASKS], "failures": rows[FAILURES]})
+    _check_sum("inputs", plan.inputs, {"planned": plan.planned, "skipped": plan.skipped})
+    _check_sum(
+        "masks and failures in the output",
+        sum(totals[dataset] for dataset in DATASETS),
+        {"inputs": plan.inputs, "not_in_inputs": plan.not_in_inputs},
+    )
+    return plan, {
+        "inputs": plan.inputs,
+        "duplicates": plan.duplicates,
+        "planned": plan.planned,
+        "skipped": plan.skipped,
+        "masks": rows[MASKS],
+        "failures": rows[FAILURES],
+        "total_masks": totals[MASKS],
+        "total_failures": totals[FAILURES],
+        "not_in_inputs": plan.not_in_inputs,
+        "discarded_parts": plan.discarded_parts,
+        "barely_seen": facts.barely_seen,
+        "truncated": facts.truncated,
+    }
+
+
+def _check_sum(whole: str, count: int, terms: dict[str, int]) -> None:
+    if count != sum(terms.values()):
+        words = " + ".join(f"{value} {name}" for name, value in terms.items())
+        raise CommitError(f"{count} {whole}, but {words}; resume the run to do what is missing")
+
+
+def _raise_for(fault: str, facts: CommitFacts) -> None:
+    if count := facts.culprits[fault]:
+        names = ", ".join(facts.named[fault])
+        more = f" and {count - _NAMED} more" if count > _NAMED else ""
+        raise CommitError(f"{fault}: {names}{more}; resume the run to make them again")
