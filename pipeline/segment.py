@@ -166,18 +166,19 @@ def carry_out(prepared: PreparedRun) -> Manifest | None:
         The manifest of the committed output; None where a template was written instead.
 
     Raises:
-        UsageError: The output was taken meanwhile.
+        UsageError: The output was taken meanwhile, or the model cannot be put where workers
+            find it.
         RunFailedError: The job ended without a commit.
         KeyboardInterrupt: A signal has ended it.
     """
     output, beam_options = prepared.options.output, prepared.beam_options
+    prepared = replace(prepared, recipe=_staged(prepared))
     with writing(output, beam_options, prepared.record.started, prepared.dead) as claim:
         return _carry_out(prepared, claim)
 
 
 def _carry_out(prepared: PreparedRun, claim: Claim) -> Manifest | None:
     options, job = prepared.options, prepared.options.job
-    prepared = replace(prepared, recipe=_staged(prepared))
     try:
         run = start_run(
             options.output, prepared.record, resume=options.resume, overwrite=options.overwrite
