@@ -8,6 +8,7 @@ says about these, or about the start of Python, takes ``subprocess`` itself.
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import functools
 import gc
@@ -57,17 +58,14 @@ class Forked(subprocess.Popen[str]):
             "environment": dict(os.environ if env is None else env),
             "own_session": own_session,
         }
-        connection = _origin(self._imports)
         files = [number if given == -1 else given for number, given in enumerate(streams)]
         # What loses its parent becomes a child of the nearest process that asks for such.
         _adopt_orphans(True)
         try:
-            socket.send_fds(connection, [json.dumps(message).encode()], files)
-            self.pid = int(connection.recv(_MESSAGE_SIZE) or -1)
+            self.pid = _fork(self._imports, json.dumps(message).encode(), files)
         finally:
             _adopt_orphans(False)
             self._close_pipe_fds(*pipes)  # type: ignore[attr-defined]
-        assert self.pid > 0, "the process that forks programs has ended"
         self._child_created = True
 
 
@@ -77,6 +75,18 @@ def run(command: Sequence[str | Path], **options: Any) -> subprocess.CompletedPr
     with Forked(command, stdout=pipe, stderr=pipe, **options) as process:
         stdout, stderr = process.communicate()
     return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+
+def _fork(imports: tuple[str, ...], message: bytes, files: Sequence[int]) -> int:
+    """The number of a new program; by another process where the one that forks has ended."""
+    for _ in range(2):
+        connection = _origin(imports)
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            socket.send_fds(connection, [message], files)
+            if number := connection.recv(_MESSAGE_SIZE):
+                return int(number)
+        _origin.cache_clear()
+    raise ChildProcessError("no process can be had that forks programs")
 
 
 def _adopt_orphans(wanted: bool) -> None:
