@@ -79,6 +79,11 @@ def check_runner(options: PipelineOptions) -> None:
     if runner == "DataflowRunner":
         _check_dataflow(options)
     portable = options.view_as(PortableOptions)
+    if runner in ("DirectRunner", "PrismRunner") and portable.environment_type == "PROCESS":
+        raise UsageError(
+            "--environment_type=PROCESS: Prism gives such workers a wrong id, and waits for them "
+            "for ever (Beam 2.77): leave the flag out"
+        )
     endpoint = job_endpoint(options)
     if endpoint is not None:
         ask_for_flags(endpoint)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import shutil
 import signal
 import socket
 import subprocess
@@ -20,6 +21,9 @@ import psutil
 START_SECONDS: Final = 300.0
 
 _LOOK_SECONDS: Final = 0.1
+
+_DIES_WITH_US: Final = ("setpriv", "--pdeathsig=KILL") if shutil.which("setpriv") else ()
+"""Before a command: who starts it may be killed itself."""
 
 Found = TypeVar("Found")
 
@@ -56,7 +60,7 @@ def started(command: Sequence[str], log: Path) -> Iterator[EngineProcess]:
     """Runs a command for as long as the context lasts."""
     with log.open("wb") as file:
         popen = subprocess.Popen(
-            command,
+            [*_DIES_WITH_US, *command],
             cwd=log.parent,  # Beam's boot program writes there
             stdin=subprocess.DEVNULL,
             stdout=file,

@@ -38,6 +38,14 @@ def silent_port() -> Iterator[int]:
         (["--runner=PortableRunner", "--job_endpoint=localhost:1"], "localhost:1: no job service"),
         (["--runner=PortableRunner", "--job_endpoint=nowhere"], "nowhere: give HOST:PORT"),
         (["--runner=PortableRunner", "--job_endpoint=h:99999999"], "no job service"),
+        (
+            [
+                "--runner=PrismRunner",
+                "--environment_type=PROCESS",
+                "--environment_option=process_command=/worker",
+            ],
+            "leave the flag out",
+        ),
         (["--runner=PrismRunner", "--prism_location=no/such"], "give its place with --prism_loc"),
         (["--runner=FlinkRunner", "--flink_job_server_jar=no/such"], "--flink_job_server_jar"),
         (["--runner=SparkRunner", "--spark_job_server_jar=no/such"], "--spark_job_server_jar"),
