@@ -12,6 +12,7 @@ from benchmarks import (
     gs_reading,
     large,
     masks,
+    metadata,
     scale,
     scales,
     small,
@@ -21,7 +22,7 @@ from benchmarks import (
 from benchmarks.suite import run_all
 
 _FOR_BARS = (startup, engine, masks, small, efficiency, scale, large)
-_FURTHER = (stages, canvases, scales, gs_reading, gpu)
+_FURTHER = (stages, canvases, scales, gs_reading, gpu, metadata)
 
 
 def main() -> None:

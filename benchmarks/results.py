@@ -50,9 +50,12 @@ def merged(results: dict[str, Any], section: dict[str, Any]) -> dict[str, Any]:
 
     Returns:
         Commit, date, machine and versions of ``section``; the bars of all sections measured at
-        that commit; and all sections under ``benchmarks``.
+        that commit; and all sections under ``benchmarks``. A section without ratios leaves what
+        is on top as it was.
     """
     sections = {**results.get("benchmarks", {}), section["name"]: _rounded(section)}
+    if results and not section["ratios"]:
+        return {**results, "benchmarks": dict(sorted(sections.items()))}
     head = {key: section[key] for key in ("commit", "dirty", "date", "machine", "versions")}
     measured: dict[str, float] = {}
     for each in sections.values():

@@ -38,6 +38,13 @@ def test_the_bars_of_one_commit_stand_on_top_and_of_an_earlier_one_only_in_their
     assert results["benchmarks"]["engine"]["rows"] == [{"images/s": 1.23457}]
 
 
+def test_what_has_no_bars_leaves_those_on_top() -> None:
+    results = merged({}, _section("engine", "a", engine_ratio=1.5))
+    later = merged(results, _section("metadata", "b"))
+    assert (later["commit"], later["engine_ratio"]) == ("a", 1.5)
+    assert later["benchmarks"]["metadata"]["commit"] == "b"
+
+
 def test_figures_of_a_changed_tree_do_not_mix_with_those_of_its_commit() -> None:
     results = merged({}, _section("engine", "a", engine_ratio=1.5))
     results = merged(results, _section("small", "a", dirty=True, small_ratio=1.6))
