@@ -146,7 +146,7 @@ def read_shard(shard: Shard, output: str, max_file_bytes: int = MAX_BYTES) -> It
         One row an image, and with care a barrier behind each; or parts.
     """
     if not shard.again and (parts := standing_parts(output, shard)):
-        attempts.finish(output, shard.id, with_care=True)
+        attempts.finish(output, shard.id)  # it died behind its writing, if it is noted
         yield from parts
         return
     if not attempts.begin(output, shard):

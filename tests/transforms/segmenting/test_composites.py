@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,9 @@ from PIL import Image
 from beam_deeplab import Failure, ImageRef, Segmentation, SegmentImages
 from beam_deeplab.deeplab.engines import ScaleError
 from beam_deeplab.transforms.records import BatchBarrier, EncodedImage
-from beam_deeplab.transforms.segmenting.composites import only_for
+from beam_deeplab.transforms.runs import attempts
+from beam_deeplab.transforms.segmenting.composites import only_for, read_shard
+from tests.rows import plan_of, write_rows
 
 pytestmark = pytest.mark.slow
 
@@ -116,3 +119,21 @@ def test_what_is_no_work_passes_every_step_untouched() -> None:
     step = only_for(EncodedImage, never)
     for row in (failure(ImageRef("bad")), segmentation(ImageRef("kept")), BatchBarrier()):
         assert step(row) is row
+
+
+def test_of_a_shard_that_stands_whole_nothing_is_read(
+    tmp_path: Path,
+) -> None:
+    """As when its bundle is retried; of one that lacks a part, or is to be made again, all is."""
+    (shard,) = plan_of(3, 3).shards
+    output = str(tmp_path)
+    parts = write_rows(output, shard, failed=[shard.refs[1].uri])
+    attempts.begin(output, shard)
+    assert set(read_shard(shard, output)) == set(parts)
+    assert list(tmp_path.glob("attempts/*")) == []
+
+    again = list(read_shard(replace(shard, again=True), output))
+    assert [type(row) for row in again] == [Failure] * 3, "there are no such files"
+    attempts.finish(output, shard.id)
+    (tmp_path / parts[0].path).unlink()
+    assert [type(row) for row in read_shard(shard, output)] == [Failure] * 3
