@@ -90,8 +90,9 @@ def home_of(target: str, module: str | None, documented: Iterable[str]) -> str |
             found = pkgutil.resolve_name(full)
         except (ImportError, AttributeError, ValueError):
             continue
-        if hasattr(found, "__qualname__"):
-            named.insert(0, f"{found.__module__}.{found.__qualname__}")
+        module_of = getattr(found, "__module__", None)  # a slot of a class has none
+        if module_of and hasattr(found, "__qualname__"):
+            named.insert(0, f"{module_of}.{found.__qualname__}")
     return next((name for name in named if name in documented), None)
 
 
