@@ -101,7 +101,7 @@ def sha256_of(files: Iterable[Path]) -> str:
 
 
 def digest_of(path: str | Path) -> str:
-    """The digest of the weights at a path, as :attr:`deeplab.checkpoints.Checkpoint.digest`.
+    """The digest of the weights at a path, as ``Checkpoint.digest``.
 
     Raises:
         CheckpointError: As :func:`find_weights`.

@@ -40,7 +40,7 @@ REPORT_FILES: Final = (
     "confusion.parquet",
     "confusion.png",
 )
-"""Written in this order, before :data:`METRICS_FILE`: the pairs when an evaluation begins, together
+"""Written in this order, before ``METRICS_FILE``: the pairs when an evaluation begins, together
 with the failures that are known then."""
 
 FORMAT_VERSION: Final = 1

@@ -26,8 +26,8 @@ class ShardRows:
     """What one shard has written, but for the masks' bytes.
 
     Attributes:
-        masks: The columns of :data:`transforms.parquet.schemas.MASKS` but ``mask``.
-        failures: The columns of :data:`transforms.parquet.schemas.FAILURES`.
+        masks: The columns of ``MASKS`` but ``mask``.
+        failures: The columns of ``FAILURES``.
     """
 
     masks: pa.Table
