@@ -6,7 +6,6 @@ import itertools
 import multiprocessing
 import re
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -124,25 +123,21 @@ def _written(
     context = multiprocessing.get_context("spawn")
     pool = ProcessPoolExecutor(workers, context, _use_one_thread)
     try:
-        with _interrupts_ignored():
-            pool.submit(int)  # all processes start at the first task
-        yield from pool.map(_write_one, range(total), *same, chunksize=_CHUNK)
+        with _interrupts_held():  # processes start as tasks are handed in
+            written = pool.map(_write_one, range(total), *same, chunksize=_CHUNK)
+        yield from written
     finally:
-        # Also where an interrupt comes between two of the tasks that are being handed in.
         pool.shutdown(cancel_futures=True)
 
 
 @contextmanager
-def _interrupts_ignored() -> Iterator[None]:
-    """For processes that begin here: Ctrl-C reaches them too, but is for their parent to answer."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _interrupts_held() -> Iterator[None]:
+    """Ctrl-C waits; processes that begin here never see it: it is for their parent to answer."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, handler)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _use_one_thread() -> None:

@@ -130,7 +130,9 @@ def test_the_install_script_parses_and_knows_its_kinds(tmp_path: Path) -> None:
 def _recipe(target: str, **variables: str) -> list[list[str]]:
     """The commands of a target, each as its words."""
     told = [f"{name}={value}" for name, value in variables.items()]
-    command = ["make", "--dry-run", "--old-file=.venv/.installed", target, *told]
+    # Under `make test`, a make inside would also print the folder that it enters.
+    quiet = ["--dry-run", "--no-print-directory", "--old-file=.venv/.installed"]
+    command = ["make", *quiet, target, *told]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     lines = done.stdout.replace("\\\n", " ").splitlines()
     return [shlex.split(line) for line in lines if line.strip()]
