@@ -316,7 +316,9 @@ def test_one_large_object_is_read_alone(gcs: Gcs) -> None:
     for _ in sizes:
         assert isinstance(next(outcomes), EncodedImage)
         asked.append(gcs.count("download"))
-    assert asked[:3] == [2, 2, 3]
+    # The second may not have been asked for yet when the first is there.
+    assert asked[0] <= 2
+    assert asked[1:3] == [2, 3]
 
 
 def test_an_image_larger_than_the_bound_still_comes(gcs: Gcs) -> None:
