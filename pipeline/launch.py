@@ -166,7 +166,8 @@ def _cause(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename:
         return storage.describe(error)
     cause = root_cause(str(error)) or type(error).__name__
-    if cause.startswith("DEADLINE_EXCEEDED"):
+    # Which of the two comes first at a deadline is chance.
+    if cause.startswith(("DEADLINE_EXCEEDED", "CANCELLED: Stream removed")):
         return f"{cause}; raise --job_server_timeout, which some runners take for the run's own"
     return cause
 

@@ -32,6 +32,7 @@ from beam_deeplab.pipeline.extras import require_extra
 from beam_deeplab.pipeline.job_services import ask_for_flags, job_endpoint
 from beam_deeplab.pipeline.options import UsageError
 from beam_deeplab.pipeline.root_causes import root_cause
+from beam_deeplab.pipeline.terminal import say
 from beam_deeplab.pipeline.workers import runner_name
 
 _OptionsT = TypeVar("_OptionsT", bound=PipelineOptions)
@@ -80,9 +81,9 @@ def check_runner(options: PipelineOptions) -> None:
         _check_dataflow(options)
     portable = options.view_as(PortableOptions)
     if runner in ("DirectRunner", "PrismRunner") and portable.environment_type == "PROCESS":
-        raise UsageError(
-            "--environment_type=PROCESS: Prism gives such workers a wrong id, and waits for them "
-            "for ever (Beam 2.77): leave the flag out"
+        say(
+            "Prism puts quotes around what it tells workers that are processes (Beam 2.77), and "
+            "waits for ever unless the command takes them off: docs/running.md shows one that does"
         )
     endpoint = job_endpoint(options)
     if endpoint is not None:

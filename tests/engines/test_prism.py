@@ -110,5 +110,4 @@ def test_a_run_outlives_the_deadline_of_a_request(prism_job: Job) -> None:
 def test_a_deadline_that_was_asked_for_is_said(prism_job: Job) -> None:
     done = prism_job.run(f"--job_server_timeout={DEADLINE}", faults=WAIT)
     assert done.code == 1
-    assert "DEADLINE_EXCEEDED" in done.line
     assert "--job_server_timeout" in done.line

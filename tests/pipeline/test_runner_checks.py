@@ -38,14 +38,6 @@ def silent_port() -> Iterator[int]:
         (["--runner=PortableRunner", "--job_endpoint=localhost:1"], "localhost:1: no job service"),
         (["--runner=PortableRunner", "--job_endpoint=nowhere"], "nowhere: give HOST:PORT"),
         (["--runner=PortableRunner", "--job_endpoint=h:99999999"], "no job service"),
-        (
-            [
-                "--runner=PrismRunner",
-                "--environment_type=PROCESS",
-                "--environment_option=process_command=/worker",
-            ],
-            "leave the flag out",
-        ),
         (["--runner=PrismRunner", "--prism_location=no/such"], "give its place with --prism_loc"),
         (["--runner=FlinkRunner", "--flink_job_server_jar=no/such"], "--flink_job_server_jar"),
         (["--runner=SparkRunner", "--spark_job_server_jar=no/such"], "--spark_job_server_jar"),
@@ -104,6 +96,15 @@ def test_what_speaks_of_other_things_is_no_job_service(another_service: int) -> 
 @pytest.mark.slow
 def test_a_job_service_passes(job_service: str) -> None:
     check_runner(pipeline_options(flags(job_service)))
+
+
+@pytest.mark.parametrize("asked", [[], ["--environment_type=PROCESS"]])
+def test_what_prism_does_to_process_workers_is_said(
+    asked: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(UsageError, match="--prism_location"):
+        check_runner(pipeline_options(["--runner=PrismRunner", "--prism_location=no/such", *asked]))
+    assert ("the command takes them off" in capsys.readouterr().err) == bool(asked)
 
 
 @pytest.mark.parametrize(
