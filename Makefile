@@ -18,9 +18,8 @@ $(INSTALLED): pyproject.toml setup.py
 quickstart: $(INSTALLED) ## pictures of which the truth is known, segmented, scored and shown
 	$(BIN)/beam-deeplab quickstart
 
-test: lint types ## everything: lint, types, unit, property, pipeline tests
+test: lint types ## lint, types, and the whole suite but for the engines' tests
 	$(BIN)/pytest --numprocesses=2 --dist=worksteal -m 'not engines'
-	$(BIN)/pytest -m engines -rs
 
 quick: $(INSTALLED) ## the tests that take seconds
 	$(BIN)/pytest -m 'not slow and not engines'
