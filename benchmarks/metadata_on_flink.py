@@ -54,10 +54,11 @@ def measure(settings: Settings) -> Measurement:
 
 def _row(job: str, images: int, folder: Path, cluster: FlinkCluster) -> Row:
     import apache_beam as beam
-    from apache_beam.options.pipeline_options import PipelineOptions
+
+    from beam_deeplab.pipeline.beam_flags import pipeline_options
 
     flags = [*cluster.flags(parallelism=2), "--job_name", f"{job}-{images}"]
-    pipeline = beam.Pipeline(options=PipelineOptions(flags))
+    pipeline = beam.Pipeline(options=pipeline_options(flags))
     if job == "bare":
         build_bare(pipeline, folder / "lists", SHARD_SIZE)
     else:

@@ -25,6 +25,11 @@ _JOB_SECONDS = 30 * 24 * 3600
 """How long a job may run. Beam's ``--job_server_timeout`` of 300 s is for its requests, and one of
 these lasts as long as the job: Prism ends every longer one."""
 
+_FLINK_CACHE_MILLIS = 500
+"""For how long Flink keeps workers where no stage runs, so that they live through a shuffle: half
+as many start, at 2 CPU seconds each. Kept for longer than its pause before a restart (1 s unless
+its configuration says otherwise), one that has died would be taken again at each."""
+
 _WORKER_SIGNALS = "beam_deeplab.transforms.runs.worker_signals"
 
 _REFUSED_RUNNERS = {
@@ -109,5 +114,7 @@ def pipeline_options(flags: Sequence[str], workers: int | None = None) -> Pipeli
     if standard.streaming:
         raise UsageError("--streaming: this job reads what is there and ends: leave the flag out")
     given = {flag.partition("=")[0] for flag in flags}
+    if runner == "FlinkRunner" and "--environment_cache_millis" not in given:
+        options.view_as(PortableOptions).environment_cache_millis = _FLINK_CACHE_MILLIS
     set_worker_count(options, workers, given)
     return options

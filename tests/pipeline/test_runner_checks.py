@@ -9,6 +9,7 @@ from pathlib import Path
 
 import grpc
 import pytest
+from apache_beam.options.pipeline_options import PortableOptions
 
 from beam_deeplab.pipeline import job_services
 from beam_deeplab.pipeline.beam_flags import pipeline_options
@@ -144,11 +145,22 @@ def test_a_package_that_cannot_be_built_is_refused(
 
 
 def test_jobs_outlive_beam_s_default_deadline() -> None:
-    from apache_beam.options.pipeline_options import PortableOptions
-
     def seconds(*asked: str) -> int:
         return int(pipeline_options(asked).view_as(PortableOptions).job_server_timeout)
 
     assert seconds() > 7 * 24 * 3600
     assert seconds("--job_server_timeout=5") == 5
     assert seconds("--job-server-timeout", "5") == 5
+
+
+@pytest.mark.parametrize(
+    ("asked", "millis"),
+    [
+        (["--runner=FlinkRunner"], 500),
+        (["--runner=FlinkRunner", "--environment_cache_millis=0"], 0),
+        (["--runner=SparkRunner"], 0),
+    ],
+)
+def test_flink_keeps_its_workers_through_a_shuffle(asked: list[str], millis: int) -> None:
+    options = pipeline_options(asked).view_as(PortableOptions)
+    assert int(options.environment_cache_millis) == millis
