@@ -31,6 +31,16 @@ SECOND_THOUGHTS: Final = 10.0
 _END_SECONDS: Final = 5.0
 """For worker processes to take back their notes."""
 
+_DEADLINE: Final = "raise --job_server_timeout, which some runners take for the run's own"
+_WHAT_HELPS: Final = {
+    # Which of the two comes first at a deadline is chance.
+    "DEADLINE_EXCEEDED": _DEADLINE,
+    "CANCELLED: Stream removed": _DEADLINE,
+    # All that Flink lets through of a wait for slots.
+    "TimeoutException: Timeout has occurred": "if too few task slots are free, start more, or "
+    "lower --parallelism",
+}
+"""By what a cause begins with."""
 
 _UNWINDING_SECONDS: Final = 3.0
 """Within which an interrupt must have left the runner, which may wait for all that its threads
@@ -166,10 +176,8 @@ def _cause(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename:
         return storage.describe(error)
     cause = root_cause(str(error)) or type(error).__name__
-    # Which of the two comes first at a deadline is chance.
-    if cause.startswith(("DEADLINE_EXCEEDED", "CANCELLED: Stream removed")):
-        return f"{cause}; raise --job_server_timeout, which some runners take for the run's own"
-    return cause
+    what_helps = (words for begin, words in _WHAT_HELPS.items() if cause.startswith(begin))
+    return "; ".join([cause, *what_helps])
 
 
 def _leave(result: PipelineResult, job: RemoteJob) -> NoReturn:
