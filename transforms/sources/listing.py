@@ -5,16 +5,22 @@ from __future__ import annotations
 import errno
 import itertools
 import os
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
-from typing import Final
 
 from beam_deeplab.deeplab.image_suffixes import has_image_suffix
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.records import ImageRef, LeftOut
 from beam_deeplab.transforms.sources import image_lists
-from beam_deeplab.transforms.sources.matching import Found, find_files, is_hidden, match_files
+from beam_deeplab.transforms.sources.left_out import KINDS, count_left_out
+from beam_deeplab.transforms.sources.matching import (
+    Found,
+    find_files,
+    is_hidden,
+    match_files,
+    split_names,
+)
 from beam_deeplab.transforms.sources.patterns import (
     Glob,
     alternatives,
@@ -22,9 +28,7 @@ from beam_deeplab.transforms.sources.patterns import (
 )
 from beam_deeplab.transforms.sources.versions import with_versions
 from beam_deeplab.transforms.storage import local as local_storage
-
-_KINDS: Final = 20
-"""How many kinds of what is left out one input tells apart; the rest are ``of other kinds``."""
+from beam_deeplab.transforms.storage.name_ranges import ALL, NameRange
 
 _Listed = Iterator[ImageRef | LeftOut]
 
@@ -38,6 +42,21 @@ def absolute_pattern(pattern: str) -> str:
         return pattern
     path = os.path.abspath(Path(pattern).expanduser())  # noqa: PTH100 - resolve() follows links
     return f"/{path.lstrip('/')}"
+
+
+@dataclass(frozen=True, slots=True)
+class InputShare:
+    """What one worker lists of an input.
+
+    Attributes:
+        pattern: The input, as the user has named it.
+        of: A file, which may be a list of images; or a glob.
+        names: Which of the names that the glob lists.
+    """
+
+    pattern: str
+    of: ImageRef | Glob
+    names: NameRange = ALL
 
 
 def list_input(pattern: str, output: str = "") -> _Listed:
@@ -69,54 +88,140 @@ def list_input(pattern: str, output: str = "") -> _Listed:
         ImageListError: A list is malformed.
         OSError: A folder or a list cannot be read (what is in it would be lost unnoticed).
     """
-    left_out = Counter[str]()
-    for found in _named_by(pattern, output):
-        if isinstance(found, ImageRef):
+    return count_left_out(pattern, _listed_by(pattern, output), KINDS)
+
+
+def _listed_by(pattern: str, output: str) -> _Listed:
+    matched = False
+
+    def is_only_a_folder(_: str) -> bool:
+        return not matched
+
+    for share in _shares(pattern, output, is_only_a_folder):
+        for found in _listed(share, output):
+            matched = True
             yield found
+
+
+def split_input(pattern: str, output: str = "") -> Iterator[InputShare]:
+    """Splits what :func:`list_input` lists, so that many can list it at once.
+
+    A list is a share, each file of a glob of lists too. So is a glob or a folder, but for one in
+    ``gs://`` that takes more than a page: some 64 ranges of its names are, and nothing that
+    appears there meanwhile falls between them.
+
+    Args:
+        pattern: As for :func:`list_input`.
+        output: As for :func:`list_input`.
+
+    Yields:
+        Shares for :func:`list_share`.
+
+    Raises:
+        PatternError: The pattern cannot be understood.
+        OSError: A folder cannot be read.
+    """
+
+    def is_only_a_folder(path: str) -> bool:
+        # First what costs one request: hardly a pattern is the name of a folder.
+        return _is_folder(path) and not any(
+            True
+            for share in _shares(pattern, output, lambda _: False)
+            for _ in _listed(share, output)
+        )
+
+    parted: dict[tuple[str, str, bool], list[NameRange]] = {}
+    for share in _shares(pattern, output, is_only_a_folder):
+        if isinstance(share.of, Glob):
+            # The alternatives of a pattern, as of ``*.{jpg,png}``, mostly list the same names.
+            listing = (share.of.folder, share.of.prefix, share.of.is_flat)
+            if listing not in parted:
+                parted[listing] = split_names(share.of)
+            yield from (replace(share, names=names) for names in parted[listing])
         else:
-            left_out[found.kind] += found.count
-    for kind, count in left_out.most_common()[:_KINDS]:
-        yield LeftOut(pattern, kind, count)
-        left_out[kind] = 0
-    if rest := left_out.total():
-        yield LeftOut(pattern, "of other kinds", rest)
+            yield share
 
 
-def _named_by(pattern: str, output: str) -> _Listed:
+def list_share(share: InputShare, output: str = "") -> _Listed:
+    """The images of a share, streamed, and at the end what of it is left out.
+
+    Args:
+        share: One of :func:`split_input`.
+        output: As for :func:`list_input`.
+
+    Yields:
+        Refs, then counts, which :func:`add_up` adds to those of other shares.
+
+    Raises:
+        ImageListError: A list is malformed.
+        OSError: A folder or a list cannot be read.
+    """
+    return count_left_out(share.pattern, _listed(share, output))
+
+
+def _shares(
+    pattern: str, output: str, is_only_a_folder: Callable[[str], bool]
+) -> Iterator[InputShare]:
+    """What an input names, whole.
+
+    Args:
+        pattern: The input.
+        output: The folder of the run that asks.
+        is_only_a_folder: Whether nothing matches a pattern, made absolute; a folder may have its
+            name all the same. Asked when what may match has been given.
+    """
+    path = pattern
     if not pattern:
         raise OSError(errno.EINVAL, "an input is empty")
     if not storage.scheme(pattern):
-        pattern = absolute_pattern(local_storage.local_path(pattern))
+        path = absolute_pattern(local_storage.local_path(pattern))
     elif is_wild(pattern.split("/")[2]):
         raise OSError(errno.EINVAL, "the name of a bucket cannot be a pattern", pattern)
-    forms = alternatives(pattern)
-    if not is_wild(pattern) and (len(forms) == 1 or _stands(pattern)):
-        yield from _named(pattern, output)
-        return
-    matched = False
-    for form in dict.fromkeys([*forms, pattern] if is_wild(pattern) else forms):
-        for found in _matching(form, output) if is_wild(form) else _named(form, output):
-            matched = True
-            yield found
+    forms = alternatives(path)
+    if is_wild(path):
+        forms.append(path)
+    elif len(forms) == 1 or _stands(path):
+        forms = [path]
+    for form in dict.fromkeys(forms):
+        named = _matching(form, output) if is_wild(form) else _named(form, output)
+        yield from (InputShare(pattern, each) for each in named)
     # What looks like a pattern can be the name of a folder.
-    if is_wild(pattern) and (not matched or "[" in pattern) and _is_folder(pattern):
-        yield from _named(pattern, output)
+    if is_wild(path) and ("[" in path or is_only_a_folder(path)) and _is_folder(path):
+        yield from (InputShare(pattern, each) for each in _named(path, output))
 
 
-def _matching(pattern: str, output: str) -> _Listed:
+def _matching(pattern: str, output: str) -> Iterator[ImageRef | Glob]:
     glob = Glob.parse(pattern)
-    return _lists(glob, output) if image_lists.is_image_list(pattern) else _sorted_out(glob, output)
+    if image_lists.is_image_list(pattern):
+        yield from _lists(glob, output)
+    else:
+        yield glob
 
 
-def _lists(glob: Glob, output: str) -> _Listed:
-    lists = (each for each in find_files(glob, output) if not each.in_output)
-    return _listed_in(each.ref for each in lists)
+def _named(path: str, output: str) -> Iterator[ImageRef | Glob]:
+    """What a path without magic names."""
+    (ref,) = with_versions([path if storage.scheme(path) else local_storage.local_uri(path)])
+    if ref.version or not _is_folder(path):
+        yield ref
+    elif _holds_only_lists(path):
+        yield from _lists(Glob(path.rstrip("/"), ("*.parquet",)), output)
+    else:
+        yield Glob(path.rstrip("/"), ("**",))
 
 
-def _sorted_out(glob: Glob, output: str) -> _Listed:
-    for found in find_files(glob, output):
-        kind = _left_out_as(glob, found)
-        yield LeftOut(glob.folder, kind, 1) if kind else found.ref
+def _lists(glob: Glob, output: str) -> Iterator[ImageRef]:
+    return (each.ref for each in find_files(glob, output) if not each.in_output)
+
+
+def _listed(share: InputShare, output: str) -> _Listed:
+    if isinstance(share.of, Glob):
+        for found in find_files(share.of, output, share.names):
+            kind = _left_out_as(share.of, found)
+            yield LeftOut(share.pattern, kind, 1) if kind else found.ref
+    elif image_lists.is_image_list(share.of.uri):
+        yield from with_versions(image_lists.read_uris(share.of.uri))
+    else:
+        yield share.of
 
 
 def _left_out_as(glob: Glob, found: Found) -> str:
@@ -131,20 +236,6 @@ def _left_out_as(glob: Glob, found: Found) -> str:
         return ""
     suffix = PurePosixPath(found.path).suffix.lower()[:20]
     return "".join(c if c.isprintable() else "?" for c in suffix) or "without suffix"
-
-
-def _named(path: str, output: str) -> _Listed:
-    """What a path without magic names."""
-    (ref,) = with_versions([path if storage.scheme(path) else local_storage.local_uri(path)])
-    if not ref.version and _is_folder(path):
-        if _holds_only_lists(path):
-            yield from _lists(Glob(path.rstrip("/"), ("*.parquet",)), output)
-        else:
-            yield from _sorted_out(Glob(path.rstrip("/"), ("**",)), output)
-    elif image_lists.is_image_list(path):
-        yield from _listed_in([ref])
-    else:
-        yield ref
 
 
 def _stands(path: str) -> bool:
@@ -167,8 +258,3 @@ def _holds_only_lists(folder: str) -> bool:
     return first is not None and all(
         name.endswith(".parquet") for name in itertools.chain([first], names)
     )
-
-
-def _listed_in(lists: Iterable[ImageRef]) -> Iterator[ImageRef]:
-    uris = itertools.chain.from_iterable(image_lists.read_uris(each.uri) for each in lists)
-    return with_versions(uris)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import functools
 import os
 import stat
 from collections.abc import Iterator
@@ -13,6 +14,7 @@ from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.records import ImageRef
 from beam_deeplab.transforms.sources.patterns import Glob
 from beam_deeplab.transforms.storage import local as local_storage
+from beam_deeplab.transforms.storage.name_ranges import ALL, NameRange, find_ranges
 
 _NOT_THE_FOLDERS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM})
 """What a process lacks is no fault of the folder that it was about to list."""
@@ -57,7 +59,7 @@ def is_hidden(glob: Glob, found: Found) -> bool:
     return not found.ref.uri.endswith("/") and not glob.matches(found.path)
 
 
-def find_files(glob: Glob, output: str = "") -> Iterator[Found]:
+def find_files(glob: Glob, output: str = "", names: NameRange = ALL) -> Iterator[Found]:
     """As :func:`match_files`; with an open glob also what is hidden from it.
 
     Of a hidden local folder only the folder itself is told. What the run that asks may have
@@ -66,6 +68,7 @@ def find_files(glob: Glob, output: str = "") -> Iterator[Found]:
     Args:
         glob: What to look for.
         output: The folder of the run that asks; empty for none.
+        names: Which of the names to list; one of :func:`split_names`.
 
     Yields:
         Files.
@@ -80,9 +83,41 @@ def find_files(glob: Glob, output: str = "") -> Iterator[Found]:
     begins_there = f"{glob.folder}/".startswith(prefix)
     return (
         Found(ref, path, ref.uri.startswith(prefix) and not begins_there)
-        for ref, path in (_find_in_cloud(glob) if kind == "gs" else _find_by_beam(glob))
+        for ref, path in (_find_in_cloud(glob, names) if kind == "gs" else _find_by_beam(glob))
         if glob.matches(path, hidden=glob.is_open)
         and not (output and ref.uri.startswith(prefix) and _is_of_a_run(ref.uri))
+    )
+
+
+def split_names(glob: Glob) -> list[NameRange]:
+    """Parts the names that a glob lists, so that many can list them at once.
+
+    Only those of ``gs://`` that take more than a page are parted: elsewhere nothing is known of
+    names before they are listed.
+
+    Args:
+        glob: What is looked for; its folder may be missing.
+
+    Returns:
+        Ranges; each name that stands there now or later is in one.
+
+    Raises:
+        OSError: The glob's folder cannot be listed.
+    """
+    if storage.scheme(glob.folder) != "gs":
+        return [ALL]
+    from beam_deeplab.deeplab import cloud_client
+    from beam_deeplab.transforms.storage import cloud as cloud_storage
+
+    bucket, folder = _bucket_and_folder(glob)
+    prefix = folder + glob.prefix
+    if cloud_storage.object_page(bucket, prefix, recursive=not glob.is_flat)[1]:
+        return [ALL]
+    return find_ranges(
+        functools.partial(cloud_storage.first_name, bucket, prefix),
+        prefix,
+        is_flat=glob.is_flat,
+        mapping=cloud_client.threads().map,
     )
 
 
@@ -174,17 +209,24 @@ def _lies_in(folder: str, other: tuple[int, int] | None) -> bool:
     )
 
 
-def _find_in_cloud(glob: Glob) -> Iterator[tuple[ImageRef, str]]:
-    from beam_deeplab.deeplab import cloud_client
+def _find_in_cloud(glob: Glob, names: NameRange) -> Iterator[tuple[ImageRef, str]]:
     from beam_deeplab.transforms.storage import cloud as cloud_storage
 
-    bucket, name = cloud_client.split(glob.folder)
-    folder = f"{name}/" if name else ""
-    for found in cloud_storage.objects(bucket, folder + glob.prefix, recursive=not glob.is_flat):
+    bucket, folder = _bucket_and_folder(glob)
+    for found in cloud_storage.objects(
+        bucket, folder + glob.prefix, names.first, names.end, recursive=not glob.is_flat
+    ):
         # A name that ends in a slash is how consoles show an empty folder.
         if not found.name.endswith("/"):
             ref = ImageRef(f"gs://{bucket}/{found.name}", found.generation, size=found.size)
             yield ref, found.name.removeprefix(folder)
+
+
+def _bucket_and_folder(glob: Glob) -> tuple[str, str]:
+    from beam_deeplab.deeplab import cloud_client
+
+    bucket, name = cloud_client.split(glob.folder)
+    return bucket, f"{name}/" if name else ""
 
 
 def _find_by_beam(glob: Glob) -> Iterator[tuple[ImageRef, str]]:

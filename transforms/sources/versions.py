@@ -97,7 +97,7 @@ def _list_folder(folder: str, uris: Sequence[str]) -> dict[str, FileVersion]:
     wanted = sorted(cloud_client.split(uri)[1] for uri in uris)
     while len(wanted) >= LINES_WORTH_A_PAGE:
         try:
-            page, complete = cloud_storage.object_page(bucket, prefix, wanted[0], wanted[-1])
+            page, complete = cloud_storage.object_page(bucket, prefix, wanted[0], f"{wanted[-1]}\0")
         except (PermissionError, FileNotFoundError):
             # Reading an object takes less of a permission than listing its folder.
             break

@@ -14,6 +14,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from google.api_core.page_iterator import HTTPIterator
 from google.cloud.storage import Blob, Bucket
 from google.cloud.storage.exceptions import DataCorruption
 
@@ -231,12 +232,16 @@ def check_writable(folder: str) -> None:
     delete(probe)
 
 
-def objects(bucket: str, prefix: str, *, recursive: bool = True) -> Iterator[StoredObject]:
+def objects(
+    bucket: str, prefix: str, first: str = "", end: str = "", *, recursive: bool = True
+) -> Iterator[StoredObject]:
     """The objects whose names begin with a prefix, by name.
 
     Args:
         bucket: The bucket's name.
         prefix: What names begin with.
+        first: The smallest name.
+        end: What names are smaller than; empty for no such bound.
         recursive: Whether a ``/`` may follow in what comes after the prefix.
 
     Yields:
@@ -245,29 +250,16 @@ def objects(bucket: str, prefix: str, *, recursive: bool = True) -> Iterator[Sto
     Raises:
         OSError: They cannot be listed.
     """
+    pages = _listing(bucket, prefix, first, end, recursive=recursive).pages
     uri = f"gs://{bucket}/{prefix}"
-    listing = client().list_blobs(
-        bucket,
-        prefix=prefix,
-        delimiter=None if recursive else "/",
-        fields=f"items({_FIELDS}),nextPageToken",
-        page_size=PAGE_SIZE,
-        retry=retry_policy(),
-        timeout=TIMEOUT,
-    )
-    pages = listing.pages
     while (page := translated(uri, lambda: next(pages, None))) is not None:
         yield from map(_stored_object, page)
 
 
-def object_page(bucket: str, prefix: str, first: str, last: str) -> tuple[list[StoredObject], bool]:
-    """Part of a listing, one request: the objects with ``first <= name <= last``.
-
-    Args:
-        bucket: The bucket's name.
-        prefix: What names begin with.
-        first: The smallest name.
-        last: The largest name.
+def object_page(
+    bucket: str, prefix: str, first: str = "", end: str = "", *, recursive: bool = True
+) -> tuple[list[StoredObject], bool]:
+    """The first page of :func:`objects`, one request.
 
     Returns:
         Objects by name, and whether these are all.
@@ -275,18 +267,43 @@ def object_page(bucket: str, prefix: str, first: str, last: str) -> tuple[list[S
     Raises:
         OSError: They cannot be listed.
     """
-    listing = client().list_blobs(
+    listing = _listing(bucket, prefix, first, end, recursive=recursive)
+    page = translated(f"gs://{bucket}/{prefix}", lambda: next(listing.pages, ()))
+    return [_stored_object(blob) for blob in page], listing.next_page_token is None
+
+
+def first_name(bucket: str, prefix: str, first: str) -> str | None:
+    """The first name of :func:`objects` from a name on, one request; None if there is none.
+
+    Raises:
+        OSError: They cannot be listed.
+    """
+    listing = _listing(bucket, prefix, first, page_size=1)
+    # A page may be empty and not the last.
+    found = translated(f"gs://{bucket}/{prefix}", lambda: next(iter(listing), None))
+    return None if found is None else str(found.name)
+
+
+def _listing(
+    bucket: str,
+    prefix: str,
+    first: str,
+    end: str = "",
+    *,
+    recursive: bool = True,
+    page_size: int | None = None,
+) -> HTTPIterator:
+    return client().list_blobs(
         bucket,
         prefix=prefix,
-        start_offset=first,
-        end_offset=f"{last}\0",
+        delimiter=None if recursive else "/",
+        start_offset=first or None,
+        end_offset=end or None,
         fields=f"items({_FIELDS}),nextPageToken",
-        page_size=PAGE_SIZE,
+        page_size=page_size or PAGE_SIZE,
         retry=retry_policy(),
         timeout=TIMEOUT,
     )
-    page = translated(f"gs://{bucket}/{prefix}", lambda: next(listing.pages, ()))
-    return [_stored_object(blob) for blob in page], listing.next_page_token is None
 
 
 _FIELDS: Final = "name,size,generation"
