@@ -1,10 +1,12 @@
 """From patterns to shards, as pipeline steps over metadata only.
 
-Nothing of a run lives in one process. What is known of an image are records, which meet by bucket
+Nothing of a run lives in one process. Patterns are listed share by share
+(:mod:`transforms.sources.listing`). What is known of an image are records, which meet by bucket
 (:mod:`transforms.runs.sharding`); what is known of a shard meets by its id; only counts meet in
 one place::
 
-    patterns -> inputs ------+-> by bucket: decide -+-> work -> by group: cut -+
+    patterns -> shares
+      -> inputs -------------+-> by bucket: decide -+-> work -> by group: cut -+
     shares of the output     |        |             +-> rows that leave -------+-> by shard:
       -> shards -> read -----+        +-> facts -+                             |   settle
            |                                     +-> sum: open the output      |     |
@@ -72,7 +74,7 @@ from beam_deeplab.transforms.runs.sharding import (
     shard_id,
     uri_hash,
 )
-from beam_deeplab.transforms.sources.listing import list_input
+from beam_deeplab.transforms.sources.listing import list_share, split_input
 
 _FACTS: Final = "facts"
 _OF_SHARDS: Final = "of_shards"
@@ -108,7 +110,12 @@ class PlanRun(beam.PTransform):
         Raises:
             DamagedOutputError: (by the job) see :func:`transforms.runs.resuming.open_output`.
         """
-        return self.plan(patterns | "List" >> beam.FlatMap(list_input, self.output))
+        return self.plan(
+            patterns
+            | "Split" >> beam.FlatMap(split_input, self.output)
+            | "Spread" >> beam.Reshuffle()
+            | "List" >> beam.FlatMap(list_share, self.output)
+        )
 
     def plan(self, listed: beam.PCollection[ImageRef | LeftOut]) -> Planned:
         """As :meth:`expand`, of what the patterns name."""

@@ -42,6 +42,7 @@ from beam_deeplab.transforms.runs.plan_facts import DamagedShard, PlanFacts
 from beam_deeplab.transforms.runs.proof import may_hold_others
 from beam_deeplab.transforms.runs.salvage import Leaving
 from beam_deeplab.transforms.runs.sharding import PlanSummary
+from beam_deeplab.transforms.sources.left_out import add_up
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -105,7 +106,7 @@ def begin_output(output: str, facts: PlanFacts, discarded_parts: int = 0) -> Pla
         planned=facts.planned,
         not_in_inputs=facts.not_in_inputs,
         discarded_parts=discarded_parts,
-        left_out=tuple(sorted(facts.left_out)),
+        left_out=tuple(sorted(add_up(facts.left_out))),
     )
     attempts.note_plan(output, summary)
     return summary

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,15 @@ import pytest
 from apache_beam.testing.util import assert_that
 
 from beam_deeplab.transforms import storage
-from beam_deeplab.transforms.records import ImageRef, Shard
+from beam_deeplab.transforms.records import ImageRef, LeftOut, Shard
 from beam_deeplab.transforms.runs.planning import PlanRun
 from beam_deeplab.transforms.runs.sharding import PlanSummary, Sharding
+from beam_deeplab.transforms.storage import cloud, name_ranges
+from tests.gcs_emulator import Gcs, Request
 from tests.plans import plan_run, plan_shards
 from tests.rows import RUN, write_rows
+
+pytest_plugins = ("tests.gcs_emulator",)
 
 
 def _photos(folder: Path, count: int) -> list[ImageRef]:
@@ -50,6 +55,38 @@ def test_a_runner_gives_the_plan_that_is_computed_here(tmp_path: Path, resume: b
         assert_that(found, as_computed)
     assert summary.duplicates == 3
     assert summary.skipped == (9 if resume else 0)
+
+
+def test_a_folder_of_many_pages_is_listed_by_many(
+    gcs: Gcs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    refs = []
+    for number in range(24):
+        name = f"photos/{number:02}.jpg"
+        refs.append(ImageRef(gcs.uri(name), gcs.put(name, b"photo")))
+    for number in range(0, 24, 3):
+        gcs.put(f"photos/{number:02}.jpg.json", b"{}")
+    monkeypatch.setattr(cloud, "PAGE_SIZE", 8)
+    monkeypatch.setattr(name_ranges, "REQUESTS", 30)
+    gcs.server.requests.clear()
+    shards, summary = plan_run(tmp_path / "out", refs, RUN, Sharding(3), resume=False)
+
+    def as_computed(found: list[Any]) -> None:
+        assert {each for each in found if isinstance(each, Shard)} == set(shards)
+        (given,) = (each for each in found if isinstance(each, PlanSummary))
+        left_out = tuple(LeftOut(pattern, ".json", 8) for pattern in patterns)
+        assert given == replace(summary, duplicates=24, left_out=left_out)
+
+    patterns = [gcs.uri("photos/*"), gcs.uri("photos/**")]
+    with beam.Pipeline(runner="FnApiRunner") as pipeline:
+        plan = pipeline | beam.Create(patterns) | PlanRun(str(tmp_path / "out"), RUN, Sharding(3))
+        assert_that((plan.shards, plan.summary) | beam.Flatten(), as_computed)
+    ranges = {each.query.get("startOffset") for each in gcs.server.requests if _is_page(each)}
+    assert len(ranges) >= 10
+
+
+def _is_page(request: Request) -> bool:
+    return request.kind == "list" and request.query["maxResults"] != "1"
 
 
 def test_no_images_are_a_plan_too(tmp_path: Path) -> None:
