@@ -39,11 +39,13 @@ class Memory:
         heap: For what is not a buffer.
         managed: For sorting and grouping; what does not fit there is spilled.
         network: For what is on its way between tasks.
+        workers: For what is on its way to and from Python workers.
     """
 
     heap: int = 256
     managed: int = 64
     network: int = 128
+    workers: int = 64
 
 
 @dataclass
@@ -168,7 +170,7 @@ def flink_cluster(
             )
         )
         heap = memory.heap + 64
-        direct = memory.network + 128
+        direct = memory.network + memory.workers + 64
         limits = [f"-XX:MaxDirectMemorySize={direct}m", "-XX:MaxMetaspaceSize=256m"]
         command = [*_java(jar, heap, *limits), _TASK_MANAGER, *configured]
         cluster = FlinkCluster("", f"http://localhost:{rest}", worker, command, folder, running)
@@ -193,7 +195,7 @@ def _settings(memory: Memory, slots: int) -> dict[str, object]:
         "taskmanager.memory.framework.heap.size": "64m",
         "taskmanager.memory.framework.off-heap.size": "64m",
         "taskmanager.memory.task.heap.size": f"{memory.heap}m",
-        "taskmanager.memory.task.off-heap.size": "64m",
+        "taskmanager.memory.task.off-heap.size": f"{memory.workers}m",
         "taskmanager.memory.managed.size": f"{memory.managed}m",
         "taskmanager.memory.network.min": f"{memory.network}m",
         "taskmanager.memory.network.max": f"{memory.network}m",
