@@ -33,7 +33,7 @@ from tests.engines.flink import FlinkCluster, Memory, flink_cluster
 
 _COUNTS: Final = (1_000_000, 10_000_000)
 _LOOK_SECONDS: Final = 0.5
-_MEMORY: Final = Memory(heap=768, managed=512, network=256, workers=512)
+_MEMORY: Final = Memory(heap=2048, managed=512, network=256, workers=1024)
 
 
 def measure(settings: Settings) -> Measurement:
