@@ -7,6 +7,7 @@ dense prediction cell (``xception71_dpc_*``), MobileNet-v3, EdgeTPU and 8-bit mo
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -60,9 +61,9 @@ class ZooModel:
         decoder: Whether it has the DeepLab-v3+ decoder at stride 4.
         dataset: What it was trained on at last.
         label_set: Name of its label set, a key of :data:`deeplab.labels.LABEL_SETS`.
-        canvas: Height and width in pixels of the input that it was evaluated with.
         evaluations: The published scores, the cheapest measurement first.
         size_mb: Size of the archive in MB, as published.
+        canvas: Height and width in pixels of the input that it was evaluated with.
         earlier_names: What earlier versions of the zoo's page and its notebook called it.
         sha256: Digest of the archive, where a trustworthy one is known.
     """
@@ -72,19 +73,14 @@ class ZooModel:
     backbone: Literal["mobilenet_v2", "xception_65"]
     dataset: str
     label_set: str
-    canvas: tuple[int, int]
     evaluations: tuple[Evaluation, ...]
     size_mb: float
+    canvas: tuple[int, int] = (513, 513)
     depth_multiplier: float = 1.0
     aspp: bool = False
     decoder: bool = False
     earlier_names: tuple[str, ...] = ()
     sha256: str | None = None
-
-    @property
-    def url(self) -> str:
-        """Official address of the archive."""
-        return OFFICIAL_BASE_URL + self.archive
 
     @property
     def labels(self) -> LabelSet:
@@ -97,94 +93,78 @@ class ZooModel:
         return len(self.labels)
 
 
-_VOC_CANVAS = (513, 513)
+_NAMES_SHOWN = 3
 _CITYSCAPES_CANVAS = (1025, 2049)
 _VOC_SCALES = (0.5, 0.75, 1.0, 1.25, 1.5, 1.75)
 _CITYSCAPES_SCALES = (0.75, 1.0, 1.25)
 
+_mobilenet = functools.partial(ZooModel, backbone="mobilenet_v2", size_mb=23)
+_xception = functools.partial(
+    ZooModel, backbone="xception_65", aspp=True, decoder=True, size_mb=439
+)
+
 _MODELS = (
-    ZooModel(
+    _mobilenet(
         name="mobilenetv2_dm05_coco_voc_trainaug",
         archive="deeplabv3_mnv2_dm05_pascal_trainaug_2018_10_01.tar.gz",
-        backbone="mobilenet_v2",
         depth_multiplier=0.5,
         dataset="PASCAL VOC 2012 train_aug",
         label_set="voc",
-        canvas=_VOC_CANVAS,
         evaluations=(Evaluation("val", 70.19, 16),),
         size_mb=7.6,
     ),
-    ZooModel(
+    _mobilenet(
         name="mobilenetv2_dm05_coco_voc_trainval",
         archive="deeplabv3_mnv2_dm05_pascal_trainval_2018_10_01.tar.gz",
-        backbone="mobilenet_v2",
         depth_multiplier=0.5,
         dataset="PASCAL VOC 2012 train_aug + trainval",
         label_set="voc",
-        canvas=_VOC_CANVAS,
         evaluations=(Evaluation("test", 71.83, 8),),
         size_mb=7.6,
     ),
-    ZooModel(
+    _mobilenet(
         name="mobilenetv2_coco_voc_trainaug",
         archive="deeplabv3_mnv2_pascal_train_aug_2018_01_29.tar.gz",
-        backbone="mobilenet_v2",
         dataset="PASCAL VOC 2012 train_aug",
         label_set="voc",
-        canvas=_VOC_CANVAS,
         evaluations=(
             Evaluation("val", 75.32, 16),
             Evaluation("val", 77.33, 8, _VOC_SCALES, flipped=True),
         ),
-        size_mb=23,
         earlier_names=("mobilenetv2_coco_voctrainaug",),
         # Published in models/public/deeplabv3/model.yml of openvinotoolkit/open_model_zoo, 2021.
         sha256="cd506941e4f88fd053903913761df2e76ea00c01079cecfd35855304a4a5fb48",
     ),
-    ZooModel(
+    _mobilenet(
         name="mobilenetv2_coco_voc_trainval",
         archive="deeplabv3_mnv2_pascal_trainval_2018_01_29.tar.gz",
-        backbone="mobilenet_v2",
         dataset="PASCAL VOC 2012 train_aug + trainval",
         label_set="voc",
-        canvas=_VOC_CANVAS,
         evaluations=(Evaluation("test", 80.25, 8, _VOC_SCALES, flipped=True),),
-        size_mb=23,
         earlier_names=("mobilenetv2_coco_voctrainval",),
     ),
-    ZooModel(
+    _xception(
         name="xception65_coco_voc_trainaug",
         archive="deeplabv3_pascal_train_aug_2018_01_04.tar.gz",
-        backbone="xception_65",
-        aspp=True,
-        decoder=True,
         dataset="PASCAL VOC 2012 train_aug",
         label_set="voc",
-        canvas=_VOC_CANVAS,
         evaluations=(
             Evaluation("val", 82.20, 16),
             Evaluation("val", 83.58, 8, _VOC_SCALES, flipped=True),
         ),
-        size_mb=439,
         earlier_names=("xception_coco_voc_trainaug", "xception_coco_voctrainaug"),
     ),
-    ZooModel(
+    _xception(
         name="xception65_coco_voc_trainval",
         archive="deeplabv3_pascal_trainval_2018_01_04.tar.gz",
-        backbone="xception_65",
-        aspp=True,
-        decoder=True,
         dataset="PASCAL VOC 2012 train_aug + trainval",
         label_set="voc",
-        canvas=_VOC_CANVAS,
         evaluations=(Evaluation("test", 87.80, 8, _VOC_SCALES, flipped=True),),
-        size_mb=439,
         earlier_names=("xception_coco_voc_trainval", "xception_coco_voctrainval"),
     ),
-    ZooModel(
+    _mobilenet(
         name="mobilenetv2_coco_cityscapes_trainfine",
         archive="deeplabv3_mnv2_cityscapes_train_2018_02_05.tar.gz",
-        backbone="mobilenet_v2",
         dataset="Cityscapes train_fine",
         label_set="cityscapes",
         canvas=_CITYSCAPES_CANVAS,
@@ -192,14 +172,10 @@ _MODELS = (
             Evaluation("val", 70.71, 16),
             Evaluation("val", 73.57, 8, _CITYSCAPES_SCALES, flipped=True),
         ),
-        size_mb=23,
     ),
-    ZooModel(
+    _xception(
         name="xception65_cityscapes_trainfine",
         archive="deeplabv3_cityscapes_train_2018_02_06.tar.gz",
-        backbone="xception_65",
-        aspp=True,
-        decoder=True,
         dataset="Cityscapes train_fine",
         label_set="cityscapes",
         canvas=_CITYSCAPES_CANVAS,
@@ -207,13 +183,11 @@ _MODELS = (
             Evaluation("val", 78.79, 16),
             Evaluation("val", 80.42, 8, _CITYSCAPES_SCALES, flipped=True),
         ),
-        size_mb=439,
         earlier_names=("xception_cityscapes_trainfine",),
     ),
-    ZooModel(
+    _mobilenet(
         name="mobilenetv2_ade20k_train",
         archive="deeplabv3_mnv2_ade20k_train_2018_12_03.tar.gz",
-        backbone="mobilenet_v2",
         decoder=True,
         dataset="ADE20K train",
         label_set="ade20k",
@@ -221,17 +195,12 @@ _MODELS = (
         evaluations=(Evaluation("val", 32.04, 16),),
         size_mb=24.8,
     ),
-    ZooModel(
+    _xception(
         name="xception65_ade20k_train",
         archive="deeplabv3_xception_ade20k_train_2018_05_29.tar.gz",
-        backbone="xception_65",
-        aspp=True,
-        decoder=True,
         dataset="ADE20K train",
         label_set="ade20k",
-        canvas=(513, 513),
         evaluations=(Evaluation("val", 45.65, 8, _VOC_SCALES, flipped=True),),
-        size_mb=439,
         earlier_names=("xception_ade20k_train",),
     ),
 )
@@ -256,21 +225,20 @@ def find_model(name: str) -> ZooModel | None:
     return _BY_ANY_NAME.get(name)
 
 
-def closest_names(name: str, limit: int = 3) -> list[str]:
+def closest_names(name: str) -> list[str]:
     """Zoo names that resemble a name, the most alike first.
 
     Args:
         name: What was asked for; the name of an archive leads to its model too.
-        limit: At most so many.
 
     Returns:
-        Names of bundled and official models; empty if none is alike.
+        Names of bundled and official models, at most three; empty if none is alike.
     """
     import difflib
 
     named = {model.archive.removesuffix(".tar.gz"): model.name for model in _MODELS}
     named.update({other: model.name for other, model in _BY_ANY_NAME.items()})
     named.update({other: other for other in BUNDLED_MODELS})
-    alike = difflib.get_close_matches(name, named, n=3 * limit, cutoff=0.6)
+    alike = difflib.get_close_matches(name, named, n=3 * _NAMES_SHOWN, cutoff=0.6)
     alike += [other for other in named if len(name) > 3 and name.lower() in other]
-    return list(dict.fromkeys(named[other] for other in alike))[:limit]
+    return list(dict.fromkeys(named[other] for other in alike))[:_NAMES_SHOWN]

@@ -211,7 +211,7 @@ def test_missing_archive_is_one_line_with_status_and_address(server: ArchiveServ
 
 
 def test_official_address_and_mirror(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert download_url(MODEL) == MODEL.url
+    assert download_url(MODEL) == f"https://download.tensorflow.org/models/{MODEL.archive}"
     monkeypatch.setenv("BEAM_DEEPLAB_ZOO_URL", "https://mirror.example/zoo/")
     assert download_url(MODEL) == f"https://mirror.example/zoo/{MODEL.archive}"
 

@@ -25,15 +25,15 @@ def test_zoo_holds_the_ten_official_models() -> None:
         "mobilenetv2_ade20k_train",
         "xception65_ade20k_train",
     ]
-    assert len({model.url for model in OFFICIAL_MODELS.values()}) == 10
+    assert len({model.archive for model in OFFICIAL_MODELS.values()}) == 10
 
 
 @EVERY_MODEL
 def test_facts_of_a_model_fit_together(name: str) -> None:
     model = OFFICIAL_MODELS[name]
     assert model.name == name
-    assert model.url.startswith("https://download.tensorflow.org/models/deeplabv3_")
-    assert model.url.endswith(".tar.gz")
+    assert model.archive.startswith("deeplabv3_")
+    assert model.archive.endswith(".tar.gz")
     assert model.classes == {"voc": 21, "cityscapes": 19, "ade20k": 151}[model.label_set]
     assert {"voc": "voc", "cityscapes": "cityscapes", "ade20k": "ade20k"}[model.label_set] in name
     assert name.startswith(
