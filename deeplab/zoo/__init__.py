@@ -20,6 +20,3 @@ from beam_deeplab.deeplab.zoo.models import Evaluation as Evaluation
 from beam_deeplab.deeplab.zoo.models import ZooModel as ZooModel
 from beam_deeplab.deeplab.zoo.models import closest_names as closest_names
 from beam_deeplab.deeplab.zoo.models import find_model as find_model
-from beam_deeplab.deeplab.zoo.progress import Progress as Progress
-from beam_deeplab.deeplab.zoo.progress import silent as silent
-from beam_deeplab.deeplab.zoo.progress import terminal_bar as terminal_bar

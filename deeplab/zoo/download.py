@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from beam_deeplab.deeplab.zoo.archives import MAX_BYTES
 from beam_deeplab.deeplab.zoo.errors import ArchiveError, ModelNotFound
-from beam_deeplab.deeplab.zoo.progress import Progress
+from beam_deeplab.deeplab.zoo.progress import terminal_bar
 
 if TYPE_CHECKING:
     from requests import Response, Session
@@ -34,7 +34,7 @@ class _InterruptedTransferError(Exception):
     """The attempt failed, another may do."""
 
 
-def download(url: str, partial: Path, *, title: str, progress: Progress) -> bool:
+def download(url: str, partial: Path, *, title: str) -> bool:
     """Download a file, or the rest of one.
 
     Args:
@@ -42,8 +42,7 @@ def download(url: str, partial: Path, *, title: str, progress: Progress) -> bool
         partial: Where it goes. What an earlier, interrupted call left there is resumed if the
             server's file is the same still; a JSON beside it, ``<partial>.json``, remembers which
             one that was.
-        title: What to call it in the progress.
-        progress: Shows the transfer.
+        title: What to call it on the terminal.
 
     Returns:
         Whether some of the content came from an earlier attempt.
@@ -57,7 +56,7 @@ def download(url: str, partial: Path, *, title: str, progress: Progress) -> bool
     import tenacity
 
     with _session() as session:
-        transfer = _Transfer(session, url, partial, title, progress)
+        transfer = _Transfer(session, url, partial, title)
         attempts = tenacity.Retrying(
             retry=tenacity.retry_if_exception_type(_InterruptedTransferError),
             stop=lambda _: transfer.fruitless >= _FRUITLESS_ATTEMPTS,
@@ -117,7 +116,6 @@ class _Transfer:
     url: str
     partial: Path
     title: str
-    progress: Progress
     fruitless: int = field(default=0, init=False)
     resumed: bool = field(default=False, init=False)
 
@@ -172,7 +170,7 @@ class _Transfer:
         self._write_body(response.raw, have, total)
 
     def _write_body(self, body: Any, have: int, total: int | None) -> None:
-        with self.partial.open("ab") as file, self.progress(self.title, total) as received:
+        with self.partial.open("ab") as file, terminal_bar(self.title, total) as received:
             received(have)
             # The stored bytes: a Content-Encoding, if any, is part of the archive's digest.
             while chunk := body.read(_CHUNK, decode_content=False):

@@ -14,7 +14,7 @@ from beam_deeplab.deeplab.checkpoints.files import STATE_NAME, choose_checkpoint
 from beam_deeplab.deeplab.zoo.archives import is_archive, unpack_archive
 from beam_deeplab.deeplab.zoo.cache import CacheEntry, file_digest
 from beam_deeplab.deeplab.zoo.errors import ModelNotFound
-from beam_deeplab.deeplab.zoo.progress import Progress
+from beam_deeplab.deeplab.zoo.progress import terminal_bar
 
 GCS_SCHEME = "gs://"
 
@@ -33,7 +33,7 @@ _DESCRIBED = (".safetensors", ".json")
 """Weights and the description that belongs to them lie beside each other under any names."""
 
 
-def fetch(uri: str, shelf: Path, progress: Progress) -> Path:
+def fetch(uri: str, shelf: Path) -> Path:
     """Bring a model from Google Cloud Storage into the cache.
 
     What is cached is found again by the objects' names and generations, so that an object that
@@ -45,7 +45,6 @@ def fetch(uri: str, shelf: Path, progress: Progress) -> Path:
         uri: ``gs://bucket/name`` of an object, an archive, a folder, or a checkpoint without
             ``.index``.
         shelf: Folder of the cache for such models.
-        progress: Shows the transfer.
 
     Returns:
         The local file, folder or checkpoint prefix.
@@ -60,7 +59,7 @@ def fetch(uri: str, shelf: Path, progress: Progress) -> Path:
         blobs, name = _find(uri)
         identity = "\n".join([uri, *sorted(f"{blob.name}#{blob.generation}" for blob in blobs)])
         entry = CacheEntry(shelf, hashlib.sha256(identity.encode()).hexdigest()[:32])
-        return entry.filled(lambda: _fill(entry, uri, blobs, progress)) / name
+        return entry.filled(lambda: _fill(entry, uri, blobs)) / name
 
 
 def fetch_object(uri: str, size: int, path: Path) -> None:
@@ -160,11 +159,11 @@ def _is_weight_file(name: str) -> bool:
     return not base.startswith(".") and any(fnmatchcase(base, kind) for kind in _WEIGHT_FILES)
 
 
-def _fill(entry: CacheEntry, uri: str, blobs: Sequence[Any], progress: Progress) -> None:
+def _fill(entry: CacheEntry, uri: str, blobs: Sequence[Any]) -> None:
     with entry.workspace() as workspace:
         content = workspace / "content"
         content.mkdir()
-        with progress(uri, sum(blob.size or 0 for blob in blobs)) as received:
+        with terminal_bar(uri, sum(blob.size or 0 for blob in blobs)) as received:
             before = 0
             for listed in blobs:
                 # The generation listed, so that a later one is not mixed in.

@@ -17,22 +17,22 @@ from beam_deeplab.deeplab.zoo.models import (
     closest_names,
     find_model,
 )
-from beam_deeplab.deeplab.zoo.progress import Progress, terminal_bar
 
 ZOO_URL_VARIABLE = "BEAM_DEEPLAB_ZOO_URL"
 """Environment variable with the folder that the official archives are downloaded from instead: a
 mirror that holds them under their official file names, ``http`` or ``https``."""
 
 
-def locate(reference: str, *, progress: Progress = terminal_bar) -> Path:
+def locate(reference: str) -> Path:
     """Find a model's weights; download and unpack them into the cache if need be.
+
+    Downloads show a bar, if standard error is a terminal.
 
     Args:
         reference: The name of a bundled or official model; a local folder, checkpoint prefix,
             ``.pb`` or other file of weights; an archive (``.tar.gz``, ``.tgz``, ``.tar``); or such
             a thing as ``gs://bucket/...``. A name goes before a local file of the same name: write
             ``./name`` for the file.
-        progress: Shows downloads; by default a bar, if standard error is a terminal.
 
     Returns:
         A file, a folder that holds the weights, or a checkpoint's prefix. The files are in the
@@ -48,11 +48,11 @@ def locate(reference: str, *, progress: Progress = terminal_bar) -> Path:
         if (bundled := BUNDLED_MODELS.get(reference)) is not None:
             return bundled.folder
         if (model := find_model(reference)) is not None:
-            return _official(model, progress)
+            return _official(model)
         if reference.startswith("gs://"):
             from beam_deeplab.deeplab.zoo.gcs import fetch
 
-            return fetch(reference, cache_folder() / "gcs", progress)
+            return fetch(reference, cache_folder() / "gcs")
         path = local_path(reference)
         if path is None:
             raise ModelNotFound(
@@ -113,21 +113,21 @@ def _entry(model: ZooModel) -> CacheEntry:
     return CacheEntry(cache_folder() / "zoo", model.name)
 
 
-def _official(model: ZooModel, progress: Progress) -> Path:
+def _official(model: ZooModel) -> Path:
     entry = _entry(model)
-    return entry.filled(lambda: _download_and_unpack(model, entry, progress))
+    return entry.filled(lambda: _download_and_unpack(model, entry))
 
 
-def _download_and_unpack(model: ZooModel, entry: CacheEntry, progress: Progress) -> None:
+def _download_and_unpack(model: ZooModel, entry: CacheEntry) -> None:
     url, partial = download_url(model), entry.partial_path
     first_use = entry.archive_digest()
     expected = model.sha256 or first_use
-    resumed = download(url, partial, title=model.name, progress=progress)
+    resumed = download(url, partial, title=model.name)
     digest = file_digest(partial)
     if resumed and expected not in {None, digest}:
         # What lay there from before may be at fault: get all of it once more.
         forget_partial(partial)
-        download(url, partial, title=model.name, progress=progress)
+        download(url, partial, title=model.name)
         digest = file_digest(partial)
     if expected not in {None, digest}:
         forget_partial(partial)

@@ -1,54 +1,35 @@
-"""How far a download is: a bar on a terminal, or nothing."""
+"""How far a download is, on a terminal."""
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
-from typing import Protocol, TypeAlias
-
-Received: TypeAlias = Callable[[int], None]
-"""Called with the bytes received so far, those of an earlier, resumed attempt included."""
-
-
-class Progress(Protocol):
-    """Shows one download: a context that lasts as long as the transfer."""
-
-    def __call__(self, title: str, total: int | None, /) -> AbstractContextManager[Received]:
-        """Begin to show a download.
-
-        Args:
-            title: What is downloaded.
-            total: Its size in bytes; None if not known.
-
-        Returns:
-            A context that yields the function to report to.
-        """
-        ...
+from contextlib import contextmanager
 
 
 @contextmanager
-def silent(title: str, total: int | None, /) -> Iterator[Received]:  # noqa: ARG001  (a Progress)
-    """A :class:`Progress` that shows nothing."""
-    yield lambda received: None  # noqa: ARG005  (a Received)
+def terminal_bar(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    """Draws a bar on standard error, where that is a terminal, for as long as a download lasts.
 
+    Args:
+        title: What is downloaded.
+        total: Its size in bytes; None if not known.
 
-@contextmanager
-def terminal_bar(title: str, total: int | None, /) -> Iterator[Received]:
-    """A :class:`Progress` that draws a bar on standard error where that is a terminal."""
+    Yields:
+        What to call with the bytes received so far, those of an earlier, resumed attempt included.
+    """
     if not sys.stderr.isatty():
-        with silent(title, total) as received:
-            yield received
+        yield lambda received: None  # noqa: ARG005
         return
     from rich.console import Console
     from rich.progress import (
         BarColumn,
         DownloadColumn,
+        Progress,
         TextColumn,
         TimeRemainingColumn,
         TransferSpeedColumn,
     )
-    from rich.progress import Progress as Bars
 
     columns = (
         TextColumn("{task.description}"),
@@ -57,6 +38,6 @@ def terminal_bar(title: str, total: int | None, /) -> Iterator[Received]:
         TransferSpeedColumn(),
         TimeRemainingColumn(),
     )
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task(title, total=total)
         yield lambda received: bars.update(task, completed=received)

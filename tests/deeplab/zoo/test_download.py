@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 import beam_deeplab.deeplab.zoo.download as downloading
-from beam_deeplab.deeplab.zoo import ArchiveError, ModelNotFound, silent
+from beam_deeplab.deeplab.zoo import ArchiveError, ModelNotFound
 from beam_deeplab.deeplab.zoo.download import download, forget_partial
-from beam_deeplab.deeplab.zoo.progress import Received
 from tests.zoo_server import ArchiveServer, etag_of, serving
 
 CONTENT = bytes(range(256)) * 4000
@@ -33,7 +32,7 @@ def server() -> Iterator[ArchiveServer]:
 
 
 def fetch(server: ArchiveServer, partial: Path, name: str = "a.tar.gz") -> bool:
-    return download(f"{server.url}/{name}", partial, title="a", progress=silent)
+    return download(f"{server.url}/{name}", partial, title="a")
 
 
 def interrupt(server: ArchiveServer, partial: Path, received: int) -> None:
@@ -176,14 +175,14 @@ def test_no_server_is_one_line_with_the_reason(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as unused:
         port = unused.getsockname()[1]
     with pytest.raises(ModelNotFound, match="Connection refused") as caught:
-        download(f"http://127.0.0.1:{port}/a", tmp_path / "a", title="a", progress=silent)
+        download(f"http://127.0.0.1:{port}/a", tmp_path / "a", title="a")
     assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("url", ["ftp://127.0.0.1/a", "models/a", "http://"])
 def test_address_that_is_none_is_one_line(tmp_path: Path, url: str) -> None:
     with pytest.raises(ModelNotFound, match="cannot download"):
-        download(url, tmp_path / "a", title="a", progress=silent)
+        download(url, tmp_path / "a", title="a")
 
 
 def test_file_without_end_is_stopped(
@@ -195,16 +194,19 @@ def test_file_without_end_is_stopped(
     assert (tmp_path / "a").stat().st_size <= 500_000
 
 
-def test_progress_counts_resumed_bytes(server: ArchiveServer, tmp_path: Path) -> None:
+def test_progress_counts_resumed_bytes(
+    server: ArchiveServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     shown: list[tuple[int | None, list[int]]] = []
 
     @contextmanager
-    def record(title: str, total: int | None, /) -> Iterator[Received]:
+    def record(title: str, total: int | None) -> Iterator[Callable[[int], None]]:
         shown.append((total, []))
         yield shown[-1][1].append
 
     server.cut_after = [600_000, None]
-    download(f"{server.url}/a.tar.gz", tmp_path / "a", title="a", progress=record)
+    monkeypatch.setattr(downloading, "terminal_bar", record)
+    fetch(server, tmp_path / "a")
     (total, first), (total_again, second) = shown
     assert total == total_again == len(CONTENT)
     assert (first[0], first[-1]) == (0, 600_000)

@@ -23,7 +23,6 @@ from beam_deeplab.deeplab.zoo import (
     download_url,
     is_cached,
     locate,
-    silent,
 )
 from tests.zoo_server import ArchiveServer, archive_of, serving
 
@@ -80,7 +79,7 @@ def test_real_archive_comes_interrupted_and_whole(
     server.files[MODEL.archive] = official_archive.read_bytes()
     server.cut_after = [official_archive.stat().st_size // 2, None]
     assert not is_cached(MODEL)
-    folder = locate(MODEL.name, progress=silent)
+    folder = locate(MODEL.name)
     assert is_cached(MODEL)
     assert is_cached(MODEL.name)
     assert {path.name for path in folder.iterdir()} == {
@@ -110,9 +109,9 @@ def test_earlier_name_shares_the_cache(server: ArchiveServer) -> None:
 def test_two_processes_download_once(server: ArchiveServer, cache: Path) -> None:
     server.released.clear()
     program = (
-        "from deeplab.zoo import locate, silent\n"
+        "from deeplab.zoo import locate\n"
         "print('started', flush=True)\n"
-        f"print(locate({MODEL.name!r}, progress=silent))"
+        f"print(locate({MODEL.name!r}))"
     )
     environment = {**os.environ, "BEAM_DEEPLAB_CACHE": str(cache), "NO_PROXY": "127.0.0.1"}
     processes = [
