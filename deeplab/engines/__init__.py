@@ -24,19 +24,3 @@ from beam_deeplab.deeplab.engines.scales import checked_scales as checked_scales
 
 # OpenVINO reports its use to its makers, and fails where the user has no home, if it finds this.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]  # what importing heeds
-
-__all__ = [
-    "ENGINES",
-    "PRECISIONS",
-    "Engine",
-    "EngineChoice",
-    "EngineError",
-    "ScaleError",
-    "available_cores",
-    "check_engine",
-    "check_gpu",
-    "checked_scales",
-    "choose_engine",
-    "has_gpu",
-    "load_engine",
-]
