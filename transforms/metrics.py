@@ -133,21 +133,6 @@ class MeasuredEngine:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
 
-    @property
-    def name(self) -> str:
-        """The engine's; see :class:`deeplab.engines.Engine`."""
-        return self._engine.name
-
-    @property
-    def precision(self) -> str:
-        """The engine's; see :class:`deeplab.engines.Engine`."""
-        return self._engine.precision
-
-    @property
-    def device(self) -> str:
-        """The engine's; see :class:`deeplab.engines.Engine`."""
-        return self._engine.device
-
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Computes logits; see :class:`deeplab.engines.Engine`."""
         record("engine_batch_size", len(images))

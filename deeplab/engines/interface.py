@@ -16,21 +16,6 @@ class EngineError(ValueError):
 class Engine(Protocol):
     """A network at one input size, ready to run; threads may share it and call it at once."""
 
-    @property
-    def name(self) -> str:
-        """``tensorflow`` or ``openvino``."""
-        ...
-
-    @property
-    def precision(self) -> str:
-        """``f32``, ``bf16`` or ``f16``, of the arithmetic inside."""
-        ...
-
-    @property
-    def device(self) -> str:
-        """What computes, for people."""
-        ...
-
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Computes logits.
 

@@ -10,6 +10,8 @@ from beam_deeplab.deeplab.engines.cores import available_cores
 from beam_deeplab.deeplab.engines.interface import Engine
 
 if TYPE_CHECKING:
+    from beam_deeplab.deeplab.engines.openvino_engine import OpenVinoEngine
+    from beam_deeplab.deeplab.engines.tensorflow_engine import TensorFlowEngine
     from beam_deeplab.deeplab.models import ModelSpec
 
 _LOGGER = logging.getLogger(__name__)
@@ -47,7 +49,7 @@ def load_engine(
     """
     choice = choose_engine(engine, precision)
     threads = threads or available_cores()
-    loaded: Engine
+    loaded: OpenVinoEngine | TensorFlowEngine
     if choice.name == "openvino":
         from beam_deeplab.deeplab.engines.openvino_engine import load_openvino_engine
 
@@ -66,5 +68,5 @@ def load_engine(
             threads=threads,
             batch_size=batch_size,
         )
-    _LOGGER.info("%s at %s on %s", loaded.name, loaded.precision, loaded.device)
+    _LOGGER.info("%s at %s on %s", choice.name, choice.precision, loaded.device)
     return loaded

@@ -55,21 +55,6 @@ class MultiScaleEngine:
         self._engines = {size: load(size) for size in dict.fromkeys(self._sizes)}
         self._flip = flip
 
-    @property
-    def name(self) -> str:
-        """The engines'; see :class:`deeplab.engines.Engine`."""
-        return self._engines[self._sizes[0]].name
-
-    @property
-    def precision(self) -> str:
-        """The engines'; see :class:`deeplab.engines.Engine`."""
-        return self._engines[self._sizes[0]].precision
-
-    @property
-    def device(self) -> str:
-        """The engines'; see :class:`deeplab.engines.Engine`."""
-        return self._engines[self._sizes[0]].device
-
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         """Computes the logarithm of the mean probabilities; see :class:`deeplab.engines.Engine`.
 

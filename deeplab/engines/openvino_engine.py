@@ -39,14 +39,13 @@ class OpenVinoEngine:
 
     Args:
         compiled: A network for one image, [1, height, width, 3] to logits.
-        precision: What it was compiled for.
         threads: Its streams.
+
+    Attributes:
+        device: What computes, for people.
     """
 
-    name = "openvino"
-
-    def __init__(self, compiled: ov.CompiledModel, precision: str, threads: int) -> None:
-        self.precision = precision
+    def __init__(self, compiled: ov.CompiledModel, threads: int) -> None:
         self.device = f"{_cpu_name()}, {threads} stream{'s' * (threads > 1)}"
         self._compiled: ov.CompiledModel | None = compiled
         self._input_shape = tuple(compiled.input(0).shape)
@@ -120,7 +119,7 @@ def load_openvino_engine(
             model, canvas, output_stride, lambda folder: core.read_model(folder / IR_NAME)
         )
     compiled = core.compile_model(network, "CPU", _settings(precision, threads))
-    return OpenVinoEngine(compiled, precision, threads)
+    return OpenVinoEngine(compiled, threads)
 
 
 def with_converted(

@@ -27,12 +27,9 @@ class TensorFlowEngine:
             for GPUs, since on a CPU the result takes ten times as long.
     """
 
-    name = "tensorflow"
-
     def __init__(
         self, network: Any, canvas: tuple[int, int], precision: str, device: str, *, compiled: bool
     ) -> None:
-        self.precision = precision
         self.device = device
         self._compiled = compiled
         if compiled:

@@ -39,8 +39,6 @@ MARK = (255, 0, 255)
 class ColourEngine:
     """Stands in for the network: linear in the pixels under the grid, the same in any batch."""
 
-    name, precision, device = "tensorflow", "f32", "NumPy"
-
     def __init__(self, classes: int, stride: int) -> None:
         self._weights = np.random.default_rng(0).normal(size=(3, classes)).astype(np.float32)
         self._stride = stride

@@ -27,10 +27,6 @@ RECIPE = Recipe(MODEL, Canvas(33, 33))
 class PatternEngine:
     """Logits that differ from class to class; white pictures have none that are finite."""
 
-    name = "pattern"
-    precision = "f32"
-    device = "none"
-
     def __init__(self) -> None:
         self.batches: list[int] = []
 

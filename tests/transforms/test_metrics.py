@@ -36,10 +36,6 @@ CANVAS = Canvas(17, 33)
 class _Engine:
     """Zero logits; raises where a picture is white."""
 
-    name = "zeros"
-    precision = "f32"
-    device = "none"
-
     def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
         if (images[:, 0, 0, 0] == 1).any():
             raise ValueError("white")
@@ -199,11 +195,6 @@ def test_the_engine_s_batches_hold_pictures_alone_and_show_splits() -> None:
     )
     (batches,) = of_run_inference["distributions"]
     assert (batches.result.count, batches.result.sum) == (2, 8)
-
-
-def test_a_measured_engine_says_what_it_is() -> None:
-    engine = MeasuredEngine(_Engine())
-    assert (engine.name, engine.precision, engine.device) == ("zeros", "f32", "none")
 
 
 def test_outside_a_pipeline_nothing_happens() -> None:

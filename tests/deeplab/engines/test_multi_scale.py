@@ -42,10 +42,6 @@ STRIDE = 16
 class PointEngine:
     """A network that sees one pixel a grid point; counts what it is asked."""
 
-    name = "points"
-    precision = "f32"
-    device = "NumPy"
-
     def __init__(self, size: tuple[int, int], classes: int = 4) -> None:
         self.size = size
         self.batches: list[int] = []

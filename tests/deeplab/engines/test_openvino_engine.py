@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 
 from beam_deeplab.deeplab.engines import EngineError, load_engine
-from beam_deeplab.deeplab.engines.openvino_engine import converted_entry
+from beam_deeplab.deeplab.engines.openvino_engine import converted_entry, load_openvino_engine
 from beam_deeplab.deeplab.models import ModelSpec, inspect_model
 from tests.networks import random_images, relative_error
 from tests.small_models import write_small_checkpoint
@@ -86,9 +86,8 @@ def test_partial_batches_threads_and_streams_change_no_bit(model: ModelSpec) -> 
     engine.close()
 
 
-def test_an_engine_says_what_it_is(model: ModelSpec) -> None:
-    engine = load_engine(model, CANVAS, 16, "openvino", threads=2)
-    assert (engine.name, engine.precision) == ("openvino", "f32")
+def test_an_engine_says_what_computes(model: ModelSpec) -> None:
+    engine = load_openvino_engine(model, CANVAS, 16, "f32", threads=2)
     assert engine.device.endswith(", 2 streams")
     engine.close()
 
