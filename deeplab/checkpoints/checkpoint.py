@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +10,8 @@ from typing import TYPE_CHECKING
 
 from beam_deeplab.deeplab.architecture import DeepLabConfig
 from beam_deeplab.deeplab.architecture.variables import variable_shapes
-from beam_deeplab.deeplab.checkpoints.files import CheckpointError, Format, find_weights
+from beam_deeplab.deeplab.checkpoints.files import CheckpointError
 from beam_deeplab.deeplab.checkpoints.structure import NO_FACTS, GraphFacts, infer_config
-from beam_deeplab.deeplab.checkpoints.training_state import without_training_state
 from beam_deeplab.deeplab.labels import LabelSet
 
 if TYPE_CHECKING:
@@ -111,73 +109,14 @@ def check_fit(checkpoint: Checkpoint, wanted: Mapping[str, tuple[int, ...]], net
         raise CheckpointError(f"{checkpoint.path} does not fit {network}: {listed}")
 
 
-def open_checkpoint(path: str | Path) -> Checkpoint:
-    """Opens weights; reading them waits until they are asked for.
-
-    Args:
-        path: As :func:`deeplab.checkpoints.find_weights`.
-
-    Returns:
-        The weights' view.
-
-    Raises:
-        CheckpointError: There are none, there are several, they are damaged or claim to be more
-            than their files hold, or they are of a kind that can carry code.
-    """
-    found = find_weights(path)
-    digest = found.digest()
-    if found.format is Format.TF1:
-        from beam_deeplab.deeplab.checkpoints.tensor_bundle import open_tensor_bundle
-
-        shapes, read = open_tensor_bundle(found.path)
-        checkpoint = Checkpoint(found.path, shapes, digest, read)
-    elif found.format is Format.FROZEN_GRAPH:
-        from beam_deeplab.deeplab.checkpoints.frozen_graph import open_frozen_graph
-
-        graph = open_frozen_graph(found.path)
-        checkpoint = Checkpoint(
-            found.path,
-            graph.shapes,
-            digest,
-            graph.read,
-            canvas=graph.facts.canvas,
-            facts=graph.facts,
-        )
-    else:
-        from beam_deeplab.deeplab.checkpoints.own import open_own
-
-        own = open_own(found.path, digest)
-        checkpoint = Checkpoint(
-            found.path, own.shapes, digest, own.read, own.config, own.labels, own.canvas
-        )
-    _check_sizes(checkpoint, sum(file.stat().st_size for file in found.files))
-    return dataclasses.replace(
-        checkpoint, shapes=without_training_state(checkpoint.shapes), choice=found.choice
-    )
-
-
-def _check_sizes(checkpoint: Checkpoint, file_bytes: int) -> None:
-    """Refuses shapes that cannot be, before anything of their size is allocated."""
-    for name, shape in checkpoint.shapes.items():
-        if min(shape, default=0) < 0 or math.prod(shape) > file_bytes:
-            raise CheckpointError(
-                f"{checkpoint.path} claims a shape of {_brief(shape)} for {_brief(name)}, which "
-                f"its {file_bytes} bytes do not hold"
-            )
-    if sum(map(math.prod, checkpoint.shapes.values())) > file_bytes:
-        raise CheckpointError(
-            f"{checkpoint.path} claims more values than its {file_bytes} bytes can hold"
-        )
-
-
 def _some(names: Iterable[str]) -> str:
-    ordered = sorted(map(_brief, names))
+    ordered = sorted(map(brief, names))
     shown = ", ".join(ordered[:_NAMES_SHOWN])
     hidden = len(ordered) - _NAMES_SHOWN
     return f"{shown} and {hidden} more" if hidden > 0 else shown
 
 
-def _brief(value: object) -> str:
+def brief(value: object) -> str:
     """A name or shape of a file, in one line of bounded length whatever it holds."""
     text = " ".join(str(value).split())
     text = "".join(each if each.isprintable() else "?" for each in text)

@@ -7,8 +7,12 @@ and skipped by the parser.
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, Final
 
+import ml_dtypes
+import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
@@ -49,6 +53,16 @@ _FIELDS: dict[str, dict[str, tuple[int, str]]] = {
 }
 _Field = descriptor_pb2.FieldDescriptorProto
 _PACKAGE = "beam_deeplab"
+
+FLOATS: Final[Mapping[int, np.dtype[Any]]] = MappingProxyType(
+    {
+        1: np.dtype("<f4"),
+        2: np.dtype("<f8"),
+        14: np.dtype(ml_dtypes.bfloat16),
+        19: np.dtype("<f2"),
+    }
+)
+"""Types of floating-point numbers by TensorFlow's ``DataType``."""
 
 
 def _message_classes() -> dict[str, Any]:

@@ -8,8 +8,6 @@ SHA-256 of the weights' file, which therefore covers everything).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +18,7 @@ from safetensors.numpy import save_file
 
 from beam_deeplab.deeplab.architecture import DeepLabConfig
 from beam_deeplab.deeplab.architecture.config import MAX_CANVAS_SIDE
+from beam_deeplab.deeplab.checkpoints.checkpoint import Checkpoint
 from beam_deeplab.deeplab.checkpoints.files import (
     DESCRIPTION_NAME,
     WEIGHTS_NAME,
@@ -33,25 +32,6 @@ if TYPE_CHECKING:
 
 _METADATA_KEY = "deeplab"
 _DESCRIBED = ("config", "labels", "canvas")
-
-
-@dataclass(frozen=True, slots=True)
-class OwnWeights:
-    """Weights that :func:`save_network` wrote.
-
-    Attributes:
-        shapes: Shape of each variable, by name.
-        read: Reads one variable.
-        config: The network, at the output stride that it was saved with.
-        labels: Its classes.
-        canvas: (height, width) of the input that it is meant for.
-    """
-
-    shapes: Mapping[str, tuple[int, ...]]
-    read: Callable[[str], NDArray[np.float32]]
-    config: DeepLabConfig
-    labels: LabelSet
-    canvas: tuple[int, int]
 
 
 def save_network(
@@ -104,7 +84,7 @@ def save_network(
     return digest
 
 
-def open_own(path: Path, digest: str) -> OwnWeights:
+def open_own(path: Path, digest: str) -> Checkpoint:
     """Opens weights that :func:`save_network` wrote.
 
     Args:
@@ -146,7 +126,8 @@ def open_own(path: Path, digest: str) -> OwnWeights:
         labels = LabelSet.from_dict(description["labels"])
         if len(labels) != config.num_classes:
             raise LabelError(f"{len(labels)} labels for {config.num_classes} classes")
-        return OwnWeights(shapes, read, config, labels, _read_canvas(description["canvas"]))
+        canvas = _read_canvas(description["canvas"])
+        return Checkpoint(path, shapes, digest, read, config, labels, canvas)
     except (ValueError, RecursionError) as error:
         raise CheckpointError(f"{DESCRIPTION_NAME} beside {path}: {error}") from error
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,9 @@ import google_crc32c
 import numpy as np
 from numpy.typing import NDArray
 
+from beam_deeplab.deeplab.checkpoints.checkpoint import Checkpoint
 from beam_deeplab.deeplab.checkpoints.files import CheckpointError
-from beam_deeplab.deeplab.checkpoints.messages import parse, shape_of
-from beam_deeplab.deeplab.checkpoints.numbers import FLOATS
+from beam_deeplab.deeplab.checkpoints.messages import FLOATS, parse, shape_of
 
 _OBJECT_GRAPH = b"_CHECKPOINTABLE_OBJECT_GRAPH"
 _MAGIC = 0xDB4775248B80FB57
@@ -29,16 +29,15 @@ _TRAILER = struct.Struct("<BI")
 _LONGEST_VARINT = 10
 
 
-def open_tensor_bundle(
-    prefix: Path,
-) -> tuple[Mapping[str, tuple[int, ...]], Callable[[str], NDArray[np.float32]]]:
+def open_tensor_bundle(prefix: Path, digest: str) -> Checkpoint:
     """Opens a checkpoint that ``tf.compat.v1.train.Saver`` wrote.
 
     Args:
         prefix: Its path without ``.index``.
+        digest: Of the content of its files.
 
     Returns:
-        The shapes of its floating-point variables by name, and a function that reads one.
+        The checkpoint's view, of its floating-point variables.
 
     Raises:
         CheckpointError: The files are damaged, or hold objects instead of named variables.
@@ -66,14 +65,15 @@ def open_tensor_bundle(
         except (ValueError, OSError) as error:
             raise CheckpointError(f"{name} of {prefix} cannot be read: {error}") from error
 
-    return {name: shape_of(entry.shape) for name, entry in entries.items()}, read
+    shapes = {name: shape_of(entry.shape) for name, entry in entries.items()}
+    return Checkpoint(prefix, shapes, digest, read)
 
 
 def _read_tensor(shard: Path, entry: Any) -> NDArray[np.float32]:
     shape, number = shape_of(entry.shape), FLOATS[entry.dtype]
     if entry.slices:
         raise ValueError("it is kept in slices: save it whole")
-    if min(shape, default=1) < 0 or math.prod(shape) * number.stored.itemsize != entry.size:
+    if min(shape, default=1) < 0 or math.prod(shape) * number.itemsize != entry.size:
         raise ValueError(f"{entry.size} bytes are no tensor of shape {shape}")
     if entry.offset < 0 or entry.offset + entry.size > shard.stat().st_size:
         raise ValueError(f"{shard.name} is too short for it")
@@ -82,7 +82,7 @@ def _read_tensor(shard: Path, entry: Any) -> NDArray[np.float32]:
         content = file.read(entry.size)
     if _masked_checksum(content) != entry.crc32c:
         raise ValueError("its checksum does not fit")
-    return number.to_float32(np.frombuffer(content, number.stored).reshape(shape))
+    return np.frombuffer(content, number).reshape(shape).astype(np.float32, copy=False)
 
 
 def _read_table(index: bytes) -> Iterator[tuple[bytes, bytes]]:
