@@ -10,31 +10,12 @@ from types import MappingProxyType
 from beam_deeplab.deeplab.labels.cityscapes import TRAINED_LABELS
 from beam_deeplab.deeplab.labels.label_set import LabelSet, voc_color
 
-_VOC_NAMES = (
-    "background",
-    "aeroplane",
-    "bicycle",
-    "bird",
-    "boat",
-    "bottle",
-    "bus",
-    "car",
-    "cat",
-    "chair",
-    "cow",
-    "diningtable",
-    "dog",
-    "horse",
-    "motorbike",
-    "person",
-    "pottedplant",
-    "sheep",
-    "sofa",
-    "train",
-    "tvmonitor",
-)
+_VOC_NAMES = """
+    background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse
+    motorbike person pottedplant sheep sofa train tvmonitor
+"""
 
-VOC = LabelSet("voc", _VOC_NAMES, tuple(voc_color(label) for label in range(len(_VOC_NAMES))))
+VOC = LabelSet("voc", tuple(_VOC_NAMES.split()), tuple(voc_color(label) for label in range(21)))
 """PASCAL VOC 2012: background and 20 objects; names and colour map of the development kit."""
 
 CITYSCAPES = LabelSet(
