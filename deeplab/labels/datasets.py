@@ -8,14 +8,14 @@ from importlib import resources
 from types import MappingProxyType
 
 from beam_deeplab.deeplab.labels.cityscapes import TRAINED_LABELS
-from beam_deeplab.deeplab.labels.label_set import LabelSet, voc_color
+from beam_deeplab.deeplab.labels.label_set import LabelSet
 
 _VOC_NAMES = """
     background aeroplane bicycle bird boat bottle bus car cat chair cow diningtable dog horse
     motorbike person pottedplant sheep sofa train tvmonitor
 """
 
-VOC = LabelSet("voc", tuple(_VOC_NAMES.split()), tuple(voc_color(label) for label in range(21)))
+VOC = LabelSet.from_dict(_VOC_NAMES.split(), name="voc")
 """PASCAL VOC 2012: background and 20 objects; names and colour map of the development kit."""
 
 CITYSCAPES = LabelSet(
@@ -78,11 +78,8 @@ def for_class_count(count: int) -> LabelSet:
     for labels in _OFFICIAL:
         if len(labels) == count:
             return labels
-    return LabelSet(
-        f"{count}_classes",
-        tuple(f"class_{label}" for label in range(count)),
-        tuple(voc_color(label & 255) for label in range(count)),
-    )
+    names = [f"class_{label}" for label in range(count)]
+    return LabelSet.from_dict(names, name=f"{count}_classes")
 
 
 def is_official(labels: LabelSet) -> bool:
