@@ -8,50 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeVar
-
-
-class Strided(Protocol):
-    """Anything that halves the resolution or keeps it."""
-
-    @property
-    def stride(self) -> int:
-        """1 or 2."""
-
-
-Unit = TypeVar("Unit", bound=Strided)
-
-
-def place_strides(
-    units: Iterable[Unit], output_stride: int, entry_stride: int
-) -> Iterator[tuple[Unit, int, int]]:
-    """Trades strides for atrous rates once the features are as sparse as wanted.
-
-    After the target is reached, a unit's stride becomes 1 and multiplies the rate of the units
-    behind it; the unit itself still runs at the rate before it (official ``mobilenet_base`` and
-    ``stack_blocks_dense``).
-
-    Args:
-        units: In the order of the network.
-        output_stride: The target, in input pixels.
-        entry_stride: The stride of what the first unit receives.
-
-    Yields:
-        Each unit with its stride and its atrous rate.
-
-    Raises:
-        ValueError: The units never get as sparse as ``output_stride``.
-    """
-    current, rate = entry_stride, 1
-    for unit in units:
-        if current == output_stride:
-            yield unit, 1, rate
-            rate *= unit.stride
-        else:
-            yield unit, unit.stride, 1
-            current *= unit.stride
-    if current != output_stride:
-        raise ValueError(f"the backbone's features end at stride {current}, not {output_stride}")
+from typing import Literal, TypeVar
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,19 +28,6 @@ class InvertedResidual:
     expanded: int
     outputs: int
     stride: int
-
-
-@dataclass(frozen=True, slots=True)
-class MobileNetV2Blocks:
-    """MobileNet-v2 up to ``layer_18``, the features that DeepLab uses.
-
-    Attributes:
-        stem: Channels of the first convolution, of stride 2.
-        residuals: The seventeen blocks behind it.
-    """
-
-    stem: int
-    residuals: tuple[InvertedResidual, ...]
 
 
 _STEM_CHANNELS = 32
@@ -110,8 +54,10 @@ def round_channels(channels: float, divisor: int, least: int) -> int:
 
 def mobilenet_v2_blocks(
     depth_multiplier: float = 1.0, channel_divisor: int | None = None
-) -> MobileNetV2Blocks:
-    """The channels of MobileNet-v2 for a multiplier.
+) -> tuple[InvertedResidual, ...]:
+    """The seventeen blocks of MobileNet-v2 up to ``layer_18``, the features that DeepLab uses.
+
+    They stand behind a convolution of stride 2 to the first one's ``inputs``.
 
     DeepLab rounds as ``deeplab/core/feature_extractor.py`` does: to multiples of 8 for the
     multiplier 1, to whole channels for any other; image classifiers use 8 throughout.
@@ -123,9 +69,8 @@ def mobilenet_v2_blocks(
     whole = depth_multiplier == 1.0
     divisor = channel_divisor or (8 if whole else 1)
     least = 8 if whole else 1
-    stem = round_channels(_STEM_CHANNELS * depth_multiplier, divisor, least)
     residuals: list[InvertedResidual] = []
-    inputs = stem
+    inputs = round_channels(_STEM_CHANNELS * depth_multiplier, divisor, least)
     for channels, first_stride, repeats in _RESIDUALS:
         outputs = round_channels(channels * depth_multiplier, divisor, least)
         for repeat in range(repeats):
@@ -140,7 +85,7 @@ def mobilenet_v2_blocks(
                 )
             )
             inputs = outputs
-    return MobileNetV2Blocks(stem, tuple(residuals))
+    return tuple(residuals)
 
 
 Skip = Literal["conv", "sum", "none"]
@@ -202,3 +147,35 @@ def xception_modules(backbone: str) -> tuple[XceptionModule, ...]:
         ),
     )
     return entry + middle + leave
+
+
+Unit = TypeVar("Unit", bound=InvertedResidual | XceptionModule)
+
+
+def place_strides(units: Iterable[Unit], output_stride: int) -> Iterator[tuple[Unit, int, int]]:
+    """Trades strides for atrous rates once the features are as sparse as wanted.
+
+    After the target is reached, a unit's stride becomes 1 and multiplies the rate of the units
+    behind it; the unit itself still runs at the rate before it (official ``mobilenet_base`` and
+    ``stack_blocks_dense``).
+
+    Args:
+        units: In the order of the network.
+        output_stride: The target, in input pixels; the first unit receives features of stride 2.
+
+    Yields:
+        Each unit with its stride and its atrous rate.
+
+    Raises:
+        ValueError: The units never get as sparse as ``output_stride``.
+    """
+    current, rate = 2, 1
+    for unit in units:
+        if current == output_stride:
+            yield unit, 1, rate
+            rate *= unit.stride
+        else:
+            yield unit, unit.stride, 1
+            current *= unit.stride
+    if current != output_stride:
+        raise ValueError(f"the backbone's features end at stride {current}, not {output_stride}")

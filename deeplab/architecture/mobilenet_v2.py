@@ -33,11 +33,10 @@ def mobilenet_v2(images: Tensor, config: DeepLabConfig) -> tuple[Tensor, dict[st
         convolution by its official endpoint name.
     """
     blocks = mobilenet_v2_blocks(config.depth_multiplier, config.channel_divisor)
-    x = convolve(
-        images, blocks.stem, 3, f"{_SCOPE}/Conv", epsilon=_EPSILON, stride=2, activation="relu6"
-    )
+    stem = blocks[0].inputs
+    x = convolve(images, stem, 3, f"{_SCOPE}/Conv", epsilon=_EPSILON, stride=2, activation="relu6")
     endpoints: dict[str, Tensor] = {}
-    placed = place_strides(blocks.residuals, config.output_stride, entry_stride=2)
+    placed = place_strides(blocks, config.output_stride)
     for layer, (block, stride, rate) in enumerate(placed, start=2):
         x, depthwise = _inverted_residual(x, block, stride, rate)
         endpoints[f"layer_{layer}/depthwise_output"] = depthwise

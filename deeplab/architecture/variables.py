@@ -33,7 +33,7 @@ def variable_shapes(config: DeepLabConfig) -> dict[str, Shape]:
 def _network(config: DeepLabConfig) -> Variables:
     if config.backbone == "mobilenet_v2":
         blocks = mobilenet_v2_blocks(config.depth_multiplier, config.channel_divisor)
-        channels, low_level = blocks.residuals[-1].outputs, blocks.residuals[2].expanded
+        channels, low_level = blocks[-1].outputs, blocks[2].expanded
         yield from _mobilenet_v2(config)
     else:
         channels, low_level = xception_modules(config.backbone)[-1].channels[-1], 256
@@ -50,8 +50,8 @@ def _network(config: DeepLabConfig) -> Variables:
 
 def _mobilenet_v2(config: DeepLabConfig) -> Variables:
     blocks = mobilenet_v2_blocks(config.depth_multiplier, config.channel_divisor)
-    yield from _convolution("MobilenetV2/Conv", 3, 3, blocks.stem)
-    for block in blocks.residuals:
+    yield from _convolution("MobilenetV2/Conv", 3, 3, blocks[0].inputs)
+    for block in blocks:
         scope = f"MobilenetV2/{block.scope}"
         if block.expanded > block.inputs:
             yield from _convolution(f"{scope}/expand", 1, block.inputs, block.expanded)

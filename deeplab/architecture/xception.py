@@ -36,7 +36,7 @@ def xception(images: Tensor, config: DeepLabConfig) -> tuple[Tensor, dict[str, T
     x = convolve(x, 64, 3, f"{entry}/conv1_2", epsilon=_EPSILON, activation="relu")
     endpoints: dict[str, Tensor] = {}
     modules = xception_modules(config.backbone)
-    for module, stride, rate in place_strides(modules, config.output_stride, entry_stride=2):
+    for module, stride, rate in place_strides(modules, config.output_stride):
         grid = config.multi_grid if module.multi_grid else (1, 1, 1)
         rates = (rate * grid[0], rate * grid[1], rate * grid[2])
         x, outputs = xception_module(x, module, config.backbone, stride=stride, rates=rates)

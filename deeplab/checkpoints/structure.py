@@ -116,11 +116,11 @@ def _multi_grid(facts: GraphFacts) -> tuple[int, int, int]:
 
 def _depth_multiplier(shapes: Shapes) -> tuple[float, int | None]:
     """The multiplier whose channels are those of the checkpoint, the published ones first."""
-    scopes = [f"{block.scope}/project" for block in mobilenet_v2_blocks().residuals]
+    scopes = [f"{block.scope}/project" for block in mobilenet_v2_blocks()]
     channels = [_last_axis(shapes, f"MobilenetV2/{scope}/weights") for scope in ["Conv", *scopes]]
     for multiplier, divisor in _multipliers():
         blocks = mobilenet_v2_blocks(multiplier, divisor)
-        if [blocks.stem, *(block.outputs for block in blocks.residuals)] == channels:
+        if [blocks[0].inputs, *(block.outputs for block in blocks)] == channels:
             return multiplier, divisor
     raise CheckpointError(f"no depth multiplier of MobileNet-v2 gives the channels {channels}")
 

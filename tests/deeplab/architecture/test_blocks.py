@@ -28,8 +28,8 @@ def test_channels_of_published_multipliers(
     multiplier: float, divisor: int | None, channels: list[int]
 ) -> None:
     blocks = mobilenet_v2_blocks(multiplier, divisor)
-    first_of_each_stage = [blocks.residuals[index] for index in (0, 1, 3, 6, 10, 13, 16)]
-    assert [blocks.stem, *(block.outputs for block in first_of_each_stage)] == channels
+    first_of_each_stage = [blocks[index] for index in (0, 1, 3, 6, 10, 13, 16)]
+    assert [blocks[0].inputs, *(block.outputs for block in first_of_each_stage)] == channels
 
 
 @given(st.floats(1, 2000), st.sampled_from([1, 2, 4, 8, 16]))
@@ -43,9 +43,9 @@ def test_rounded_channels_are_multiples_and_not_a_tenth_below(value: float, divi
 @given(st.floats(0.05, 3), st.none() | st.sampled_from([1, 4, 8]))
 def test_blocks_chain(multiplier: float, divisor: int | None) -> None:
     blocks = mobilenet_v2_blocks(multiplier, divisor)
-    assert len(blocks.residuals) == 17
-    channels = blocks.stem
-    for block in blocks.residuals:
+    assert len(blocks) == 17
+    channels = blocks[0].inputs
+    for block in blocks:
         assert block.inputs == channels
         assert block.expanded >= block.inputs
         channels = block.outputs
@@ -60,13 +60,9 @@ def test_an_xceptions_number_counts_its_convolutions(backbone: str) -> None:
 @pytest.mark.parametrize("stride", [8, 16, 32])
 @pytest.mark.parametrize("backbone", ["mobilenet_v2", *XCEPTIONS])
 def test_stride_times_rate_is_the_nominal_stride(backbone: str, stride: int) -> None:
-    units = (
-        mobilenet_v2_blocks().residuals
-        if backbone == "mobilenet_v2"
-        else xception_modules(backbone)
-    )
+    units = mobilenet_v2_blocks() if backbone == "mobilenet_v2" else xception_modules(backbone)
     sampling = nominal = 2
-    for unit, placed, rate in place_strides(units, stride, entry_stride=2):
+    for unit, placed, rate in place_strides(units, stride):
         assert sampling * rate == nominal
         sampling *= placed
         nominal *= unit.stride
@@ -75,4 +71,4 @@ def test_stride_times_rate_is_the_nominal_stride(backbone: str, stride: int) -> 
 
 def test_a_stride_that_is_never_reached_is_refused() -> None:
     with pytest.raises(ValueError, match="end at stride 32, not 64"):
-        list(place_strides(mobilenet_v2_blocks().residuals, 64, entry_stride=2))
+        list(place_strides(mobilenet_v2_blocks(), 64))

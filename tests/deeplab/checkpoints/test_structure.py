@@ -15,11 +15,11 @@ Shapes = dict[str, tuple[int, ...]]
 
 def _mobilenet_shapes(multiplier: float, divisor: int | None, classes: int = 21) -> Shapes:
     blocks = mobilenet_v2_blocks(multiplier, divisor)
-    shapes: Shapes = {"MobilenetV2/Conv/weights": (3, 3, 3, blocks.stem)}
-    for block in blocks.residuals:
+    shapes: Shapes = {"MobilenetV2/Conv/weights": (3, 3, 3, blocks[0].inputs)}
+    for block in blocks:
         shape = (1, 1, block.expanded, block.outputs)
         shapes[f"MobilenetV2/{block.scope}/project/weights"] = shape
-    features = blocks.residuals[-1].outputs
+    features = blocks[-1].outputs
     shapes["image_pooling/weights"] = shapes["aspp0/weights"] = (1, 1, features, 256)
     shapes["concat_projection/weights"] = (1, 1, 512, 256)
     shapes["logits/semantic/weights"] = (1, 1, 256, classes)
