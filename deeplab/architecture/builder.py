@@ -5,9 +5,8 @@ from __future__ import annotations
 import keras
 from keras import layers
 
-from beam_deeplab.deeplab.architecture.aspp import aspp
 from beam_deeplab.deeplab.architecture.config import DeepLabConfig
-from beam_deeplab.deeplab.architecture.decoder import decode
+from beam_deeplab.deeplab.architecture.head import aspp, decode
 from beam_deeplab.deeplab.architecture.mobilenet_v2 import mobilenet_v2
 from beam_deeplab.deeplab.architecture.xception import xception
 
