@@ -17,7 +17,6 @@ PACKAGES = (
     "beam_deeplab.deeplab.checkpoints",
     "beam_deeplab.deeplab.engines",
     "beam_deeplab.scenes",
-    "beam_deeplab.deeplab.training",
 )
 
 
