@@ -85,14 +85,6 @@ class Watcher(Protocol):
         """After each epoch."""
 
 
-class _Unwatched:
-    def began(
-        self, steps: int, done: int, history: tuple[EpochRecord, ...], epochs: int
-    ) -> None: ...
-    def stepped(self, loss: float, pictures: int) -> None: ...
-    def validated(self, record: EpochRecord) -> None: ...
-
-
 def prepare_network(config: TrainingConfig, num_classes: int) -> StartedNetwork:
     """Builds the network and gives it its first weights; writes nothing.
 
@@ -110,7 +102,7 @@ def train(
     data: TrainingData,
     started: StartedNetwork,
     output: Path,
-    watcher: Watcher | None = None,
+    watcher: Watcher,
 ) -> tuple[EpochRecord, ...]:
     """Trains a network, or goes on where an earlier run of the same training ended.
 
@@ -133,7 +125,6 @@ def train(
         deeplab.training.state.StateError: The state in ``output`` is of another training.
         TrainingError: The loss is no longer finite.
     """
-    watcher = watcher or _Unwatched()
     settings = config.optimizer
     state = read_state(output / CHECKPOINT_FOLDER)
     if state is not None:

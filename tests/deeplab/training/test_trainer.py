@@ -40,10 +40,10 @@ def _data(config: TrainingConfig, training: Samples = SAMPLES) -> Any:
     return TrainingData(training, [], LABELS, [900, 90, 30], identity)
 
 
-def _train(config: TrainingConfig, data: Any, output: Path, watcher: Any = None) -> Any:
+def _train(config: TrainingConfig, data: Any, output: Path, watcher: _Watcher | None = None) -> Any:
     from beam_deeplab.deeplab.training.trainer import prepare_network, train
 
-    return train(config, data, prepare_network(config, len(LABELS)), output, watcher)
+    return train(config, data, prepare_network(config, len(LABELS)), output, watcher or _Watcher())
 
 
 @pytest.mark.parametrize(
