@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 
 from beam_deeplab.deeplab.architecture import official_variables
 from beam_deeplab.deeplab.architecture.layers import Tensor
-from beam_deeplab.deeplab.training.config import TrainingConfig
+from beam_deeplab.deeplab.training.config import OptimizerConfig, TrainingConfig
 from beam_deeplab.deeplab.training.flat_variables import FlatVariables
 from beam_deeplab.deeplab.training.loss import confusion, segmentation_loss
-from beam_deeplab.deeplab.training.schedule import poly_rate
 from beam_deeplab.deeplab.training.state import StateError
 from beam_deeplab.deeplab.training.twin import training_twin
 
@@ -27,15 +26,30 @@ _DECAYED = "weights"
 
 
 class PolyRate(keras.optimizers.schedules.LearningRateSchedule):
-    """:func:`poly_rate` as Keras's optimizers take it."""
+    """The poly learning-rate schedule.
 
-    def __init__(self, steps: int, config: TrainingConfig) -> None:
+    Args:
+        steps: How many there are.
+        config: Rate, power and warm-up.
+    """
+
+    def __init__(self, steps: int, config: OptimizerConfig) -> None:
         self._steps = steps
-        self._config = config.optimizer
+        self._config = config
 
     def __call__(self, step: Tensor) -> Tensor:
-        """The rate at a step."""
-        return poly_rate(step, self._steps, self._config)
+        """The rate at a step, counted from 0.
+
+        Returns:
+            float32: ``learning_rate * (1 - step / steps) ** power`` (DeepLab, section 4.1; official
+            ``train_utils.get_model_learning_rate``), times ``(step + 1) / warmup_steps`` during
+            the warm-up.
+        """
+        config, step = self._config, tf.cast(step, tf.float32)
+        rate = config.learning_rate * (1 - tf.minimum(step / self._steps, 1.0)) ** config.power
+        if config.warmup_steps:
+            rate *= tf.minimum((step + 1) / config.warmup_steps, 1.0)
+        return rate
 
 
 class TrainingStep:
@@ -81,7 +95,7 @@ class TrainingStep:
         self._decayed = FlatVariables(decayed, "decayed")
         self._spared = FlatVariables(spared, "spared")
         self._still = FlatVariables(still, "still")
-        self._optimizer = _optimizer(config, steps)
+        self._optimizer = _optimizer(settings, steps)
         if settings.name == "adamw":
             self._optimizer.exclude_from_weight_decay(var_list=[self._spared.vector])
         self._optimizer.build([self._decayed.vector, self._spared.vector])
@@ -189,9 +203,8 @@ def _decays(name: str) -> bool:
     return name.rpartition("/")[2] == _DECAYED
 
 
-def _optimizer(config: TrainingConfig, steps: int) -> keras.optimizers.Optimizer:
-    settings = config.optimizer
-    rate = PolyRate(steps, config)
+def _optimizer(settings: OptimizerConfig, steps: int) -> keras.optimizers.Optimizer:
+    rate = PolyRate(steps, settings)
     if settings.name == "adamw":
         return keras.optimizers.AdamW(
             rate, weight_decay=settings.weight_decay, global_clipnorm=settings.clip_norm

@@ -109,3 +109,17 @@ def test_averages_follow_the_weights_and_are_lent_only() -> None:
             np.testing.assert_allclose(value, expected[name], rtol=1e-4, atol=1e-6)
     for name, value in _values(network).items():
         np.testing.assert_array_equal(value, weights[name])
+
+
+@pytest.mark.parametrize(("power", "warmup"), [(0.9, 0), (2.0, 0), (0.9, 10)])
+def test_the_rate_is_the_poly_schedule(power: float, warmup: int) -> None:
+    from beam_deeplab.deeplab.training.step import PolyRate
+
+    config = OptimizerConfig(learning_rate=0.05, power=power, warmup_steps=warmup)
+    steps = np.arange(120)
+    expected = 0.05 * np.maximum(1 - steps / 100, 0) ** power
+    if warmup:
+        expected *= np.minimum((steps + 1) / warmup, 1)
+    rates = [float(PolyRate(100, config)(step)) for step in steps]
+    np.testing.assert_allclose(rates, expected, rtol=2e-5, atol=1e-9)
+    assert rates[100:] == [0.0] * 20
