@@ -62,7 +62,6 @@ def write_collection(
     truth: Path | None = None,
     *,
     overwrite: bool = False,
-    workers: int | None = None,
     on_written: Callable[[], None] = lambda: None,
 ) -> None:
     """Write a collection: ``scene-00042.jpg`` and, elsewhere, ``scene-00042.png``.
@@ -74,7 +73,6 @@ def write_collection(
             none.
         overwrite: Replace a collection in the folders: whatever is named as our files are goes.
             Other files always stay.
-        workers: Processes; None for the cores that this process may use.
         on_written: Called after each file that is written.
 
     Raises:
@@ -87,7 +85,7 @@ def write_collection(
         if folder is not None:
             _prepare(folder, overwrite)
     try:
-        for _ in _written(collection, images, truth, workers):
+        for _ in _written(collection, images, truth):
             on_written()
     except OSError as error:
         raise CollectionError(f"{error.filename}: cannot be written: {error.strerror}") from error
@@ -109,13 +107,11 @@ def _prepare(folder: Path, overwrite: bool) -> None:
         raise CollectionError(f"{folder}: {error.strerror}") from error
 
 
-def _written(
-    collection: Collection, images: Path, truth: Path | None, workers: int | None
-) -> Iterator[None]:
+def _written(collection: Collection, images: Path, truth: Path | None) -> Iterator[None]:
     """Writes one file or pair after another; yields after each."""
     total = collection.count + collection.faults
     same = (itertools.repeat(collection), itertools.repeat(images), itertools.repeat(truth))
-    workers = workers or available_cores()
+    workers = available_cores()
     if workers == 1 or total < _FEW:
         yield from map(_write_one, range(total), *same)
         return

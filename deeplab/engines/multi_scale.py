@@ -90,10 +90,7 @@ class MultiScaleEngine:
 
 
 def to_common_grid(
-    logits: NDArray[np.float32],
-    size: tuple[int, int],
-    canvas: tuple[int, int],
-    grid_stride: int = GRID_STRIDE,
+    logits: NDArray[np.float32], size: tuple[int, int], canvas: tuple[int, int]
 ) -> NDArray[np.float32]:
     """Brings the logits of a scaled canvas to the grid that all scales share.
 
@@ -103,8 +100,6 @@ def to_common_grid(
         logits: float32 of shape [n, grid height, grid width, classes].
         size: (height, width) of the scaled canvas.
         canvas: (height, width) of the unscaled one.
-        grid_stride: Canvas pixels between two points of the common grid, unless the logits' own
-            stride is smaller; it divides that.
 
     Returns:
         float32 of shape [n, height, width, classes] of the common grid.
@@ -117,7 +112,7 @@ def to_common_grid(
     stride = max(strides, default=1)
     if size < canvas:
         logits = resize_aligned(logits, _points(canvas, stride))
-    return resize_aligned(logits, _points(canvas, min(stride, grid_stride)))
+    return resize_aligned(logits, _points(canvas, min(stride, GRID_STRIDE)))
 
 
 def log_of_mean(total: NDArray[np.float32], count: int) -> NDArray[np.float32]:

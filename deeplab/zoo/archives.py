@@ -61,9 +61,7 @@ def holds_archive(path: Path) -> bool:
     return packed or head[_TAR_OFFSET:] == _TAR or is_archive(path.name)
 
 
-def unpack_archive(
-    archive: Path, folder: Path, *, max_bytes: int = MAX_BYTES, max_members: int = MAX_MEMBERS
-) -> Path:
+def unpack_archive(archive: Path, folder: Path) -> Path:
     """Unpack a tar archive, plain or compressed with gzip, bzip2 or xz, or a zip archive.
 
     Metadata files of macOS (``._name``) are left out. On an error the folder may be left half
@@ -72,8 +70,6 @@ def unpack_archive(
     Args:
         archive: The archive.
         folder: An empty folder to unpack into.
-        max_bytes: Bytes that all files together may have.
-        max_members: How many files and folders it may hold.
 
     Returns:
         The folder that holds the archive's files: ``folder`` or, if all lies in one top folder,
@@ -84,7 +80,7 @@ def unpack_archive(
             link, a device, a sparse file, a path that leaves the folder, or a path twice.
         OSError: If the disk does not take the files.
     """
-    place = _Place(folder, max_bytes, max_members)
+    place = _Place(folder)
     try:
         with archive.open("rb") as packed:
             if packed.read(len(_ZIP)) == _ZIP:
@@ -118,9 +114,8 @@ _DAMAGE = (
 class _Place:
     """The folder that an archive is unpacked into, and what it may still take."""
 
-    def __init__(self, folder: Path, max_bytes: int, max_members: int) -> None:
+    def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self._max_bytes, self._max_members = max_bytes, max_members
         self._is_folder: dict[PurePosixPath, bool] = {}
         self._members = self._bytes = 0
 
@@ -138,10 +133,10 @@ class _Place:
             raise ArchiveError(f"{_brief(name)} is a longer path than file systems take")
         self._members += 1
         self._bytes += size
-        if self._bytes > self._max_bytes:
-            raise ArchiveError(f"it holds more than the {self._max_bytes} bytes allowed")
-        if self._members > self._max_members:
-            raise ArchiveError(f"it holds more than the {self._max_members} files allowed")
+        if self._bytes > MAX_BYTES:
+            raise ArchiveError(f"it holds more than the {MAX_BYTES} bytes allowed")
+        if self._members > MAX_MEMBERS:
+            raise ArchiveError(f"it holds more than the {MAX_MEMBERS} files allowed")
         if not self._is_folder.get(path, True) or (path in self._is_folder and not is_folder):
             raise ArchiveError(f"it holds {_brief(name)} twice")
         if not all(self._is_folder.get(parent, True) for parent in path.parents):

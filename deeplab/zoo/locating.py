@@ -83,17 +83,9 @@ def local_path(reference: str) -> Path | None:
     return Path(unquote(rest.removeprefix("localhost")))
 
 
-def is_cached(model: ZooModel | str) -> bool:
-    """Whether an official model is on this machine, ready to use.
-
-    Args:
-        model: The model, or its name.
-
-    Returns:
-        True if :func:`locate` needs no network for it; False also if there is no such model.
-    """
-    known = find_model(model) if isinstance(model, str) else model
-    return known is not None and _entry(known).is_complete()
+def is_cached(model: ZooModel) -> bool:
+    """Whether an official model is on this machine, so that :func:`locate` needs no network."""
+    return _entry(model).is_complete()
 
 
 def download_url(model: ZooModel) -> str:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import beam_deeplab.scenes.collection as writing
 from beam_deeplab.scenes import Collection, CollectionError, SceneSettings, compose_scene
 from beam_deeplab.scenes.collection import write_collection
 from beam_deeplab.transforms.decoding.decode import decode
@@ -55,11 +56,14 @@ def test_a_longer_collection_begins_with_the_shorter_one(tmp_path: Path) -> None
 
 
 @pytest.mark.slow
-def test_any_number_of_processes_writes_the_same_files(tmp_path: Path) -> None:
+def test_any_number_of_processes_writes_the_same_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     collection = Collection(70, 2, SMALL, faults=3)
     for workers in (1, 2):
         folder = tmp_path / str(workers)
-        write_collection(collection, folder / "i", folder / "t", workers=workers)
+        monkeypatch.setattr(writing, "available_cores", lambda cores=workers: cores)
+        write_collection(collection, folder / "i", folder / "t")
     assert _files(tmp_path / "1" / "i") == _files(tmp_path / "2" / "i")
     assert _files(tmp_path / "1" / "t") == _files(tmp_path / "2" / "t")
     assert len(_files(tmp_path / "2" / "i")) == 73

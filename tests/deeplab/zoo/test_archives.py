@@ -21,7 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beam_deeplab.deeplab.zoo import ArchiveError, is_archive, unpack_archive
+from beam_deeplab.deeplab.zoo import ArchiveError, archives, is_archive, unpack_archive
 from beam_deeplab.deeplab.zoo.archives import holds_archive
 from tests.zoo_server import archive_of, tar_of
 
@@ -36,7 +36,10 @@ def unpack(tmp_path: Path, content: bytes, **limits: int) -> Path:
     archive.write_bytes(content)
     folder = tmp_path / "unpacked"
     folder.mkdir()
-    return unpack_archive(archive, folder, **limits)
+    with pytest.MonkeyPatch.context() as patch:
+        for name, limit in limits.items():
+            patch.setattr(archives, name.upper(), limit)
+        return unpack_archive(archive, folder)
 
 
 def tar_with(*members: tarfile.TarInfo, content: bytes = b"") -> bytes:

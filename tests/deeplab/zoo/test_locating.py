@@ -81,7 +81,6 @@ def test_real_archive_comes_interrupted_and_whole(
     assert not is_cached(MODEL)
     folder = locate(MODEL.name)
     assert is_cached(MODEL)
-    assert is_cached(MODEL.name)
     assert {path.name for path in folder.iterdir()} == {
         "frozen_inference_graph.pb",
         "model.ckpt-30000.data-00000-of-00001",
@@ -294,7 +293,6 @@ def test_reference_to_nothing_is_one_line_that_says_what_was_tried(
 
 def test_official_model_is_not_cached_before_its_use() -> None:
     assert not any(is_cached(model) for model in OFFICIAL_MODELS.values())
-    assert not is_cached("no such model")
 
 
 def test_record_names_the_source(server: ArchiveServer, cache: Path) -> None:
