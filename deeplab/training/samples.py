@@ -12,7 +12,7 @@ from typing import Protocol, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from beam_deeplab.deeplab.training.pairs import Pair, Problem
+from beam_deeplab.deeplab.training.pairs import DataError, Pair, Problem
 from beam_deeplab.deeplab.truth import TruthError, TruthRule
 
 
@@ -82,13 +82,16 @@ class SampleReader:
     canvas: tuple[int, int] | None
     rule: TruthRule
 
-    def read(self, pair: Pair) -> Sample:
-        """Reads one pair.
+    def read(self, pair: Pair) -> Sample | Problem:
+        """Reads one pair; a problem if the picture cannot be decoded, or is not the mask's."""
+        try:
+            return self._read(pair)
+        except PictureError as error:
+            return Problem(pair.image, str(error))
+        except TruthError as error:
+            return Problem(pair.truth, str(error))
 
-        Raises:
-            PictureError: The picture cannot be decoded.
-            TruthError: The mask cannot, is of another size, or holds what is no class.
-        """
+    def _read(self, pair: Pair) -> Sample:
         picture = self.read_picture(pair.image, self.canvas)
         try:
             truth = self.rule.read(pair.truth.read_bytes(), str(pair.truth))
@@ -133,16 +136,12 @@ class FileSamples:
         """Decodes one of them.
 
         Raises:
-            PictureError: It was changed since it was looked at.
-            TruthError: Likewise.
+            DataError: It was changed since it was looked at.
         """
-        pair = self.pairs[index]
-        try:
-            return self.reader.read(pair)
-        except PictureError as error:
-            raise PictureError(f"{pair.image}: {error}") from error
-        except TruthError as error:
-            raise TruthError(f"{pair.truth}: {error}") from error
+        found = self.reader.read(self.pairs[index])
+        if isinstance(found, Problem):
+            raise DataError(str(found))
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -201,20 +200,12 @@ def load_samples(
 
 
 def _read_all(pairs: Iterable[Pair], reader: SampleReader) -> Iterator[Sample | Problem]:
-    def read(pair: Pair) -> Sample | Problem:
-        try:
-            return reader.read(pair)
-        except PictureError as error:
-            return Problem(pair.image, str(error))
-        except TruthError as error:
-            return Problem(pair.truth, str(error))
-
     threads = os.cpu_count() or 1
     with ThreadPoolExecutor(threads) as pool:
         # A few at a time, since what is decoded and not yet taken stays in memory.
         window = []
         for pair in pairs:
-            window.append(pool.submit(read, pair))
+            window.append(pool.submit(reader.read, pair))
             if len(window) > 4 * threads:
                 yield window.pop(0).result()
         for future in window:

@@ -11,16 +11,17 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from beam_deeplab.deeplab.labels import LabelSet
-from beam_deeplab.deeplab.training.pairs import Pair, list_data
+from beam_deeplab.deeplab.training.pairs import DataError, Pair, list_data
 from beam_deeplab.deeplab.training.samples import (
     FileSamples,
     Picture,
     PictureError,
+    Sample,
     SampleReader,
     load_samples,
     reduce_truth,
 )
-from beam_deeplab.deeplab.truth import TruthError, TruthRule
+from beam_deeplab.deeplab.truth import TruthRule
 from tests.shapes import CLASSES, draw_shapes, write_shapes
 
 
@@ -74,6 +75,7 @@ def test_what_does_not_fit_into_memory_is_decoded_anew(pairs: list[Pair]) -> Non
 def test_pairs_are_reduced_to_fit_together(pairs: list[Pair]) -> None:
     reader = SampleReader(read_with_opencv, (33, 33), RULE)
     sample = reader.read(pairs[0])
+    assert isinstance(sample, Sample)
     assert sample.image.shape == (25, 33, 3)
     np.testing.assert_array_equal(sample.truth, reduce_truth(draw_shapes(0)[1], 25, 33))
 
@@ -95,10 +97,10 @@ def test_every_kind_of_bad_pair_is_told(pairs: list[Pair]) -> None:
 def test_a_pair_that_is_broken_later_is_named(pairs: list[Pair]) -> None:
     samples = FileSamples(pairs, READER)
     pairs[3].image.write_bytes(b"")
-    with pytest.raises(PictureError, match=f"^{pairs[3].image}: cannot be decoded"):
+    with pytest.raises(DataError, match=f"^{pairs[3].image}: cannot be decoded"):
         samples[3]
     pairs[5].truth.unlink()
-    with pytest.raises(TruthError, match=f"^{pairs[5].truth}: cannot be read"):
+    with pytest.raises(DataError, match=f"^{pairs[5].truth}: cannot be read"):
         samples[5]
 
 
