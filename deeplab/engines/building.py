@@ -23,19 +23,14 @@ def build_network(
 ) -> keras.Model:
     """Builds a model's network with its weights, on Keras's TensorFlow backend.
 
-    Args:
-        model: What to build.
-        canvas: (height, width) of its input.
-        output_stride: Of the backbone, 8 or 16.
-        precision: Of its arithmetic; variables, input and logits are float32 in each.
+    Variables, input and logits are float32 in each precision. What else is raised, and what the
+    arguments are, is said at :func:`deeplab.engines.load_engine`.
 
     Returns:
         Keras model from float32 images in [-1, 1] to logits.
 
     Raises:
         EngineError: Keras runs on another backend in this process.
-        deeplab.zoo.ModelNotFound: The weights are not where the model says.
-        deeplab.checkpoints.CheckpointError: They are not what the model says.
     """
     backend = keras.backend.backend()
     if backend != "tensorflow":

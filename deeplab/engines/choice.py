@@ -45,13 +45,10 @@ def choose_engine(
     Costs nothing where there is no GPU; where there may be one, TensorFlow is asked.
 
     Args:
-        engine: One of :data:`ENGINES`; ``auto`` takes TensorFlow where there is a GPU, which it
-            is much faster on, else OpenVINO, which is faster on CPUs.
+        engine: One of :data:`ENGINES`; ``auto`` takes TensorFlow where there is a GPU, which it is
+            much faster on, else OpenVINO, which is faster on CPUs.
         precision: One of :data:`PRECISIONS`.
         gpu: Whether the workers have a GPU; None if they run on this machine.
-
-    Returns:
-        The engine and the precision.
 
     Raises:
         EngineError: They cannot be had together.

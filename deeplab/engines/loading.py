@@ -35,12 +35,9 @@ def load_engine(
         output_stride: Of the backbone, 8 or 16.
         engine: As :func:`deeplab.engines.choose_engine`.
         precision: As :func:`deeplab.engines.choose_engine`.
-        threads: Cores to compute on, where that is the CPU; None for all that this process may
-            use. Several processes on one machine each need their share.
+        threads: Cores to compute on, where that is the CPU; None for all that this process may use.
+            Several processes on one machine each need their share.
         batch_size: Of most batches: what a GPU is warmed up with. Other sizes work too.
-
-    Returns:
-        The engine.
 
     Raises:
         EngineError: This machine cannot run it.

@@ -100,9 +100,6 @@ def to_common_grid(
         logits: float32 of shape [n, grid height, grid width, classes].
         size: (height, width) of the scaled canvas.
         canvas: (height, width) of the unscaled one.
-
-    Returns:
-        float32 of shape [n, height, width, classes] of the common grid.
     """
     strides = [
         (side - 1) // (points - 1)
@@ -116,15 +113,11 @@ def to_common_grid(
 
 
 def log_of_mean(total: NDArray[np.float32], count: int) -> NDArray[np.float32]:
-    """Logarithms of mean probabilities.
-
-    Args:
-        total: Sums of so many probabilities.
-        count: How many.
+    """Logarithms of mean probabilities, of their sums and of how many were added.
 
     Returns:
-        float32 of the same shape, from -87.4 (a probability of 1e-38, which lower ones count
-        as) to 0; NaN stays NaN.
+        float32 of the same shape, from -87.4 (a probability of 1e-38, which lower ones count as) to
+        0; NaN stays NaN.
     """
     mean: NDArray[np.float32] = total / np.float32(count)
     np.maximum(mean, np.finfo(np.float32).tiny, out=mean)

@@ -93,22 +93,8 @@ def load_openvino_engine(
     digest, shape, output stride, and our code that built it. With it, neither TensorFlow nor Keras
     is imported. What was compiled is not kept: at 513 x 513 MobileNet-v2 compiles in 0.15 s and
     would load in 0.06 s, Xception-65 in 0.55 s and 0.34 s; but compiled networks are code, of one
-    CPU and one version of OpenVINO.
-
-    Args:
-        model: What to load.
-        canvas: (height, width) of the images.
-        output_stride: Of the backbone, 8 or 16.
-        precision: ``f32``, ``bf16`` or ``f16``.
-        threads: Cores to compute on.
-
-    Returns:
-        The engine.
-
-    Raises:
-        EngineError: This CPU does not compute in that precision.
-        deeplab.zoo.ModelNotFound: The weights are not where the model says.
-        deeplab.checkpoints.CheckpointError: They are not what the model says.
+    CPU and one version of OpenVINO. Arguments and errors are those of
+    :func:`deeplab.engines.load_engine`.
     """
     check_precision(precision)
     core = ov.Core()
@@ -130,15 +116,8 @@ def with_converted(
 ) -> Restored:
     """What ``restore`` reads in the folder of a converted network, which is made if need be.
 
-    Args:
-        model: What to convert.
-        canvas: (height, width) of the images.
-        output_stride: Of the backbone, 8 or 16.
-        restore: Given a folder with the file ``network.xml`` and its weights.
-
-    Raises:
-        deeplab.zoo.ModelNotFound: The weights are not where the model says.
-        deeplab.checkpoints.CheckpointError: They are not what the model says.
+    It is given a folder with the file ``network.xml`` and its weights. The other arguments, and the
+    errors of the weights, are those of :func:`deeplab.engines.load_engine`.
     """
 
     def make(folder: Path) -> None:
@@ -168,13 +147,7 @@ def check_precision(precision: str) -> None:
 
 
 def converted_entry(digest: str, canvas: tuple[int, int], output_stride: int) -> DerivedEntry:
-    """Where the converted network is kept.
-
-    Args:
-        digest: Of the weights.
-        canvas: (height, width) of the images.
-        output_stride: Of the backbone.
-    """
+    """Where what was converted of weights with a digest is kept, for a canvas (height, width)."""
     height, width = canvas
     return DerivedEntry(
         shelf="openvino",

@@ -21,13 +21,7 @@ class ScaleError(ValueError):
 
 
 def checked_scales(scales: Iterable[float]) -> tuple[float, ...]:
-    """Scales in ascending order, so that their order decides nothing.
-
-    Args:
-        scales: Factors on the canvas's sides.
-
-    Returns:
-        The same ones.
+    """Scales, which are factors on the canvas's sides, in order: so theirs decides nothing.
 
     Raises:
         ScaleError: There is none, one of them twice, or one outside 0.25 to 4.

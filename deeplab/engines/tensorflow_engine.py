@@ -63,26 +63,14 @@ def load_tensorflow_engine(
     threads: int,
     batch_size: int,
 ) -> TensorFlowEngine:
-    """Loads a model; on the first GPU if there is one.
+    """Loads a model; on the first GPU if there is one, where it is compiled for batches at once.
 
     A GPU's memory is taken as it is needed, since other processes may share it. float32 means
-    float32: the shortened TF32 arithmetic of newer GPUs is switched off for it.
-
-    Args:
-        model: What to load.
-        canvas: (height, width) of the images.
-        output_stride: Of the backbone, 8 or 16.
-        precision: ``f32``; on a GPU ``bf16`` or ``f16`` too.
-        threads: Cores to compute on, where there is no GPU.
-        batch_size: Of most batches; compiled for a GPU at once.
-
-    Returns:
-        The engine.
+    float32: the shortened TF32 arithmetic of newer GPUs is switched off for it. Arguments and
+    errors are those of :func:`deeplab.engines.load_engine`.
 
     Raises:
         EngineError: Keras runs on another backend in this process.
-        deeplab.zoo.ModelNotFound: The weights are not where the model says.
-        deeplab.checkpoints.CheckpointError: They are not what the model says.
     """
     gpus = tf.config.list_physical_devices("GPU")
     _configure(gpus, threads)
@@ -100,14 +88,7 @@ def load_tensorflow_engine(
 
 
 def pad_to_power_of_two(images: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Adds empty images until their number is a power of two.
-
-    Args:
-        images: [n, height, width, 3], n at least 1.
-
-    Returns:
-        [m, height, width, 3], n <= m < 2 n.
-    """
+    """Adds empty images, [n, height, width, 3], until their number is a power of two."""
     missing = (1 << (len(images) - 1).bit_length()) - len(images)
     if not missing:
         return images
