@@ -19,13 +19,9 @@ _NORMALIZATION = ("gamma", "beta", "moving_mean", "moving_variance")
 
 
 def variable_shapes(config: DeepLabConfig) -> dict[str, Shape]:
-    """The variables of :func:`deeplab.architecture.build_network`'s network.
+    """Shapes by official name of what :func:`deeplab.architecture.build_network` makes.
 
-    Args:
-        config: What it is made of.
-
-    Returns:
-        Shapes by official name: those of ``official_variables(build_network(config))``.
+    Those of ``official_variables(build_network(config))``.
     """
     return dict(_network(config))
 

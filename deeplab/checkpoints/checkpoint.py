@@ -90,8 +90,7 @@ def check_fit(checkpoint: Checkpoint, wanted: Mapping[str, tuple[int, ...]], net
         network: What to call the network.
 
     Raises:
-        CheckpointError: Either side has a variable that the other lacks, or has it in another
-            shape; lists both.
+        CheckpointError: Either side lacks a variable, or has it in another shape; lists both.
     """
     shapes = checkpoint.shapes
     wrong = [

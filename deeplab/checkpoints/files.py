@@ -113,17 +113,14 @@ def find_weights(path: str | Path) -> WeightFiles:
     """Finds the one set of weights that a path means.
 
     Args:
-        path: A folder with TF1 checkpoints (of several, the one that the file ``checkpoint``
-            names, else that of the newest step), with our own weights, or with nothing but one
-            frozen graph, or with such a folder some levels below; a checkpoint's prefix or any of
-            its files; a frozen graph (.pb); our own weights or their description.
-
-    Returns:
-        The files.
+        path: A folder with TF1 checkpoints (of several, the one that the file ``checkpoint`` names,
+            else that of the newest step), with our own weights, or with nothing but one frozen
+            graph, or with such a folder some levels below; a checkpoint's prefix or any of its
+            files; a frozen graph (.pb); our own weights or their description.
 
     Raises:
-        CheckpointError: There is none or more than one, files of it are missing, or the file is
-            of a kind that can carry code.
+        CheckpointError: There is none or more than one, files of it are missing, or the file is of
+            a kind that can carry code.
     """
     path = Path(path)
     try:
@@ -157,14 +154,11 @@ def _find(path: Path) -> WeightFiles:
 
 
 def choose_checkpoint(names: Collection[str], state: str) -> tuple[str, str] | None:
-    """Which of a folder's TF1 checkpoints is meant.
+    """Which of a folder's TF1 checkpoints is meant, and why it; None where that cannot be told.
 
     Args:
         names: Their names, without ``.index``.
         state: What the folder's file ``checkpoint`` says; empty if there is none.
-
-    Returns:
-        The name, and why it; None where that cannot be told.
     """
     for path in _STATE.findall(state):
         named = re.split(r"[/\\]", path)[-1]

@@ -26,17 +26,10 @@ there, by TensorFlow's ``DataType``."""
 
 
 def open_frozen_graph(path: Path, digest: str) -> Checkpoint:
-    """Opens a graph.
+    """Opens a graph, a serialised ``GraphDef``.
 
-    A constant was a variable if a ``<name>/read`` follows it, as freezing leaves it, or if its
-    name ends as slim's variables do, for graphs from which those were stripped.
-
-    Args:
-        path: A serialised ``GraphDef``.
-        digest: Of its content.
-
-    Returns:
-        The graph's view.
+    A constant was a variable if a ``<name>/read`` follows it, as freezing leaves it, or if its name
+    ends as slim's variables do, for graphs from which those were stripped.
 
     Raises:
         CheckpointError: It is not a graph, or has no variables.

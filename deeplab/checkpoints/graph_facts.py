@@ -30,11 +30,7 @@ _LAST_MODULE = "/exit_flow/block2/unit_1/xception_module/separable_conv{}_depthw
 
 
 def read_facts(graph: Any) -> GraphFacts:
-    """Reads a graph's facts.
-
-    Args:
-        graph: A ``Graph`` of :mod:`deeplab.checkpoints.messages`.
-    """
+    """Reads the facts of a ``Graph`` of :mod:`deeplab.checkpoints.messages`."""
     nodes = _Nodes({node.name: node for node in graph.node})
     return GraphFacts(
         canvas=_canvas(nodes),

@@ -22,9 +22,6 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
     Args:
         path: As :func:`deeplab.checkpoints.find_weights`.
 
-    Returns:
-        The weights' view.
-
     Raises:
         CheckpointError: There are none, there are several, they are damaged or claim to be more
             than their files hold, or they are of a kind that can carry code.
@@ -73,12 +70,9 @@ def load_network(
         output_stride: 8, 16 or 32.
         input_size: As :func:`deeplab.architecture.build_network`.
 
-    Returns:
-        The network.
-
     Raises:
-        CheckpointError: The weights cannot be had, or are not exactly those of a network that
-            is known here.
+        CheckpointError: The weights cannot be had, or are not exactly those of a network that is
+            known here.
         ValueError: An input size that does not fit the output stride.
     """
     from beam_deeplab.deeplab.architecture import build_network

@@ -92,14 +92,7 @@ _CLASSES = _message_classes()
 
 
 def parse(kind: str, content: bytes) -> Any:
-    """Parses a message.
-
-    Args:
-        kind: ``Graph``, ``BundleHeader`` or ``BundleEntry``.
-        content: It, serialised.
-
-    Returns:
-        The message, as ``google.protobuf`` gives it.
+    """Parses a serialised ``Graph``, ``BundleHeader`` or ``BundleEntry``.
 
     Raises:
         ValueError: It is damaged.

@@ -41,7 +41,7 @@ def save_network(
     labels: LabelSet,
     canvas: tuple[int, int],
 ) -> str:
-    """Writes a network's weights in our own format.
+    """Writes a network's weights in our own format; gives their digest.
 
     Args:
         network: What :func:`deeplab.architecture.build_network` built.
@@ -50,9 +50,6 @@ def save_network(
         labels: The classes, in the order of the logits.
         canvas: (height, width) of the input that it is meant for; multiples of the output stride
             plus one.
-
-    Returns:
-        The digest of the weights.
 
     Raises:
         ValueError: Not one label a class.
@@ -85,14 +82,7 @@ def save_network(
 
 
 def open_own(path: Path, digest: str) -> Checkpoint:
-    """Opens weights that :func:`save_network` wrote.
-
-    Args:
-        path: The ``weights.safetensors``.
-        digest: Of its content.
-
-    Returns:
-        The weights and what is written beside them.
+    """Opens a ``weights.safetensors`` that :func:`save_network` wrote, with what stands beside it.
 
     Raises:
         CheckpointError: The description is damaged, or not of these weights.

@@ -60,9 +60,6 @@ def infer_config(
         output_stride: Of the network to build, 8, 16 or 32; weights fit any.
         facts: What the graph says that the weights were frozen into.
 
-    Returns:
-        The network's configuration.
-
     Raises:
         CheckpointError: They are not a DeepLab network's, or have parts that are not known here.
     """

@@ -30,14 +30,9 @@ _LONGEST_VARINT = 10
 
 
 def open_tensor_bundle(prefix: Path, digest: str) -> Checkpoint:
-    """Opens a checkpoint that ``tf.compat.v1.train.Saver`` wrote.
+    """Opens a checkpoint that ``tf.compat.v1.train.Saver`` wrote, by its path without ``.index``.
 
-    Args:
-        prefix: Its path without ``.index``.
-        digest: Of the content of its files.
-
-    Returns:
-        The checkpoint's view, of its floating-point variables.
+    Only its floating-point variables are seen.
 
     Raises:
         CheckpointError: The files are damaged, or hold objects instead of named variables.

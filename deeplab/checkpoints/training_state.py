@@ -32,9 +32,6 @@ def without_training_state(
 
     Args:
         shapes: Shape of each floating-point variable by name.
-
-    Returns:
-        The others.
     """
     own = {name for name in shapes if name.rpartition("/")[2] in VARIABLE_KINDS}
     return {

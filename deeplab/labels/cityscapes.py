@@ -105,7 +105,7 @@ def train_ids(label_map: NDArray[Any]) -> NDArray[np.uint8]:
         label_map: Integers of any shape, 0 to 33.
 
     Returns:
-        The train ids, uint8, of the same shape; 255 where the label is not learnt.
+        uint8 of the same shape; 255 where the label is not learnt.
 
     Raises:
         ValueError: If a value is no official id.

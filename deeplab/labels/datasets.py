@@ -63,14 +63,10 @@ LABEL_SETS: Mapping[str, LabelSet] = MappingProxyType(
 
 
 def for_class_count(count: int) -> LabelSet:
-    """The label set that a model with so many classes most likely has.
+    """The label set that a model with so many classes, 1 to 255, most likely has.
 
-    Args:
-        count: Classes of the model, the background included; 1 to 255.
-
-    Returns:
-        VOC for 21 classes, Cityscapes for 19, ADE20K for 151; otherwise classes named
-        ``class_0``, ``class_1`` and so on in the colours of the VOC map.
+    VOC for 21 classes, Cityscapes for 19, ADE20K for 151; otherwise classes named ``class_0``,
+    ``class_1`` and so on in the colours of the VOC map.
 
     Raises:
         LabelError: If ``count`` is out of range.

@@ -53,17 +53,14 @@ def assemble(entries: Sequence[ClassEntry], name: str, classes: int | None) -> L
     """Makes a label set of a file's classes.
 
     Entries that stand for pixels of no class are left out: those with the id 255 or one below 0,
-    and labelme's ``__ignore__``. Ids that do not run from 0 are taken as they are if the model
-    has a class for the largest of them (those that the file leaves out are named ``background``
-    and ``class_<id>``), and in ascending order if it has just as many classes as there are.
+    and labelme's ``__ignore__``. Ids that do not run from 0 are taken as they are if the model has
+    a class for the largest of them (those that the file leaves out are named ``background`` and
+    ``class_<id>``), and in ascending order if it has just as many classes as there are.
 
     Args:
         entries: The classes.
         name: Of the set.
         classes: How many classes the model has; None to take the ids as they are.
-
-    Returns:
-        The set.
 
     Raises:
         LabelError: The set cannot be.

@@ -39,9 +39,6 @@ def parse_labels(content: bytes, source: str, *, classes: int | None = None) -> 
         source: Its path or address.
         classes: How many classes the model has; None to take any number.
 
-    Returns:
-        The label set.
-
     Raises:
         LabelError: It holds no sound label set, or one of another size than the model's; one line
             that begins with the source.

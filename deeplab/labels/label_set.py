@@ -18,16 +18,10 @@ class LabelError(ValueError):
 
 
 def voc_color(label: int) -> Color:
-    """Colour of a label in the colour map of PASCAL VOC.
+    """Colour of a label, 0 to 255, in the colour map of PASCAL VOC: a different one for each.
 
     The bits of the label are dealt out in turn to red, green and blue, the lowest to the highest
     bit of each (``VOClabelcolormap.m`` of the VOC development kit).
-
-    Args:
-        label: 0 to 255.
-
-    Returns:
-        The label's colour; a different one for each of the 256 labels.
     """
     channels = [0, 0, 0]
     for place in range(8):
@@ -114,12 +108,9 @@ class LabelSet:
         Args:
             data: ``{"name": str, "ignore_label": int, "classes": [...]}``, or the list of classes
                 alone. A class is ``{"name": str, "color": [r, g, b]}`` or only its name; a class
-                without a colour has that of the VOC map. ``name`` and ``ignore_label`` (255) may
-                be left out.
+                without a colour has that of the VOC map. ``name`` and ``ignore_label`` (255) may be
+                left out.
             name: The set's name where ``data`` gives none.
-
-        Returns:
-            The set.
 
         Raises:
             LabelError: If the data is of another form, or the set cannot be.

@@ -26,15 +26,12 @@ _COLOR_COLUMNS = (("r", "g", "b"), ("red", "green", "blue"))
 
 
 def read_text(text: str) -> list[ClassEntry]:
-    """Reads the classes of a text file.
+    """Reads the classes of a text file, in its order.
 
     Args:
         text: Lines of ``name:r,g,b:parts:actions`` (CVAT); a table of commas, semicolons or tabs
             whose first line names its columns; ``item { id: 1 name: "x" }`` (TensorFlow's label
             maps); lines of an id and a name, or of a colour and a name; or one name a line.
-
-    Returns:
-        The classes, in the order of the file.
 
     Raises:
         LabelError: A line does not fit the others.
