@@ -74,16 +74,12 @@ def look(
 ) -> tuple[NDArray[np.float32], NDArray[np.uint8]]:
     """Scales, crops, mirrors, colours and pads a sample.
 
-    The content lies at the canvas's top-left corner, as ``segment`` puts it there.
-
-    Args:
-        sample: The picture and its truth.
-        view: What to do.
-        canvas: (height, width) of the result.
+    The content lies at the top-left corner of the canvas (height, width), as ``segment`` puts it
+    there.
 
     Returns:
-        float32 of shape [height, width, 3] in [-1, 1], padding 0; uint8 ids
-        [height, width], those of padding ignored.
+        float32 of shape [height, width, 3] in [-1, 1], padding 0; uint8 ids [height, width], those
+        of padding ignored.
     """
     image, truth = _scaled(sample, view.scale)
     rows = _crop(image.shape[0], canvas[0], view.top)

@@ -26,9 +26,6 @@ def read_config(path: str | Path) -> TrainingConfig:
         path: A TOML file with the tables ``[model]``, ``[input]``, ``[optimizer]`` and
             ``[stopping]`` of :class:`TrainingConfig`.
 
-    Returns:
-        The configuration.
-
     Raises:
         ConfigError: The file cannot be read, or a key or a value of it is wrong; one line that
             begins with the path.

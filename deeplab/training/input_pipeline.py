@@ -21,12 +21,7 @@ def steps_an_epoch(pictures: int, batch_size: int) -> int:
 
 
 def training_batches(samples: Samples, config: TrainingConfig, epoch: int) -> tf.data.Dataset:
-    """One epoch in its own order; what does not fill a batch is left out.
-
-    Args:
-        samples: The pictures with their truth.
-        config: Canvas, augmentation, batch size and seed.
-        epoch: Its number, from 0.
+    """One epoch, counted from 0, in its own order; what does not fill a batch is left out.
 
     Returns:
         Batches of float32 [n, height, width, 3] in [-1, 1] and uint8 ids [n, height, width].

@@ -23,12 +23,9 @@ _VARIABLES = {
 def assign_keras_backbone(network: keras.Model, config: DeepLabConfig) -> None:
     """Assigns the backbone's variables from the weights that Keras downloads.
 
-    Args:
-        network: On a MobileNet-v2 whose channels are ImageNet's.
-        config: What it is made of.
-
     Raises:
-        ConfigError: Keras has no weights of this backbone, or cannot download them.
+        ConfigError: It is no MobileNet-v2 whose channels are ImageNet's, so that Keras has no
+            weights of it, or they cannot be downloaded.
     """
     multiplier = config.depth_multiplier
     fits = config.backbone == "mobilenet_v2" and mobilenet_v2_blocks(
@@ -58,11 +55,7 @@ def assign_from_classifier(network: keras.Model, classifier: keras.Model) -> Non
 
 
 def keras_variable(name: str) -> tuple[str, str]:
-    """The Keras layer and its attribute that hold a variable of the official MobileNet-v2.
-
-    Args:
-        name: Such as ``MobilenetV2/expanded_conv_3/depthwise/BatchNorm/gamma``.
-    """
+    """The Keras layer and its attribute that hold a variable of the official MobileNet-v2."""
     *scopes, variable = name.removeprefix(_SCOPE).split("/")
     normalised = scopes[-1] == "BatchNorm"
     if normalised:

@@ -26,13 +26,7 @@ _SCALAR = tf.compat.v1.SummaryMetadata(
 
 
 class TrainingLogs:
-    """Writes every epoch to ``logs/`` and ``history.csv``.
-
-    Args:
-        folder: Of TensorBoard's event files.
-        table: The CSV file, which holds all epochs and is written anew after each.
-        labels: The classes.
-    """
+    """Writes every epoch to a folder for TensorBoard, and to a CSV file, anew with all epochs."""
 
     def __init__(self, folder: Path, table: Path, labels: LabelSet) -> None:
         self._writer = tf.summary.create_file_writer(str(folder))

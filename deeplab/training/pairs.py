@@ -94,13 +94,12 @@ class Listing:
 def list_data(paths: Sequence[str | Path], truth_suffix: str | None = None) -> Listing:
     """Lists the pairs of a data set, split as the data set says.
 
+    Those in ``train/`` and ``val/`` where both folders hold such; those that VOC's
+    ``ImageSets/Segmentation/train.txt`` and ``val.txt`` name; else all for training.
+
     Args:
         paths: As :func:`find_folders` takes them.
         truth_suffix: As :func:`deeplab.truth.pair_names` takes it.
-
-    Returns:
-        The pairs: those in ``train/`` and ``val/`` where both folders hold such; those that VOC's
-        ``ImageSets/Segmentation/train.txt`` and ``val.txt`` name; else all for training.
 
     Raises:
         DataError: There are no such folders, or a list cannot be read.
@@ -161,12 +160,8 @@ def find_pairs(
 ) -> tuple[list[Pair], list[Problem]]:
     """Pairs the files of two folders, and of those below them, by their names.
 
-    In PASCAL VOC's folders most photos have no mask, so that pictures without one count as
-    missing only elsewhere.
-
-    Args:
-        folders: Of pictures and of masks.
-        truth_suffix: As :func:`deeplab.truth.pair_names` takes it.
+    In PASCAL VOC's folders most photos have no mask, so that pictures without one count as missing
+    only elsewhere.
 
     Returns:
         The pairs sorted by name, and a problem for every file that has no partner, or of which
@@ -200,9 +195,6 @@ def hold_out(pairs: Iterable[Pair], fraction: float) -> tuple[list[Pair], list[P
     Args:
         pairs: All pairs.
         fraction: Share that is held out on average, from 0 to below 1.
-
-    Returns:
-        The pairs to train on, and those to validate with.
     """
     train: list[Pair] = []
     held_out: list[Pair] = []

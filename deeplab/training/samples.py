@@ -110,11 +110,8 @@ def reduce_truth(truth: NDArray[np.uint8], height: int, width: int) -> NDArray[n
 
     Args:
         truth: Ids [rows, columns].
-        height: Of the reduced picture, at most ``rows``.
+        height: Of the reduced picture and of the result, at most ``rows``.
         width: Likewise.
-
-    Returns:
-        Ids [height, width].
     """
     rows = (2 * np.arange(height) + 1) * truth.shape[0] // (2 * height)
     columns = (2 * np.arange(width) + 1) * truth.shape[1] // (2 * width)
@@ -174,9 +171,6 @@ def load_samples(
         reader: How they are read.
         cache_bytes: Most memory for decoded pairs; beyond it none are kept.
         seen: Is told how many pairs were looked at since it was called last.
-
-    Returns:
-        The samples, and the problems.
     """
     classes = len(reader.rule.labels)
     kept: list[Sample] | None = []

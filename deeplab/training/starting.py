@@ -27,9 +27,6 @@ def start_network(
         canvas: (height, width) of the input.
         seed: Of new weights.
 
-    Returns:
-        The network, and what it is made of.
-
     Raises:
         CheckpointError: The weights cannot be had, or do not fit.
         deeplab.zoo.ZooError: There is no such model.
@@ -58,12 +55,7 @@ def start_network(
 
 
 def assign_segmenter(network: keras.Model, checkpoint: Checkpoint, *, remake_last: bool) -> None:
-    """Assigns every variable from a DeepLab checkpoint, the last layer's only if asked.
-
-    Args:
-        network: Of the checkpoint's configuration, but perhaps for the number of classes.
-        checkpoint: The weights.
-        remake_last: Leave the last layer as it is made.
+    """Assigns every variable from a DeepLab checkpoint, but for the last layer's if it is remade.
 
     Raises:
         CheckpointError: A variable is missing, or of another shape; nothing is assigned.

@@ -77,12 +77,7 @@ def best_epoch(history: tuple[EpochRecord, ...]) -> EpochRecord:
 
 
 def write_state(folder: Path, state: TrainingState) -> None:
-    """Writes a state over the one before, which stays whole until the new one is.
-
-    Args:
-        folder: Where it goes; made if it is not there.
-        state: The state.
-    """
+    """Writes a state over the one before in a folder, which stays whole until the new one is."""
     folder.mkdir(parents=True, exist_ok=True)
     description = {
         "identity": dict(state.identity),
@@ -131,16 +126,13 @@ def check_same(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
 def identify(
     config: TrainingConfig, rule: TruthRule, training: Sequence[str], validation: Sequence[str]
 ) -> dict[str, Any]:
-    """What must not change between the runs of one training.
+    """What must not change between the runs of one training, as values of JSON by dotted key.
 
     Args:
         config: What was asked for.
         rule: The classes, and how truth is understood.
         training: Names of the pairs to learn from, in their order.
         validation: Names of those to be scored with.
-
-    Returns:
-        Values of JSON by dotted key.
     """
     keys = flat_config(config)
     return {

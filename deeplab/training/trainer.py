@@ -88,10 +88,7 @@ class Watcher(Protocol):
 def prepare_network(config: TrainingConfig, num_classes: int) -> StartedNetwork:
     """Builds the network and gives it its first weights; writes nothing.
 
-    Raises:
-        CheckpointError: The weights to start from cannot be had, or do not fit.
-        deeplab.zoo.ZooError: There is no such model.
-        ConfigError: There is no such network.
+    Raises what :func:`deeplab.training.starting.start_network` does.
     """
     tf.config.experimental.enable_op_determinism()
     return start_network(config.model, num_classes, config.input.canvas, config.optimizer.seed)
@@ -107,8 +104,8 @@ def train(
     """Trains a network, or goes on where an earlier run of the same training ended.
 
     Order and views of the pictures derive from (seed, epoch, picture) only, and the state is
-    written at the end of every epoch, so that a training which was killed gives the weights of
-    one that was not.
+    written at the end of every epoch, so that a training which was killed gives the weights of one
+    that was not.
 
     Args:
         config: What to do.
@@ -117,9 +114,6 @@ def train(
         output: Folder for ``model/`` (the best weights, as ``--model`` takes them),
             ``checkpoint/``, ``logs/`` and ``history.csv``.
         watcher: Is told of every step.
-
-    Returns:
-        The epochs.
 
     Raises:
         deeplab.training.state.StateError: The state in ``output`` is of another training.

@@ -27,12 +27,9 @@ def training_twin(
     Args:
         network: What :func:`deeplab.architecture.build_network` built.
         input_size: (height, width) of the twin's input; odd, as the network's was.
-        batch_norm_momentum: Of the moving statistics, which the twin updates when it is called
-            with ``training=True``.
+        batch_norm_momentum: Of the moving statistics, which the twin updates when it is called with
+            ``training=True``.
         batch_norm_frozen: Normalise by the stored statistics in training too.
-
-    Returns:
-        A model from the same images to the same logits, but for rounding.
     """
 
     def replace(layer: keras.layers.Layer) -> keras.layers.Layer:
@@ -56,13 +53,7 @@ def resize_aligned(x: Tensor, height: int, width: int) -> Tensor:
 
 
 class _FusedBatchNormalization(keras.layers.Layer):
-    """Batch normalisation by TensorFlow's fused kernel, with another layer's variables.
-
-    Args:
-        layer: Whose variables are used.
-        momentum: Of the moving statistics.
-        frozen: Whether training, too, uses and keeps them.
-    """
+    """Batch normalisation by TensorFlow's fused kernel, with another layer's variables."""
 
     def __init__(
         self, layer: keras.layers.BatchNormalization, momentum: float, frozen: bool

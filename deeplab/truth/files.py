@@ -59,16 +59,13 @@ class StoredPixels:
 
 
 def read_pixels(data: bytes, max_pixels: int = MAX_PIXELS) -> StoredPixels:
-    """Read a truth file.
+    """Read a truth file, turned upright as Exif says.
 
     Args:
         data: A PNG (grey of 1, 2, 4, 8 or 16 bits, indexed, RGB, either with alpha), or a GIF, BMP
             or TIFF that keeps every pixel's value. Of an animation the first picture counts. Alpha
             is not looked at.
         max_pixels: Pixels that its header may claim.
-
-    Returns:
-        Its pixels, turned upright as Exif says.
 
     Raises:
         TruthError: It is no such file, damaged, or too large.

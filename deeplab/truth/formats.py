@@ -47,16 +47,10 @@ class TruthFormat(StrEnum):
 
 
 def choose_truth_format(labels: LabelSet, name: str) -> TruthFormat:
-    """What a truth file most likely holds.
+    """What a truth file, by its name, path or URI, most likely holds.
 
-    Args:
-        labels: The model's classes.
-        name: The file's name, path or URI.
-
-    Returns:
-        ``colors`` where the name ends so; else ``ade20k`` for the labels of that name, and
-        ``ids`` for all others but Cityscapes', where the name tells ``labelIds`` from
-        ``labelTrainIds``.
+    ``colors`` where the name ends so; else ``ade20k`` for the labels of that name, and ``ids`` for
+    all others but Cityscapes', where the name tells ``labelIds`` from ``labelTrainIds``.
 
     Raises:
         LabelError: It is about Cityscapes, and the name tells neither.
@@ -114,10 +108,8 @@ def class_table(
 def color_ids(labels: LabelSet) -> dict[Color, int]:
     """The class id of each colour by which a truth file can name it.
 
-    Returns:
-        The ids by colour, 255 for colours of what is ignored: VOC's cream, and those that
-        Cityscapes gives to official labels that are no class. A colour that two classes share is
-        :data:`UNKNOWN`.
+    255 for colours of what is ignored: VOC's cream, and those that Cityscapes gives to official
+    labels that are no class. :data:`UNKNOWN` for a colour that two classes share.
     """
     ids = {voc_color(IGNORED): IGNORED}
     if labels.name == CITYSCAPES.name:

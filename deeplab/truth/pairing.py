@@ -72,7 +72,7 @@ _Key: TypeAlias = Callable[[str], tuple[str, ...]]
 def pair_names(
     images: Iterable[str], truths: Iterable[str], truth_suffix: str | None = None
 ) -> NamePairing:
-    """Pairs images and truths.
+    """Pairs images and truths, each name once.
 
     Upper and lower case of names count, the way accents are encoded does not (NFC and NFD).
 
@@ -81,9 +81,6 @@ def pair_names(
         truths: The same of truths. What is named on both sides and ends as truth does is truth.
         truth_suffix: What every truth's name ends with, before its file suffix or with it, such as
             ``_manual1``; what does not end so is no truth. None for the endings that are known.
-
-    Returns:
-        Each name once, each list sorted.
     """
     listed = sorted(truths)
     chains = {name: chain for name in listed if (chain := _truth_stems(name, truth_suffix))}
