@@ -85,9 +85,8 @@ def _shared() -> _Process:
 def client(*, public: bool = False) -> Client:
     """This process's client, made at the first call.
 
-    Args:
-        public: Whether to go on without credentials where nobody is signed in, since some buckets
-            may be read by everyone.
+    A ``public`` one goes on without credentials where nobody is signed in, since some buckets may
+    be read by everyone.
 
     Raises:
         CredentialsError: Nobody is signed in.
@@ -178,16 +177,7 @@ def retried(uri: str, attempt: Callable[[], T], size: int = 0) -> T:
 
 
 def translated(uri: str, operation: Callable[[], T], size: int = 0) -> T:
-    """Runs an operation that retries by itself, or need not.
-
-    Args:
-        uri: What it is about, for errors.
-        operation: The operation.
-        size: Bytes that it moves, for its deadline.
-
-    Raises:
-        OSError: Of the kinds of :mod:`transforms.storage.interface`.
-    """
+    """Runs an operation that retries by itself, or need not; otherwise as :func:`retried`."""
     try:
         with deadlines.within(deadlines.seconds_for(size)):
             return operation()

@@ -108,12 +108,7 @@ def check() -> None:
 
 
 def watch(session: requests.Session, connections: int) -> None:
-    """Puts a session's requests under :func:`within`.
-
-    Args:
-        session: The session.
-        connections: How many connections to a host it keeps open.
-    """
+    """Puts a session's requests under :func:`within`; so many connections to a host stay open."""
     for prefix in ("https://", "http://"):
         session.mount(prefix, _Adapter(pool_maxsize=connections))
 

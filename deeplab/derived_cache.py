@@ -54,15 +54,12 @@ class DerivedEntry:
     ) -> Derived:
         """What is kept, or else what is made now and kept for the next time.
 
-        One process makes, others wait for it. What others than this user could have written is
-        not taken: whoever can change an entry can change the digests beside it too.
+        One process makes, others wait for it. What others than this user could have written is not
+        taken: whoever can change an entry can change the digests beside it too.
 
         Args:
             restore: Reads a folder that ``make`` filled; what it raises counts as damage.
             make: Puts files into an empty folder.
-
-        Returns:
-            What ``restore`` gives.
         """
         place = self.place
 
@@ -103,14 +100,7 @@ class DerivedEntry:
 
 @cache
 def code_digest(*packages: str) -> str:
-    """SHA-256 of the source of packages, so that an entry never outlives the code it came from.
-
-    Args:
-        packages: E.g. ``deeplab.architecture``.
-
-    Returns:
-        64 hex digits over the names and contents of their modules.
-    """
+    """SHA-256, in hex, of the source of packages: no entry outlives the code that it came from."""
     digest = hashlib.sha256()
     for package in packages:
         modules = importlib.resources.files(package).iterdir()

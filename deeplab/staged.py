@@ -24,11 +24,7 @@ Loaded = TypeVar("Loaded")
 
 
 def pack_files(files: Mapping[str, bytes]) -> bytes:
-    """A tar archive of files: the same bytes for the same files, wherever and whenever made.
-
-    Args:
-        files: Content by name, without folders.
-    """
+    """A tar archive of files by name, without folders: the same bytes wherever it is made."""
     packed = io.BytesIO()
     with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as archive:
         for name, content in sorted(files.items()):

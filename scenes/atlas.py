@@ -65,14 +65,7 @@ def sprites() -> tuple[Sprite, ...]:
 
 @functools.cache
 def sprites_by_class(held_out: bool) -> tuple[tuple[Sprite, ...], ...]:
-    """The sprites of one side of the split.
-
-    Args:
-        held_out: Those kept out of training, or those that training sees.
-
-    Returns:
-        The sprites of the classes 1 to 6, in this order; none of them is empty.
-    """
+    """The sprites of the classes 1 to 6: those kept out of training, or those that it sees."""
     return tuple(
         tuple(s for s in sprites() if s.class_id == class_id and s.held_out == held_out)
         for class_id in range(1, len(SCENES))

@@ -31,11 +31,7 @@ _LIGATURE_LOOKUP, _EXTENSION_LOOKUP = 4, 7
 
 
 class ColourFont:
-    """The bitmaps of a colour font, by the text they stand for.
-
-    Args:
-        path: A TrueType font with the tables CBDT, cmap and GSUB.
-    """
+    """The bitmaps of a TrueType font with CBDT, cmap and GSUB, by the text they stand for."""
 
     def __init__(self, path: Path) -> None:
         from fontTools.ttLib import TTFont
@@ -47,13 +43,7 @@ class ColourFont:
         self._ligatures = _ligatures(font["GSUB"].table)
 
     def draw(self, text: str) -> Image.Image:
-        """The bitmap of an emoji.
-
-        Args:
-            text: Its code points, variation selectors included.
-
-        Returns:
-            RGBA of 136 x 128 pixels.
+        """The bitmap of an emoji, variation selectors included: RGBA of 136 x 128 pixels.
 
         Raises:
             KeyError: The font has no single glyph for the text.
@@ -86,12 +76,7 @@ def _ligatures(table: Any) -> dict[tuple[str, ...], str]:
 
 
 def build_atlas(font_path: Path, folder: Path) -> None:
-    """Writes one sheet of sprites a class, and the index of them all.
-
-    Args:
-        font_path: The font.
-        folder: Where the sheets, ``<class>.webp``, and ``index.json`` go.
-    """
+    """Writes a sheet of sprites for each class, ``<class>.webp``, and their ``index.json``."""
     font = ColourFont(font_path)
     by_class: dict[str, list[Glyph]] = {}
     for glyph in all_glyphs():

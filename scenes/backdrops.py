@@ -20,16 +20,7 @@ _FINEST_NOISE_CELLS = 96
 
 
 def paint_backdrop(rng: np.random.Generator, height: int, width: int) -> Pixels:
-    """Paint a background that shows none of the classes.
-
-    Args:
-        rng: Where every choice comes from.
-        height: Rows.
-        width: Columns.
-
-    Returns:
-        float32 RGB of shape [height, width, 3], 0 to 255.
-    """
+    """A background that shows none of the classes: float32 RGB [height, width, 3], 0 to 255."""
     paint = _PAINTERS[int(rng.integers(len(_PAINTERS)))]
     pixels = paint(rng, height, width)
     if rng.random() < 0.3:

@@ -67,16 +67,13 @@ class PlacedSprite:
 
 
 def scene_rng(seed: int, index: int, split: Split, purpose: int = 0) -> np.random.Generator:
-    """The random numbers of one scene.
+    """The random numbers of one scene, which depend on the arguments only.
 
     Args:
         seed: Of the collection, 0 to 2**32 - 1.
         index: The scene's place in the collection, 0 to 2**32 - 1.
         split: ``train`` draws from entropy that no other split reaches with any seed.
         purpose: Tells independent streams of one scene apart; 0 is what it shows.
-
-    Returns:
-        A generator that depends on the arguments only.
 
     Raises:
         ValueError: The seed or the index is out of range.
@@ -90,15 +87,12 @@ def scene_rng(seed: int, index: int, split: Split, purpose: int = 0) -> np.rando
 
 
 def compose_scene(seed: int, index: int, settings: SceneSettings = DEFAULT_SETTINGS) -> Scene:
-    """Compose one scene.
+    """Compose one scene, the same for the same arguments.
 
     Args:
         seed: Of the collection, 0 to 2**32 - 1.
         index: The scene's place in the collection, 0 to 2**32 - 1.
         settings: Sizes and split.
-
-    Returns:
-        The scene, the same for the same arguments.
 
     Raises:
         ValueError: The seed or the index is out of range.
@@ -123,13 +117,13 @@ def compose_scene(seed: int, index: int, settings: SceneSettings = DEFAULT_SETTI
 
 
 def paste(image: NDArray[np.float32], truth: NDArray[np.uint8], placed: PlacedSprite) -> None:
-    """Lay an emoji over a scene, in place.
+    """Lay an emoji over a scene, in place; what lies outside the scene is cut off.
 
     Args:
         image: float32 RGB of shape [height, width, 3], 0 to 255.
         truth: uint8 of shape [height, width]; where the emoji's alpha is at least 0.5 it becomes
             its class, elsewhere it stays what it was.
-        placed: The emoji; what lies outside the scene is cut off.
+        placed: The emoji.
     """
     window, inside = _overlap(placed, truth.shape)
     alpha = placed.alpha[inside]

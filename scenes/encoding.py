@@ -55,15 +55,7 @@ def draw_file_kind(rng: np.random.Generator) -> FileKind:
 
 
 def encode_picture(image: NDArray[np.uint8], kind: FileKind) -> bytes:
-    """Encode a picture.
-
-    Args:
-        image: uint8 RGB of shape [height, width, 3], upright.
-        kind: How it is stored.
-
-    Returns:
-        The file; a reader that applies its Exif orientation sees the picture upright.
-    """
+    """A file of an upright picture, uint8 RGB [height, width, 3], which its Exif turns back."""
     picture = Image.fromarray(image)
     buffer = BytesIO()
     if kind.suffix == ".png":
@@ -81,10 +73,7 @@ def encode_picture(image: NDArray[np.uint8], kind: FileKind) -> bytes:
 
 
 def encode_truth(truth: NDArray[np.uint8]) -> bytes:
-    """Encode a truth mask.
-
-    Args:
-        truth: uint8 class ids of shape [height, width].
+    """Encode a truth mask, uint8 class ids of shape [height, width].
 
     Returns:
         An indexed PNG whose pixels are the ids, in the colours of :data:`deeplab.labels.SCENES`.

@@ -61,14 +61,11 @@ FAULTS: Mapping[str, Callable[[NDArray[np.uint8]], bytes]] = MappingProxyType(
 
 
 def broken_file(number: int, image: NDArray[np.uint8]) -> tuple[str, bytes]:
-    """A broken file.
+    """A broken file, by name and content; the name tells the fault: ``broken-00003-corrupted.png``.
 
     Args:
         number: Of the broken files of a collection, from 0; the faults take turns.
         image: uint8 RGB of shape [height, width, 3], the picture that it might have been.
-
-    Returns:
-        The name, which tells the fault: ``broken-00003-corrupted.png``; and the file's bytes.
     """
     name, spoil = list(FAULTS.items())[number % len(FAULTS)]
     return f"broken-{number:05}-{name}", spoil(image)

@@ -85,11 +85,7 @@ class Glyph:
 
 
 def all_glyphs() -> Iterator[Glyph]:
-    """The emoji of every class, in a fixed order.
-
-    Yields:
-        The glyphs, class after class, those of a group one after another.
-    """
+    """The emoji of every class, class after class, those of a group one after another."""
     people = _TONED_PEOPLE.split()
     yield from _of_class("person", people, toned=True)
     for class_name, groups in _GROUPS.items():

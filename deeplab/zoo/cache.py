@@ -121,9 +121,8 @@ class CacheEntry:
     def filled(self, fill: Callable[[], None]) -> Path:
         """The folder, checked as by :meth:`checked`.
 
-        Args:
-            fill: Installs it; called where it is not there, by one process or thread at a time
-                while others wait.
+        Where it is not there, one process or thread at a time calls ``fill`` to install it, while
+        others wait.
 
         Raises:
             DigestError: As :meth:`checked`.

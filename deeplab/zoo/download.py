@@ -35,7 +35,7 @@ class _InterruptedTransferError(Exception):
 
 
 def download(url: str, partial: Path, *, title: str) -> bool:
-    """Download a file, or the rest of one.
+    """Download a file, or the rest of one; tells whether some of it came from an earlier attempt.
 
     Args:
         url: Its address, ``http`` or ``https``.
@@ -43,9 +43,6 @@ def download(url: str, partial: Path, *, title: str) -> bool:
             server's file is the same still; a JSON beside it, ``<partial>.json``, remembers which
             one that was.
         title: What to call it on the terminal.
-
-    Returns:
-        Whether some of the content came from an earlier attempt.
 
     Raises:
         ModelNotFound: If the server refuses, cannot be reached, or keeps breaking off.

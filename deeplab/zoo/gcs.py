@@ -34,20 +34,17 @@ _DESCRIBED = (".safetensors", ".json")
 
 
 def fetch(uri: str, shelf: Path) -> Path:
-    """Bring a model from Google Cloud Storage into the cache.
+    """Bring a model from Google Cloud Storage into the cache; gives the file, folder or prefix.
 
-    What is cached is found again by the objects' names and generations, so that an object that
-    was overwritten is fetched anew and the old one is never mistaken for it. With a file come
-    those that it is nothing without: an index's shards, the description beside weights. Of a
-    folder, what lies directly in it and is named like weights.
+    What is cached is found again by the objects' names and generations, so that an object that was
+    overwritten is fetched anew and the old one is never mistaken for it. With a file come those
+    that it is nothing without: an index's shards, the description beside weights. Of a folder, what
+    lies directly in it and is named like weights.
 
     Args:
         uri: ``gs://bucket/name`` of an object, an archive, a folder, or a checkpoint without
             ``.index``.
         shelf: Folder of the cache for such models.
-
-    Returns:
-        The local file, folder or checkpoint prefix.
 
     Raises:
         ModelNotFound: If nothing is there, or it may not be read.
@@ -63,12 +60,7 @@ def fetch(uri: str, shelf: Path) -> Path:
 
 
 def fetch_object(uri: str, size: int, path: Path) -> None:
-    """Copies one object to a file.
-
-    Args:
-        uri: ``gs://bucket/name``.
-        size: Its bytes, for the deadline.
-        path: The file.
+    """Copies one object, whose size in bytes gives the deadline, to a file.
 
     Raises:
         ModelNotFound: It is not there, or may not be read.

@@ -68,11 +68,7 @@ def locate(reference: str) -> Path:
 
 
 def local_path(reference: str) -> Path | None:
-    """The path that a reference names on this machine; None if it names another place.
-
-    Args:
-        reference: A path, a ``file://`` address, or one of another scheme.
-    """
+    """The path that a reference names on this machine; None if it names another place."""
     scheme, separator, rest = reference.partition("://")
     if not separator:
         return Path(reference)
@@ -89,14 +85,7 @@ def is_cached(model: ZooModel) -> bool:
 
 
 def download_url(model: ZooModel) -> str:
-    """Where a model's archive is downloaded from.
-
-    Args:
-        model: The model.
-
-    Returns:
-        Its address on the official host, or on the mirror that ``BEAM_DEEPLAB_ZOO_URL`` names.
-    """
+    """A model's archive on the official host, or the mirror that ``BEAM_DEEPLAB_ZOO_URL`` names."""
     base = os.environ.get(ZOO_URL_VARIABLE) or OFFICIAL_BASE_URL
     return f"{base.rstrip('/')}/{model.archive}"
 

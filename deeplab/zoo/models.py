@@ -214,26 +214,12 @@ _BY_ANY_NAME: Mapping[str, ZooModel] = MappingProxyType(
 
 
 def find_model(name: str) -> ZooModel | None:
-    """The official model of a name.
-
-    Args:
-        name: Its name in the zoo, or one that the zoo's page or notebook gave it earlier.
-
-    Returns:
-        The model; None if no model is called so.
-    """
+    """The official model of a name, today's or an earlier one; None if no model is called so."""
     return _BY_ANY_NAME.get(name)
 
 
 def closest_names(name: str) -> list[str]:
-    """Zoo names that resemble a name, the most alike first.
-
-    Args:
-        name: What was asked for; the name of an archive leads to its model too.
-
-    Returns:
-        Names of bundled and official models, at most three; empty if none is alike.
-    """
+    """At most three names of models that resemble a name, or an archive's, the most alike first."""
     import difflib
 
     named = {model.archive.removesuffix(".tar.gz"): model.name for model in _MODELS}
