@@ -122,8 +122,7 @@ def with_converted(
 
     def make(folder: Path) -> None:
         import_tensorflow_quietly()
-        from beam_deeplab.deeplab.engines.building import build_network
-        from beam_deeplab.deeplab.engines.conversion import convert_network
+        from beam_deeplab.deeplab.engines.networks import build_network, convert_network
 
         network = build_network(model, canvas, output_stride, "f32")
         converted = convert_network(network, canvas)

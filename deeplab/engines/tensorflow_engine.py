@@ -8,8 +8,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from beam_deeplab.deeplab.engines.building import build_network
-from beam_deeplab.deeplab.engines.tracing import compile_network, freeze_network
+from beam_deeplab.deeplab.engines.networks import build_network, compile_network, freeze_network
 
 if TYPE_CHECKING:
     from beam_deeplab.deeplab.models import ModelSpec

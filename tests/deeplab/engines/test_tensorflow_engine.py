@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from beam_deeplab.deeplab.engines import EngineError, has_gpu, load_engine
-from beam_deeplab.deeplab.engines.building import build_network
+from beam_deeplab.deeplab.engines.networks import build_network
 from beam_deeplab.deeplab.engines.tensorflow_engine import TensorFlowEngine, pad_to_power_of_two
 from beam_deeplab.deeplab.models import ModelSpec, inspect_model
 from tests.networks import random_images, relative_error

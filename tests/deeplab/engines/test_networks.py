@@ -15,7 +15,7 @@ from beam_deeplab.deeplab.architecture import (
     build_network,
 )
 from beam_deeplab.deeplab.architecture.config import LOW_LEVEL_ENDPOINTS
-from beam_deeplab.deeplab.engines.conversion import convert_network
+from beam_deeplab.deeplab.engines.networks import convert_network
 from tests.networks import random_images, relative_error, set_random_weights
 from tests.small_models import SMALL_CONFIG
 
