@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from beam_deeplab.pipeline.options import UsageError
 from beam_deeplab.pipeline.options.demo_data import DemoDataOptions
 from beam_deeplab.pipeline.terminal import open_console, safe_line
-from beam_deeplab.scenes import Collection, CollectionError, write_collection
+from beam_deeplab.scenes.collection import Collection, CollectionError, write_collection
 
 
 def make_demo_data(options: DemoDataOptions) -> int:

@@ -23,7 +23,7 @@ from beam_deeplab.pipeline.reports.contact_sheet import SheetRow, write_contact_
 from beam_deeplab.pipeline.runs import read_manifest
 from beam_deeplab.pipeline.segment import segment
 from beam_deeplab.pipeline.terminal import open_console, safe_line
-from beam_deeplab.scenes import SceneSettings
+from beam_deeplab.scenes.settings import SceneSettings
 
 ItemT = TypeVar("ItemT")
 

@@ -16,7 +16,6 @@ PACKAGES = (
     "beam_deeplab.deeplab.zoo",
     "beam_deeplab.deeplab.checkpoints",
     "beam_deeplab.deeplab.engines",
-    "beam_deeplab.scenes",
 )
 
 

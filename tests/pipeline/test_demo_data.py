@@ -9,7 +9,8 @@ import pytest
 from PIL import Image
 
 from beam_deeplab.pipeline.cli import main
-from beam_deeplab.scenes import SceneSettings, compose_scene
+from beam_deeplab.scenes.composing import compose_scene
+from beam_deeplab.scenes.settings import SceneSettings
 
 
 def _names(folder: Path) -> list[str]:

@@ -9,8 +9,9 @@ import pytest
 from PIL import Image
 
 import beam_deeplab.scenes.collection as writing
-from beam_deeplab.scenes import Collection, CollectionError, SceneSettings, compose_scene
-from beam_deeplab.scenes.collection import write_collection
+from beam_deeplab.scenes.collection import Collection, CollectionError, write_collection
+from beam_deeplab.scenes.composing import compose_scene
+from beam_deeplab.scenes.settings import SceneSettings
 from beam_deeplab.transforms.decoding.decode import decode
 from beam_deeplab.transforms.geometry import Canvas
 

@@ -18,7 +18,7 @@ from beam_deeplab.pipeline.reports.contact_sheet import SheetRow, write_contact_
 from beam_deeplab.pipeline.reports.contact_sheet.drawing import draw_sheet, shares_text
 from beam_deeplab.pipeline.reports.contact_sheet.page import sheet_page
 from beam_deeplab.pipeline.reports.contact_sheet.tiles import make_tiles
-from beam_deeplab.scenes import compose_scene
+from beam_deeplab.scenes.composing import compose_scene
 from beam_deeplab.scenes.encoding import FileKind, encode_picture, encode_truth
 from beam_deeplab.transforms.decoding.decode import DecodingError
 from beam_deeplab.transforms.masks.png import encode_label_map
