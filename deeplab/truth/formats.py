@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
@@ -70,6 +71,7 @@ def choose_truth_format(labels: LabelSet, name: str) -> TruthFormat:
     )
 
 
+@functools.lru_cache(maxsize=8)
 def class_table(
     truth_format: TruthFormat, labels: LabelSet, ignored: tuple[int, ...] = ()
 ) -> NDArray[np.int16]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
@@ -97,7 +96,7 @@ class TruthRule:
             truth_format = self.format_of(name)
         except LabelError as error:
             raise TruthError(str(error)) from error
-        table = _table(truth_format, self.labels, self.ignored)
+        table = class_table(truth_format, self.labels, self.ignored)
         if stored.palette is not None:
             return self._read_indexed(stored.values, stored.palette, table, truth_format)
         values = stored.values
@@ -184,13 +183,6 @@ def _no_class(kind: str, values: Sequence[object]) -> TruthClassError:
     some = ", ".join(map(str, values[:_NAMED]))
     more = f" and {len(values) - _NAMED} more" if len(values) > _NAMED else ""
     return TruthClassError(f"holds the {kind} {some}{more}, which are no class here")
-
-
-@functools.lru_cache(maxsize=8)
-def _table(
-    truth_format: TruthFormat, labels: LabelSet, ignored: tuple[int, ...]
-) -> NDArray[np.int16]:
-    return class_table(truth_format, labels, ignored)
 
 
 def _look_up(values: NDArray[Any], table: NDArray[np.int16]) -> NDArray[np.uint8]:
