@@ -87,15 +87,9 @@ class _FusedBatchNormalization(keras.layers.Layer):
         return shape
 
 
-class _FusedResize(keras.layers.Layer):
+class _FusedResize(AlignedResize):
     """:class:`AlignedResize` for fixed sizes, in one operation."""
 
     def call(self, inputs: tuple[Tensor, Tensor]) -> Tensor:
         x, like = inputs
         return resize_aligned(x, like.shape[1], like.shape[2])
-
-    def compute_output_shape(
-        self, shapes: tuple[tuple[int | None, ...], tuple[int | None, ...]]
-    ) -> tuple[int | None, ...]:
-        x, like = shapes
-        return (x[0], like[1], like[2], x[3])
