@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 
 import numpy as np
@@ -30,10 +31,7 @@ def training_batches(samples: Samples, config: TrainingConfig, epoch: int) -> tf
     size = min(settings.batch_size, len(samples))
     order = shuffled_order(len(samples), settings.seed, epoch)
     order = order[: size * steps_an_epoch(len(samples), settings.batch_size)]
-
-    def view_of(picture: int) -> View:
-        return draw_view(config.input, settings.seed, epoch, picture)
-
+    view_of = functools.partial(draw_view, config.input, settings.seed, epoch)
     views = _views(samples, order, view_of, config.input.crop_of(epoch))
     return views.batch(size).prefetch(_AHEAD)
 

@@ -33,42 +33,28 @@ def start_network(
         ConfigError: There is no such network.
     """
     keras.utils.set_random_seed(seed)
-    if config.start == SCRATCH:
-        described = config.network(num_classes)
-        return build_network(described, canvas), described
-    if config.start == KERAS_APPLICATIONS:
+    if config.start in (SCRATCH, KERAS_APPLICATIONS):
         described = config.network(num_classes)
         network = build_network(described, canvas)
-        assign_keras_backbone(network, described)
+        if config.start == KERAS_APPLICATIONS:
+            assign_keras_backbone(network, described)
         return network, described
     checkpoint = open_checkpoint(locate(config.start))
     if _is_segmenter(checkpoint):
         found = checkpoint.config_at(config.output_stride)
         described = dataclasses.replace(found, num_classes=num_classes)
         network = build_network(described, canvas)
-        assign_segmenter(network, checkpoint, remake_last=found.num_classes != num_classes)
+        remade = found.num_classes != num_classes
+        _assign(network, checkpoint, skipped=(LAST_LAYER,) if remade else ())
     else:
         described = config.network(num_classes)
         network = build_network(described, canvas)
-        assign_backbone(network, checkpoint)
+        _assign_backbone(network, checkpoint)
     return network, described
 
 
-def assign_segmenter(network: keras.Model, checkpoint: Checkpoint, *, remake_last: bool) -> None:
-    """Assigns every variable from a DeepLab checkpoint, but for the last layer's if it is remade.
-
-    Raises:
-        CheckpointError: A variable is missing, or of another shape; nothing is assigned.
-    """
-    _assign(network, checkpoint, skipped=(LAST_LAYER,) if remake_last else ())
-
-
-def assign_backbone(network: keras.Model, checkpoint: Checkpoint) -> None:
-    """Assigns the backbone's variables from an official ImageNet classifier.
-
-    Raises:
-        CheckpointError: A variable is missing, or of another shape; nothing is assigned.
-    """
+def _assign_backbone(network: keras.Model, checkpoint: Checkpoint) -> None:
+    """Assigns the backbone's variables from an official ImageNet classifier."""
     scopes = {name.partition("/")[0] for name in checkpoint.shapes}
     heads = {
         f"{name.partition('/')[0]}/"
@@ -87,6 +73,7 @@ def _is_segmenter(checkpoint: Checkpoint) -> bool:
 
 
 def _assign(network: keras.Model, checkpoint: Checkpoint, skipped: tuple[str, ...]) -> None:
+    """Assigns all variables, or none, but for those whose names begin with what is skipped."""
     wanted = {
         name: variable
         for name, variable in official_variables(network).items()
