@@ -7,6 +7,7 @@ Exported graphs keep as constants what the export was told: ``--crop_size``, ``-
 from __future__ import annotations
 
 import graphlib
+import itertools
 import math
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -136,15 +137,12 @@ def _output_stride(nodes: _Nodes) -> int | None:
 
 
 def _rates_of_branches(nodes: _Nodes) -> Iterator[int]:
-    branch = 1
-    while True:
-        for name in (f"aspp{branch}_depthwise/depthwise", f"aspp{branch}/Conv2D"):
-            if name in nodes.by_name:
-                yield _rate(nodes, nodes.by_name[name])
-                break
-        else:
+    for branch in itertools.count(1):
+        names = (f"aspp{branch}_depthwise/depthwise", f"aspp{branch}/Conv2D")
+        found = [name for name in names if name in nodes.by_name]
+        if not found:
             return
-        branch += 1
+        yield _rate(nodes, nodes.by_name[found[0]])
 
 
 def _rates_of_last_module(nodes: _Nodes) -> Iterator[int]:

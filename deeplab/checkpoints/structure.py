@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from beam_deeplab.deeplab.architecture import AsppConfig, DecoderConfig, DeepLabConfig
@@ -115,18 +116,13 @@ def _depth_multiplier(shapes: Shapes) -> tuple[float, int | None]:
     """The multiplier whose channels are those of the checkpoint, the published ones first."""
     scopes = [f"{block.scope}/project" for block in mobilenet_v2_blocks()]
     channels = [_last_axis(shapes, f"MobilenetV2/{scope}/weights") for scope in ["Conv", *scopes]]
-    for multiplier, divisor in _multipliers():
+    hundredths = [percent / 100 for percent in range(1, 301)]
+    multipliers = (*_PUBLISHED_MULTIPLIERS, *hundredths)
+    for divisor, multiplier in itertools.product((None, 8), multipliers):
         blocks = mobilenet_v2_blocks(multiplier, divisor)
         if [blocks[0].inputs, *(block.outputs for block in blocks)] == channels:
             return multiplier, divisor
     raise CheckpointError(f"no depth multiplier of MobileNet-v2 gives the channels {channels}")
-
-
-def _multipliers() -> Iterator[tuple[float, int | None]]:
-    hundredths = [percent / 100 for percent in range(1, 301)]
-    for divisor in (None, 8):
-        for multiplier in (*_PUBLISHED_MULTIPLIERS, *hundredths):
-            yield multiplier, divisor
 
 
 def _aspp(shapes: Shapes, facts: GraphFacts) -> AsppConfig | None:
