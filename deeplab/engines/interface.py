@@ -27,8 +27,6 @@ class Engine(Protocol):
             float32 of shape [n, grid height, grid width, classes]; the grid's corners are the
             canvas's.
         """
-        ...
 
     def close(self) -> None:
         """Frees the device; the engine cannot be called afterwards."""
-        ...
