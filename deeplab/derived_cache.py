@@ -12,7 +12,6 @@ import json
 import logging
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,73 +28,65 @@ class _UnreadableError(Exception):
     """A kept folder that is what was written, and yet cannot be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class DerivedEntry:
-    """One entry of the cache.
+def derived_entry(shelf: str, name: str, key: Mapping[str, Any]) -> CacheEntry:
+    """Where something derived is kept.
 
-    Attributes:
+    Args:
         shelf: Folder of the cache for entries of one kind.
         name: For people: how the entry's name begins.
         key: All that the content depends on, as plain data for JSON.
     """
+    digest = hashlib.sha256(json.dumps(dict(key), sort_keys=True).encode()).hexdigest()
+    return CacheEntry(cache_folder() / shelf, f"{name}-{digest[:16]}")
 
-    shelf: str
-    name: str
-    key: Mapping[str, Any]
 
-    @property
-    def place(self) -> CacheEntry:
-        """Where it is kept."""
-        digest = hashlib.sha256(json.dumps(dict(self.key), sort_keys=True).encode()).hexdigest()
-        return CacheEntry(cache_folder() / self.shelf, f"{self.name}-{digest[:16]}")
+def load_or_make(
+    entry: CacheEntry, restore: Callable[[Path], Derived], make: Callable[[Path], None]
+) -> Derived:
+    """What is kept, or else what is made now and kept for the next time.
 
-    def load_or_make(
-        self, restore: Callable[[Path], Derived], make: Callable[[Path], None]
-    ) -> Derived:
-        """What is kept, or else what is made now and kept for the next time.
+    One process makes, others wait for it. What others than this user could have written is not
+    taken: whoever can change an entry can change the digests beside it too.
 
-        One process makes, others wait for it. What others than this user could have written is not
-        taken: whoever can change an entry can change the digests beside it too.
+    Args:
+        entry: Where it is kept.
+        restore: Reads a folder that ``make`` filled; what it raises counts as damage.
+        make: Puts files into an empty folder.
+    """
 
-        Args:
-            restore: Reads a folder that ``make`` filled; what it raises counts as damage.
-            make: Puts files into an empty folder.
-        """
-        place = self.place
+    def fill() -> None:
+        with entry.workspace() as workspace:
+            content = workspace / "content"
+            content.mkdir()
+            make(content)
+            entry.install(content, source=entry.key, archive_digest=None)
 
-        def fill() -> None:
-            with place.workspace() as workspace:
-                content = workspace / "content"
-                content.mkdir()
-                make(content)
-                place.install(content, source=self.name, archive_digest=None)
-
-        def restored() -> Derived:
-            folder = place.filled(fill)
-            try:
-                return restore(folder)
-            except Exception as error:
-                raise _UnreadableError(error) from error
-
+    def restored() -> Derived:
+        folder = entry.filled(fill)
         try:
-            if not place.others_can_write():
-                try:
-                    return restored()
-                except (DigestError, _UnreadableError) as error:
-                    _LOGGER.warning("%s is damaged; it is made anew (%s)", place.folder, error)
-                    place.discard()
-                    return restore(place.filled(fill))
-            reason = f"others can write {place.shelf}"
-        except OSError as error:
-            reason = str(error)
-        _LOGGER.warning(
-            "Nothing is kept for the next start: %s (%s may name another folder)",
-            reason,
-            CACHE_VARIABLE,
-        )
-        with tempfile.TemporaryDirectory() as folder:
-            make(Path(folder))
-            return restore(Path(folder))
+            return restore(folder)
+        except Exception as error:
+            raise _UnreadableError(error) from error
+
+    try:
+        if not entry.others_can_write():
+            try:
+                return restored()
+            except (DigestError, _UnreadableError) as error:
+                _LOGGER.warning("%s is damaged; it is made anew (%s)", entry.folder, error)
+                entry.discard()
+                return restore(entry.filled(fill))
+        reason = f"others can write {entry.shelf}"
+    except OSError as error:
+        reason = str(error)
+    _LOGGER.warning(
+        "Nothing is kept for the next start: %s (%s may name another folder)",
+        reason,
+        CACHE_VARIABLE,
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        make(Path(folder))
+        return restore(Path(folder))
 
 
 @cache

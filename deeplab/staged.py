@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from beam_deeplab.deeplab.derived_cache import DerivedEntry
+from beam_deeplab.deeplab.derived_cache import derived_entry, load_or_make
 from beam_deeplab.deeplab.zoo import DigestError, ModelNotFound, local_path, unpack_archive
 from beam_deeplab.deeplab.zoo.cache import file_digest
 
@@ -64,8 +64,8 @@ class StagedModel:
             DigestError: It is not what was staged.
             ArchiveError: It is damaged.
         """
-        entry = DerivedEntry("staged", self.sha256[:12], {"sha256": self.sha256})
-        return entry.load_or_make(restore, self._fetch)
+        entry = derived_entry("staged", self.sha256[:12], {"sha256": self.sha256})
+        return load_or_make(entry, restore, self._fetch)
 
     def _fetch(self, folder: Path) -> None:
         with tempfile.TemporaryDirectory() as scratch:

@@ -17,13 +17,14 @@ import numpy as np
 import openvino as ov
 from numpy.typing import NDArray
 
-from beam_deeplab.deeplab.derived_cache import DerivedEntry, code_digest
+from beam_deeplab.deeplab.derived_cache import code_digest, derived_entry, load_or_make
 from beam_deeplab.deeplab.engines.interface import EngineError
 from beam_deeplab.deeplab.engines.packing import IR_NAME, read_packed
 from beam_deeplab.deeplab.quiet_tensorflow import import_tensorflow_quietly
 
 if TYPE_CHECKING:
     from beam_deeplab.deeplab.models import ModelSpec
+    from beam_deeplab.deeplab.zoo.cache import CacheEntry
 
 _CAPABILITIES = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
 _ELEMENT_TYPES = {"f32": ov.Type.f32, "bf16": ov.Type.bf16, "f16": ov.Type.f16}
@@ -128,7 +129,8 @@ def with_converted(
         converted = convert_network(network, canvas)
         ov.save_model(converted, folder / IR_NAME, compress_to_fp16=False)
 
-    return converted_entry(model.digest, canvas, output_stride).load_or_make(restore, make)
+    entry = converted_entry(model.digest, canvas, output_stride)
+    return load_or_make(entry, restore, make)
 
 
 def check_precision(precision: str) -> None:
@@ -145,10 +147,10 @@ def check_precision(precision: str) -> None:
         )
 
 
-def converted_entry(digest: str, canvas: tuple[int, int], output_stride: int) -> DerivedEntry:
+def converted_entry(digest: str, canvas: tuple[int, int], output_stride: int) -> CacheEntry:
     """Where what was converted of weights with a digest is kept, for a canvas (height, width)."""
     height, width = canvas
-    return DerivedEntry(
+    return derived_entry(
         shelf="openvino",
         name=f"{digest[:12]}-{height}x{width}-stride{output_stride}",
         key={

@@ -10,7 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from beam_deeplab.deeplab.derived_cache import DerivedEntry, code_digest
+from beam_deeplab.deeplab.derived_cache import code_digest, derived_entry, load_or_make
+from beam_deeplab.deeplab.zoo.cache import CacheEntry
 
 CONTENT = bytes(range(256)) * 3
 
@@ -21,8 +22,8 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "cache"
 
 
-def entry(**key: object) -> DerivedEntry:
-    return DerivedEntry("shelf", "name", {"weights": "a" * 64, **key})
+def entry(**key: object) -> CacheEntry:
+    return derived_entry("shelf", "name", {"weights": "a" * 64, **key})
 
 
 class Maker:
@@ -41,12 +42,12 @@ def restore(folder: Path) -> bytes:
     return (folder / "content").read_bytes()
 
 
-def load(place: DerivedEntry, maker: Maker) -> bytes:
-    return place.load_or_make(restore, maker)
+def load(place: CacheEntry, maker: Maker) -> bytes:
+    return load_or_make(place, restore, maker)
 
 
 def kept_file() -> Path:
-    return entry().place.folder / "content"
+    return entry().folder / "content"
 
 
 def test_what_was_made_once_is_restored(cache: Path) -> None:
@@ -54,14 +55,14 @@ def test_what_was_made_once_is_restored(cache: Path) -> None:
     assert [load(entry(), maker) for _ in range(3)] == [CONTENT] * 3
     assert maker.calls == 1
     visible = {path for path in cache.rglob("*") if path.is_file() and path.name[0] != "."}
-    assert visible == {kept_file(), entry().place.record_path}
+    assert visible == {kept_file(), entry().record_path}
 
 
 def test_each_part_of_the_key_tells_entries_apart() -> None:
     places = [entry(), entry(stride=8), entry(stride=16), entry(canvas=[513, 513])]
     for number, place in enumerate(places):
         assert load(place, Maker(bytes([number]))) == bytes([number])
-    assert len({place.place.folder for place in places}) == len(places)
+    assert len({place.folder for place in places}) == len(places)
     assert [load(place, Maker()) for place in places] == [b"\0", b"\1", b"\2", b"\3"]
 
 
@@ -81,9 +82,9 @@ def test_one_flipped_bit_is_found_and_repaired(position: int, bit: int) -> None:
 @pytest.mark.parametrize("record", [b"", b"{}", b"[" * 100_000])
 def test_a_damaged_record_is_repaired(record: bytes) -> None:
     load(entry(), Maker())
-    entry().place.record_path.write_bytes(record)
+    entry().record_path.write_bytes(record)
     assert load(entry(), Maker()) == CONTENT
-    assert entry().place.checked()
+    assert entry().checked()
 
 
 def test_content_that_cannot_be_restored_is_made_anew(caplog: pytest.LogCaptureFixture) -> None:
@@ -94,7 +95,7 @@ def test_content_that_cannot_be_restored_is_made_anew(caplog: pytest.LogCaptureF
             raise RuntimeError("unexpected end")
         return restore(folder)
 
-    assert entry().load_or_make(strict, Maker(b"{}")) == b"{}"
+    assert load_or_make(entry(), strict, Maker(b"{}")) == b"{}"
     assert "is damaged; it is made anew (unexpected end)" in caplog.text
     assert load(entry(), Maker()) == b"{}"
 
@@ -104,7 +105,7 @@ def test_what_making_raises_is_raised_and_nothing_is_kept() -> None:
         raise LookupError("no weights")
 
     with pytest.raises(LookupError, match="no weights"):
-        entry().load_or_make(restore, make)
+        load_or_make(entry(), restore, make)
     assert load(entry(), Maker()) == CONTENT
 
 
@@ -125,7 +126,7 @@ def test_what_others_could_have_written_is_made_anew(
     cache: Path, mode: int, which: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     load(entry(), Maker(b"planted"))
-    place = entry().place
+    place = entry()
     places = {
         "cache": cache,
         "shelf": place.shelf,
@@ -158,7 +159,7 @@ def test_entries_can_be_read_and_not_written_by_others(cache: Path, umask: int) 
 _PROCESS = """
 import sys
 from pathlib import Path
-from beam_deeplab.deeplab.derived_cache import DerivedEntry
+from beam_deeplab.deeplab.derived_cache import derived_entry, load_or_make
 log = Path(sys.argv[1])
 def make(folder):
     with log.open("a") as file:
@@ -166,8 +167,8 @@ def make(folder):
     (folder / "content").write_bytes(bytes(50_000_000))
 sys.stdin.readline()
 restore = lambda folder: (folder / "content").read_bytes()
-entry = DerivedEntry("shelf", "name", {"weights": "b"})
-assert entry.load_or_make(restore, make) == bytes(50_000_000)
+entry = derived_entry("shelf", "name", {"weights": "b"})
+assert load_or_make(entry, restore, make) == bytes(50_000_000)
 """
 
 

@@ -103,7 +103,7 @@ def test_other_sizes_and_a_closed_engine_are_refused(model: ModelSpec) -> None:
 
 
 def test_a_restored_engine_answers_the_same_bits(model: ModelSpec) -> None:
-    place = converted_entry(model.digest, CANVAS, 16).place
+    place = converted_entry(model.digest, CANVAS, 16)
     place.discard()
     first = logits_of(model)
     kept = place.record_path.stat().st_mtime_ns
@@ -113,7 +113,7 @@ def test_a_restored_engine_answers_the_same_bits(model: ModelSpec) -> None:
 
 def test_a_damaged_entry_is_built_anew(model: ModelSpec, caplog: pytest.LogCaptureFixture) -> None:
     first = logits_of(model)
-    place = converted_entry(model.digest, CANVAS, 16).place
+    place = converted_entry(model.digest, CANVAS, 16)
     weights = place.folder / "network.bin"
     stored = bytearray(weights.read_bytes())
     stored[-5000] ^= 64
@@ -127,7 +127,7 @@ def test_what_others_could_have_written_is_not_taken(
     model: ModelSpec, caplog: pytest.LogCaptureFixture
 ) -> None:
     first = logits_of(model)
-    place = converted_entry(model.digest, CANVAS, 16).place
+    place = converted_entry(model.digest, CANVAS, 16)
     with place.workspace() as workspace:
         planted = Path(shutil.copytree(place.folder, workspace / "planted"))
         weights = planted / "network.bin"
@@ -146,7 +146,7 @@ def test_what_others_could_have_written_is_not_taken(
 def test_entries_of_other_weights_sizes_and_strides_are_others() -> None:
     digests = ("a" * 64, "a" * 63 + "b")
     paths = {
-        converted_entry(digest, canvas, stride).place.folder
+        converted_entry(digest, canvas, stride).folder
         for digest in digests
         for canvas in ((33, 65), (65, 33))
         for stride in (8, 16)
