@@ -157,12 +157,9 @@ def retry_policy() -> Retry:
 
 
 def retried(uri: str, attempt: Callable[[], T], size: int = 0) -> T:
-    """Runs one request until it succeeds, or fails for good.
+    """Runs one request, about a URI, until it succeeds, or fails for good.
 
-    Args:
-        uri: What it is about, for errors.
-        attempt: The request.
-        size: Bytes that it moves, for its deadline.
+    Its deadline is that for the bytes that it moves.
 
     Raises:
         OSError: Of the kinds of :mod:`transforms.storage.interface`.

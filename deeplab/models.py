@@ -88,13 +88,10 @@ def inspect_model(reference: str) -> ModelSpec:
     """Finds a model, reads what it is, and makes sure that it can be loaded.
 
     Official files are read without TensorFlow: names and shapes of all their variables are held
-    against the network that they belong to.
+    against the network that they belong to. A local reference is made absolute.
 
     Args:
         reference: A zoo name, a local path (or ``file://``) or a ``gs://`` path.
-
-    Returns:
-        The model; a local reference is made absolute.
 
     Raises:
         deeplab.zoo.ModelNotFound: There is no such model.

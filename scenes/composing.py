@@ -89,13 +89,7 @@ def scene_rng(seed: int, index: int, split: Split, purpose: int = 0) -> np.rando
 def compose_scene(seed: int, index: int, settings: SceneSettings = DEFAULT_SETTINGS) -> Scene:
     """Compose one scene, the same for the same arguments.
 
-    Args:
-        seed: Of the collection, 0 to 2**32 - 1.
-        index: The scene's place in the collection, 0 to 2**32 - 1.
-        settings: Sizes and split.
-
-    Raises:
-        ValueError: The seed or the index is out of range.
+    These, and errors, are those of :func:`scene_rng`.
     """
     rng = scene_rng(seed, index, settings.split)
     height, width = _draw_size(rng, settings.size)

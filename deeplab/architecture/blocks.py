@@ -57,14 +57,10 @@ def mobilenet_v2_blocks(
 ) -> tuple[InvertedResidual, ...]:
     """The seventeen blocks of MobileNet-v2 up to ``layer_18``, the features that DeepLab uses.
 
-    They stand behind a convolution of stride 2 to the first one's ``inputs``.
-
-    DeepLab rounds as ``deeplab/core/feature_extractor.py`` does: to multiples of 8 for the
-    multiplier 1, to whole channels for any other; image classifiers use 8 throughout.
-
-    Args:
-        depth_multiplier: Factor on every block's channels, above 0.
-        channel_divisor: Overrides that rule.
+    They stand behind a convolution of stride 2 to the first one's ``inputs``. A multiplier's
+    channels are rounded as ``deeplab/core/feature_extractor.py`` does it, unless a divisor is
+    given: to multiples of 8 for the multiplier 1, to whole channels for any other; image
+    classifiers use 8 throughout.
     """
     whole = depth_multiplier == 1.0
     divisor = channel_divisor or (8 if whole else 1)
@@ -153,18 +149,12 @@ Unit = TypeVar("Unit", bound=InvertedResidual | XceptionModule)
 
 
 def place_strides(units: Iterable[Unit], output_stride: int) -> Iterator[tuple[Unit, int, int]]:
-    """Trades strides for atrous rates once the features are as sparse as wanted.
+    """Gives each unit a stride and an atrous rate, so that the features are as sparse as wanted.
 
-    After the target is reached, a unit's stride becomes 1 and multiplies the rate of the units
-    behind it; the unit itself still runs at the rate before it (official ``mobilenet_base`` and
-    ``stack_blocks_dense``).
-
-    Args:
-        units: In the order of the network.
-        output_stride: The target, in input pixels; the first unit receives features of stride 2.
-
-    Yields:
-        Each unit with its stride and its atrous rate.
+    After the target, ``output_stride`` in input pixels, is reached, a unit's stride becomes 1 and
+    multiplies the rate of the units behind it; the unit itself still runs at the rate before it
+    (official ``mobilenet_base`` and ``stack_blocks_dense``). The first unit receives features of
+    stride 2.
 
     Raises:
         ValueError: The units never get as sparse as ``output_stride``.

@@ -52,14 +52,9 @@ def xception_module(
     stride: int,
     rates: tuple[int, int, int],
 ) -> tuple[Tensor, dict[str, Tensor]]:
-    """One module: three separable convolutions, the last one strided, and the skip.
+    """One module, in features [n, h, w, c] of a backbone's scope: three convolutions and the skip.
 
-    Args:
-        x: Features, [n, h, w, c].
-        module: What it is made of.
-        backbone: The official scope that it lies in.
-        stride: Of the third convolution and of a convolved skip.
-        rates: Atrous rates of the three convolutions.
+    The third of them has the stride, as has a convolved skip; each has an atrous rate.
 
     Returns:
         The features, and the three pointwise outputs by their official endpoint names.

@@ -82,12 +82,7 @@ class Checkpoint:
 
 
 def check_fit(checkpoint: Checkpoint, wanted: Mapping[str, tuple[int, ...]], network: str) -> None:
-    """Makes sure that a checkpoint holds just the variables of a network.
-
-    Args:
-        checkpoint: The weights.
-        wanted: Shape of each of the network's variables, by name.
-        network: What to call the network.
+    """Makes sure that a checkpoint holds just what a network of this name wants, by its shapes.
 
     Raises:
         CheckpointError: Either side lacks a variable, or has it in another shape; lists both.

@@ -15,17 +15,10 @@ if TYPE_CHECKING:
 
 
 def resize_aligned(images: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """Resizes images or logits.
+    """Resizes images or logits, float32 [n, height, width, channels], to a height and width.
 
     Out of m points of a side, point i of the n new ones lies at i (m - 1) / (n - 1), reckoned in
-    float32 as TensorFlow does.
-
-    Args:
-        images: float32 of shape [n, height, width, channels], sides at least 1.
-        size: New height and width, at least 1.
-
-    Returns:
-        float32 of shape ``[n, *size, channels]``; ``images`` itself where it has that size.
+    float32 as TensorFlow does. What has that size already is given back as it is.
     """
     # The side that shrinks most goes first: the other one then has less to do.
     for axis in sorted((1, 2), key=lambda axis: size[axis - 1] / images.shape[axis]):

@@ -94,12 +94,8 @@ def to_common_grid(
 ) -> NDArray[np.float32]:
     """Brings the logits of a scaled canvas to the grid that all scales share.
 
-    Those of a smaller canvas go to the unscaled one's own grid first, as officially.
-
-    Args:
-        logits: float32 of shape [n, grid height, grid width, classes].
-        size: (height, width) of the scaled canvas.
-        canvas: (height, width) of the unscaled one.
+    Those of a smaller canvas go to the unscaled one's own grid first, as officially. Logits are
+    float32 of shape [n, grid height, grid width, classes], sizes are (height, width).
     """
     strides = [
         (side - 1) // (points - 1)

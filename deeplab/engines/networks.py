@@ -1,6 +1,6 @@
-"""Keras networks as engines compute them: built, frozen, compiled, converted.
+"""Keras networks as engines compute them: built, frozen, compiled, converted. Imports TensorFlow.
 
-Imports TensorFlow.
+They go from float32 images of one canvas, [n, height, width, 3] in [-1, 1], to logits.
 """
 
 from __future__ import annotations
@@ -34,9 +34,6 @@ def build_network(
     Variables, input and logits are float32 in each precision. What else is raised, and what the
     arguments are, is said at :func:`deeplab.engines.load_engine`.
 
-    Returns:
-        Keras model from float32 images in [-1, 1] to logits.
-
     Raises:
         EngineError: Keras runs on another backend in this process.
     """
@@ -60,15 +57,10 @@ def _dtype_policy(name: str) -> Iterator[None]:
 
 
 def freeze_network(network: Any, canvas: tuple[int, int], batch_size: int | None) -> Any:
-    """Traces a network with its variables' present values.
+    """Traces a network with its variables' present values, for so many images, or any number.
 
-    As constants, TensorFlow's optimizer folds the batch normalisations into the convolutions: on
-    a CPU a third faster than with variables.
-
-    Args:
-        network: Keras model from float32 images in [-1, 1] to logits.
-        canvas: (height, width) of the images.
-        batch_size: Of the images; None for any.
+    As constants, TensorFlow's optimizer folds the batch normalisations into the convolutions: on a
+    CPU a third faster than with variables.
 
     Returns:
         A ``tf.types.experimental.ConcreteFunction`` from ``images`` to ``logits``.
@@ -90,13 +82,8 @@ def freeze_network(network: Any, canvas: tuple[int, int], batch_size: int | None
 def compile_network(network: Any, canvas: tuple[int, int], answer_type: tf.DType) -> Any:
     """Has XLA compile a network, once for each batch size that it is called with.
 
-    Args:
-        network: Keras model from float32 images in [-1, 1] to logits.
-        canvas: (height, width) of the images.
-        answer_type: What the logits are cast to.
-
     Returns:
-        A ``tf.types.experimental.ConcreteFunction`` from images to logits.
+        A ``tf.types.experimental.ConcreteFunction`` from images to logits of ``answer_type``.
     """
 
     @tf.function(
@@ -115,10 +102,6 @@ def convert_network(network: Any, canvas: tuple[int, int]) -> ov.Model:
 
     Goes through a frozen graph and ``Core.read_model``, since ``openvino.convert_model`` reports
     each use to its makers over the network.
-
-    Args:
-        network: Keras model from float32 images in [-1, 1] to logits.
-        canvas: (height, width) of the images.
 
     Returns:
         A model from [1, height, width, 3] to [1, grid height, grid width, classes].

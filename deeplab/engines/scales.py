@@ -39,20 +39,12 @@ def checked_scales(scales: Iterable[float]) -> tuple[float, ...]:
 
 
 def scaled_canvas(canvas: tuple[int, int], scale: float, output_stride: int) -> tuple[int, int]:
-    """The size of a canvas at a scale.
+    """The size of a canvas (height, width) at a scale, in multiples of the output stride plus one.
 
     Corners stay corners, so a side without its first pixel is what is scaled, as in the official
     ``scale_dimension`` (research/deeplab/core/utils.py). The result is the nearest size that suits
-    the output stride: the official scales at the official canvases need no rounding.
-
-    Args:
-        canvas: (height, width), multiples of the output stride plus one.
-        scale: Factor on its sides, above 0.
-        output_stride: Of the backbone.
-
-    Returns:
-        (height, width), multiples of the output stride plus one. A side of more than one pixel
-        keeps more than one.
+    the output stride: the official scales at the official canvases need no rounding. A side of more
+    than one pixel keeps more than one.
     """
     height, width = (
         max(min(side - 1, output_stride), _nearest((side - 1) * scale, output_stride)) + 1

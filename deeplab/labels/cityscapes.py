@@ -81,13 +81,10 @@ TRAINED_LABELS: tuple[CityscapesLabel, ...] = tuple(
 
 
 def official_ids(label_map: NDArray[Any]) -> NDArray[np.uint8]:
-    """Turn train ids into official ids, e.g. to send masks to the evaluation server.
-
-    Args:
-        label_map: Integers of any shape: train ids 0 to 18, or 255.
+    """Turn train ids, 0 to 18 or 255, into official ids, e.g. for the evaluation server.
 
     Returns:
-        The official ids, uint8, of the same shape; 0 (``unlabeled``) where no class was.
+        uint8 of the same shape; 0 (``unlabeled``) where no class was.
 
     Raises:
         ValueError: If a value is no train id.
@@ -99,10 +96,7 @@ def official_ids(label_map: NDArray[Any]) -> NDArray[np.uint8]:
 
 
 def train_ids(label_map: NDArray[Any]) -> NDArray[np.uint8]:
-    """Turn official ids, e.g. of a ``*_labelIds.png``, into train ids.
-
-    Args:
-        label_map: Integers of any shape, 0 to 33.
+    """Turn official ids, 0 to 33, e.g. of a ``*_labelIds.png``, into train ids.
 
     Returns:
         uint8 of the same shape; 255 where the label is not learnt.

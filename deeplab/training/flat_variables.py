@@ -17,11 +17,7 @@ from beam_deeplab.deeplab.architecture.layers import Tensor
 
 
 class FlatVariables:
-    """A vector beside the variables whose values it holds, one after the other.
-
-    Args:
-        variables: At least one, by name; their order is the vector's.
-        name: Of the vector.
+    """A vector beside the variables, at least one, whose values it holds one after the other.
 
     Attributes:
         vector: float32 of shape [all elements]; starts with the variables' values.

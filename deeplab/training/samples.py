@@ -166,11 +166,8 @@ def load_samples(
 ) -> LoadedSamples:
     """Decodes every pair, so that whatever is wrong is known before the first step.
 
-    Args:
-        pairs: The pairs.
-        reader: How they are read.
-        cache_bytes: Most memory for decoded pairs; beyond it none are kept.
-        seen: Is told how many pairs were looked at since it was called last.
+    Where decoded pairs come to more than ``cache_bytes``, none are kept. ``seen`` is told how many
+    pairs were looked at since it was called last.
     """
     classes = len(reader.rule.labels)
     kept: list[Sample] | None = []

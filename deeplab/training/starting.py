@@ -19,13 +19,7 @@ _NAMES_SHOWN = 4
 def start_network(
     config: ModelConfig, num_classes: int, canvas: tuple[int, int], seed: int
 ) -> tuple[keras.Model, DeepLabConfig]:
-    """Builds the network and gives it its first weights.
-
-    Args:
-        config: What to start from.
-        num_classes: Classes to tell apart.
-        canvas: (height, width) of the input.
-        seed: Of new weights.
+    """Builds the network, for a canvas (height, width), and gives it its first weights.
 
     Raises:
         CheckpointError: The weights cannot be had, or do not fit.

@@ -74,15 +74,11 @@ class TruthRule:
         return truth_format
 
     def read(self, data: bytes, name: str = "") -> NDArray[np.uint8]:
-        """Read a truth file.
+        """Read a truth file, by its content and its name, path or URI.
 
         Grey values, and colours whose channels are equal, are ids. Other colours are those of the
         label set. The indices of an indexed file are ids, unless its palette has the label set's
         colours in another order: then the colours count.
-
-        Args:
-            data: The file's content (:func:`deeplab.truth.files.read_pixels`).
-            name: The file's name, path or URI.
 
         Returns:
             uint8 of shape [height, width]: class ids, and 255 for ignored pixels.

@@ -64,12 +64,8 @@ def holds_archive(path: Path) -> bool:
 def unpack_archive(archive: Path, folder: Path) -> Path:
     """Unpack a tar archive, plain or compressed with gzip, bzip2 or xz, or a zip archive.
 
-    Metadata files of macOS (``._name``) are left out. On an error the folder may be left half
-    full: give one that can be thrown away.
-
-    Args:
-        archive: The archive.
-        folder: An empty folder to unpack into.
+    Metadata files of macOS (``._name``) are left out. On an error the folder, which has to be
+    empty, may be left half full: give one that can be thrown away.
 
     Returns:
         The folder that holds the archive's files: ``folder`` or, if all lies in one top folder,

@@ -164,12 +164,9 @@ class CacheEntry:
         return self.folder
 
     def install(self, folder: Path, *, source: str, archive_digest: str | None) -> None:
-        """Move a complete folder into place and record it.
+        """Move a complete folder on the cache's disk (see :meth:`workspace`) into place; record it.
 
-        Args:
-            folder: On the same disk as the cache, best from :meth:`workspace`.
-            source: Where it came from, for the reader of the record.
-            archive_digest: SHA-256 of the archive that it was unpacked from.
+        With it go the source, for the reader of the record, and the digest of the archive.
         """
         record = {
             "source": source,

@@ -26,17 +26,14 @@ mirror that holds them under their official file names, ``http`` or ``https``.""
 def locate(reference: str) -> Path:
     """Find a model's weights; download and unpack them into the cache if need be.
 
-    Downloads show a bar, if standard error is a terminal.
+    Downloads show a bar, if standard error is a terminal. What is found, a file, a folder or a
+    checkpoint's prefix, lies in the cache or is the user's own: only to be read.
 
     Args:
         reference: The name of a bundled or official model; a local folder, checkpoint prefix,
             ``.pb`` or other file of weights; an archive (``.tar.gz``, ``.tgz``, ``.tar``); or such
             a thing as ``gs://bucket/...``. A name goes before a local file of the same name: write
             ``./name`` for the file.
-
-    Returns:
-        A file, a folder that holds the weights, or a checkpoint's prefix. The files are in the
-        cache or the user's own: only to be read.
 
     Raises:
         ModelNotFound: If the reference leads to nothing that can be had; says what was tried.
