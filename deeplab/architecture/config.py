@@ -6,11 +6,8 @@ without paying for TensorFlow.
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 BACKBONES = ("mobilenet_v2", "xception_41", "xception_65", "xception_71")
 OUTPUT_STRIDES = (8, 16, 32)
@@ -154,23 +151,16 @@ class DeepLabConfig:
         """Input pixels between two points of the logits: 4 with a decoder, else as the features."""
         return self.output_stride if self.decoder is None else DECODER_STRIDE
 
-    def to_json(self) -> str:
-        """This configuration as one line of JSON, keys sorted."""
-        return json.dumps(dataclasses.asdict(self), sort_keys=True)
-
     @classmethod
-    def from_json(cls, text: str) -> DeepLabConfig:
-        """Reads what :meth:`to_json` wrote.
+    def from_dict(cls, data: object) -> DeepLabConfig:
+        """Reads what :func:`dataclasses.asdict` made, also if it was kept as JSON.
 
         Raises:
-            ValueError: Not JSON, an unknown or missing key, or a value out of its range.
+            ValueError: An unknown or missing key, or a value out of its range.
         """
-        try:
-            fields: Any = json.loads(text)
-        except RecursionError as error:
-            raise ValueError("a network's configuration is not nested so deeply") from error
-        if not isinstance(fields, dict):
+        if not isinstance(data, dict):
             raise ValueError("a network's configuration is a JSON object")
+        fields = dict(data)
         try:
             if fields.get("aspp") is not None:
                 aspp = fields["aspp"]

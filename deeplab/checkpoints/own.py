@@ -7,6 +7,7 @@ SHA-256 of the weights' file, which therefore covers everything).
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -65,7 +66,7 @@ def save_network(
         for name, variable in official_variables(network).items()
     }
     description = {
-        "config": json.loads(config.to_json()),
+        "config": dataclasses.asdict(config),
         "labels": labels.to_dict(),
         "canvas": list(canvas),
     }
@@ -112,7 +113,7 @@ def open_own(path: Path, digest: str) -> Checkpoint:
             return np.asarray(weights.get_tensor(name), np.float32)
 
     try:
-        config = DeepLabConfig.from_json(json.dumps(description["config"]))
+        config = DeepLabConfig.from_dict(description["config"])
         labels = LabelSet.from_dict(description["labels"])
         if len(labels) != config.num_classes:
             raise LabelError(f"{len(labels)} labels for {config.num_classes} classes")

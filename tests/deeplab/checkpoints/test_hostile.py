@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import dataclasses
 import random
 import shutil
 import subprocess
@@ -30,7 +30,7 @@ CONFIG = DeepLabConfig(
 SHAPES = variable_shapes(CONFIG)
 VALUES = {name: np.zeros(shape, np.float32) for name, shape in SHAPES.items()}
 DESCRIPTION: dict[str, Any] = {
-    "config": json.loads(CONFIG.to_json()),
+    "config": dataclasses.asdict(CONFIG),
     "labels": {"name": "x", "ignore_label": 255, "classes": ["a", "b", "c"]},
     "canvas": [33, 33],
 }
