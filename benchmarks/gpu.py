@@ -42,7 +42,8 @@ class NetworkOnJax:
         import jax
         import keras
 
-        from beam_deeplab.deeplab.architecture import AsppConfig, DeepLabConfig, build_network
+        from beam_deeplab.deeplab.architecture import AsppConfig, DeepLabConfig
+        from beam_deeplab.deeplab.architecture.builder import build_network
 
         self._type = _MATRIX_TYPES[precision]
         keras.config.set_dtype_policy(_PRECISIONS[precision])

@@ -32,7 +32,7 @@ def random_weights(shapes: Mapping[str, tuple[int, ...]], seed: int = 0) -> Weig
 
 def set_random_weights(network: Any, seed: int = 0) -> Weights:
     """Assigns and returns random weights."""
-    from beam_deeplab.deeplab.architecture import official_variables
+    from beam_deeplab.deeplab.architecture.layers import official_variables
 
     variables = official_variables(network)
     weights = random_weights({name: tuple(v.shape) for name, v in variables.items()}, seed)

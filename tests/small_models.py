@@ -21,7 +21,7 @@ def write_small_checkpoint(
     folder: Path, seed: int = 0, config: DeepLabConfig = SMALL_CONFIG
 ) -> Path:
     """Writes a TF1 checkpoint of a small network; returns its folder."""
-    from beam_deeplab.deeplab.architecture import build_network
+    from beam_deeplab.deeplab.architecture.builder import build_network
 
     folder.mkdir(parents=True, exist_ok=True)
     write_tf1_checkpoint(folder / "model.ckpt", set_random_weights(build_network(config), seed))

@@ -30,7 +30,7 @@ def build_network(config: DeepLabConfig, input_size: tuple[int, int] | None = No
         A model from images, float32 [n, height, width, 3] in [-1, 1] (2/255 x - 1 of RGB values;
         padding is exactly 0), to raw logits, float32 [n, h, w, ``config.num_classes``] at
         ``config.logits_stride``. Its variables map to the official names
-        (:func:`deeplab.architecture.official_variables`).
+        (:func:`deeplab.architecture.layers.official_variables`).
 
     Raises:
         ValueError: An input size that does not fit the output stride.

@@ -19,7 +19,7 @@ _NORMALIZATION = ("gamma", "beta", "moving_mean", "moving_variance")
 
 
 def variable_shapes(config: DeepLabConfig) -> dict[str, Shape]:
-    """Shapes by official name of what :func:`deeplab.architecture.build_network` makes.
+    """Shapes by official name of what :func:`deeplab.architecture.builder.build_network` makes.
 
     Those of ``official_variables(build_network(config))``.
     """

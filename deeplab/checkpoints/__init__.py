@@ -4,10 +4,6 @@ Digests and the choice of files need nothing but the standard library; what read
 with the first of its files, Keras when a network is built.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
-
 from beam_deeplab.deeplab.checkpoints.checkpoint import Checkpoint as Checkpoint
 from beam_deeplab.deeplab.checkpoints.files import CheckpointError as CheckpointError
 from beam_deeplab.deeplab.checkpoints.files import digest_of as digest_of
@@ -16,14 +12,3 @@ from beam_deeplab.deeplab.checkpoints.loading import assign_weights as assign_we
 from beam_deeplab.deeplab.checkpoints.loading import load_network as load_network
 from beam_deeplab.deeplab.checkpoints.loading import open_checkpoint as open_checkpoint
 from beam_deeplab.deeplab.checkpoints.structure import infer_config as infer_config
-
-if TYPE_CHECKING:
-    from beam_deeplab.deeplab.checkpoints.own import save_network as save_network
-
-
-def __getattr__(name: str) -> Any:
-    if name != "save_network":
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from beam_deeplab.deeplab.checkpoints.own import save_network
-
-    return save_network

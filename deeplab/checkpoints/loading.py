@@ -68,14 +68,14 @@ def load_network(
     Args:
         path: As :func:`deeplab.checkpoints.find_weights`.
         output_stride: 8, 16 or 32.
-        input_size: As :func:`deeplab.architecture.build_network`.
+        input_size: As :func:`deeplab.architecture.builder.build_network`.
 
     Raises:
         CheckpointError: The weights cannot be had, or are not exactly those of a network that is
             known here.
         ValueError: An input size that does not fit the output stride.
     """
-    from beam_deeplab.deeplab.architecture import build_network
+    from beam_deeplab.deeplab.architecture.builder import build_network
 
     checkpoint = open_checkpoint(path)
     config = checkpoint.config_at(output_stride)
@@ -92,7 +92,7 @@ def assign_weights(network: keras.Model, checkpoint: Checkpoint) -> None:
         CheckpointError: Either side has a variable that the other lacks, or has it in another
             shape; lists both. The network is left as it was.
     """
-    from beam_deeplab.deeplab.architecture import official_variables
+    from beam_deeplab.deeplab.architecture.layers import official_variables
 
     variables = official_variables(network)
     wanted = {name: tuple(variable.shape) for name, variable in variables.items()}

@@ -45,7 +45,7 @@ def save_network(
     """Writes a network's weights in our own format; gives their digest.
 
     Args:
-        network: What :func:`deeplab.architecture.build_network` built.
+        network: What :func:`deeplab.architecture.builder.build_network` built.
         config: What it was built from.
         folder: Where the two files go; made if it is not there, replaced if they are.
         labels: The classes, in the order of the logits.
@@ -55,7 +55,7 @@ def save_network(
     Raises:
         ValueError: Not one label a class.
     """
-    from beam_deeplab.deeplab.architecture import official_variables
+    from beam_deeplab.deeplab.architecture.layers import official_variables
 
     if len(labels) != config.num_classes:
         raise ValueError(f"{len(labels)} labels for {config.num_classes} classes")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import keras
 
-from beam_deeplab.deeplab.architecture import DeepLabConfig, official_variables
+from beam_deeplab.deeplab.architecture import DeepLabConfig
 from beam_deeplab.deeplab.architecture.blocks import mobilenet_v2_blocks
+from beam_deeplab.deeplab.architecture.layers import official_variables
 from beam_deeplab.deeplab.training.config import ConfigError
 
 PUBLISHED_MULTIPLIERS = (0.35, 0.5, 0.75, 1.0, 1.3, 1.4)

@@ -6,7 +6,9 @@ import dataclasses
 
 import keras
 
-from beam_deeplab.deeplab.architecture import DeepLabConfig, build_network, official_variables
+from beam_deeplab.deeplab.architecture import DeepLabConfig
+from beam_deeplab.deeplab.architecture.builder import build_network
+from beam_deeplab.deeplab.architecture.layers import official_variables
 from beam_deeplab.deeplab.checkpoints import Checkpoint, CheckpointError, open_checkpoint
 from beam_deeplab.deeplab.training.config import KERAS_APPLICATIONS, SCRATCH, ModelConfig
 from beam_deeplab.deeplab.training.keras_backbone import assign_keras_backbone

@@ -10,8 +10,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from beam_deeplab.deeplab.architecture import official_variables
-from beam_deeplab.deeplab.architecture.layers import Tensor
+from beam_deeplab.deeplab.architecture.layers import Tensor, official_variables
 from beam_deeplab.deeplab.training.config import OptimizerConfig, TrainingConfig
 from beam_deeplab.deeplab.training.flat_variables import FlatVariables
 from beam_deeplab.deeplab.training.loss import confusion, segmentation_loss

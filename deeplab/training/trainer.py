@@ -15,7 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from beam_deeplab.deeplab.architecture import DeepLabConfig
-from beam_deeplab.deeplab.checkpoints import save_network
+from beam_deeplab.deeplab.checkpoints.own import save_network
 from beam_deeplab.deeplab.labels import LabelSet
 from beam_deeplab.deeplab.training.config import TrainingConfig
 from beam_deeplab.deeplab.training.input_pipeline import (

@@ -25,7 +25,7 @@ def training_twin(
     """Builds the twin of a network, which shares all of its variables.
 
     Args:
-        network: What :func:`deeplab.architecture.build_network` built.
+        network: What :func:`deeplab.architecture.builder.build_network` built.
         input_size: (height, width) of the twin's input; odd, as the network's was.
         batch_norm_momentum: Of the moving statistics, which the twin updates when it is called with
             ``training=True``.

@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from beam_deeplab.deeplab.checkpoints import CheckpointError, load_network, save_network
+from beam_deeplab.deeplab.checkpoints import CheckpointError, load_network
+from beam_deeplab.deeplab.checkpoints.own import save_network
 from beam_deeplab.deeplab.labels import VOC, LabelSet
 from beam_deeplab.deeplab.models import ModelSpec, inspect_model
 from beam_deeplab.deeplab.zoo import ModelNotFound

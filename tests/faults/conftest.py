@@ -143,8 +143,9 @@ class Done:
 @pytest.fixture(scope="session")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small network of random weights and four classes."""
-    from beam_deeplab.deeplab.architecture import DeepLabConfig, build_network
-    from beam_deeplab.deeplab.checkpoints import save_network
+    from beam_deeplab.deeplab.architecture import DeepLabConfig
+    from beam_deeplab.deeplab.architecture.builder import build_network
+    from beam_deeplab.deeplab.checkpoints.own import save_network
     from beam_deeplab.deeplab.labels import LabelSet
     from tests.networks import set_random_weights
 

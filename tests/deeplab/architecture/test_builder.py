@@ -11,14 +11,10 @@ import keras
 import numpy as np
 import pytest
 
-from beam_deeplab.deeplab.architecture import (
-    AsppConfig,
-    DecoderConfig,
-    DeepLabConfig,
-    build_network,
-    official_variables,
-)
+from beam_deeplab.deeplab.architecture import AsppConfig, DecoderConfig, DeepLabConfig
+from beam_deeplab.deeplab.architecture.builder import build_network
 from beam_deeplab.deeplab.architecture.config import BACKBONES, LOW_LEVEL_ENDPOINTS
+from beam_deeplab.deeplab.architecture.layers import official_variables
 from tests.networks import feature_network, random_images, relative_error, set_random_weights
 
 
@@ -118,7 +114,8 @@ import sys
 import jax
 import keras
 import numpy as np
-from beam_deeplab.deeplab.architecture import DeepLabConfig, build_network
+from beam_deeplab.deeplab.architecture import DeepLabConfig
+from beam_deeplab.deeplab.architecture.builder import build_network
 from tests.networks import random_images, set_random_weights
 config = DeepLabConfig.from_dict(json.loads(sys.argv[1]))
 # The weights are set below: JAX would compile a generator for every shape.

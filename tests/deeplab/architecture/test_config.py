@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beam_deeplab.deeplab import architecture, checkpoints
 from beam_deeplab.deeplab.architecture import AsppConfig, DecoderConfig, DeepLabConfig
 
 aspps = st.builds(
@@ -120,13 +119,6 @@ def test_configurations_and_digests_load_neither_keras_nor_tensorflow() -> None:
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
     )
     assert answer.stdout.strip() == "[]"
-
-
-def test_unknown_names_of_the_lazy_packages_are_attribute_errors() -> None:
-
-    for package in (architecture, checkpoints):
-        with pytest.raises(AttributeError, match="no_such_name"):
-            _ = package.no_such_name
 
 
 @pytest.mark.parametrize("channels", [0, -5, 1_500_000, 2**80, 2.5, "256", True])

@@ -6,14 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from beam_deeplab.deeplab.architecture import (
-    AsppConfig,
-    DecoderConfig,
-    DeepLabConfig,
-    build_network,
-    official_variables,
-)
+from beam_deeplab.deeplab.architecture import AsppConfig, DecoderConfig, DeepLabConfig
+from beam_deeplab.deeplab.architecture.builder import build_network
 from beam_deeplab.deeplab.architecture.config import BACKBONES, LOW_LEVEL_ENDPOINTS
+from beam_deeplab.deeplab.architecture.layers import official_variables
 from beam_deeplab.deeplab.architecture.variables import variable_shapes
 
 

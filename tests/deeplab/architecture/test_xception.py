@@ -15,12 +15,8 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from beam_deeplab.deeplab.architecture import (
-    AsppConfig,
-    DecoderConfig,
-    DeepLabConfig,
-    build_network,
-)
+from beam_deeplab.deeplab.architecture import AsppConfig, DecoderConfig, DeepLabConfig
+from beam_deeplab.deeplab.architecture.builder import build_network
 from beam_deeplab.deeplab.architecture.config import LOW_LEVEL_ENDPOINTS
 from tests.networks import Weights, random_images, relative_error, set_random_weights
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from PIL import Image
 
-from beam_deeplab.deeplab.architecture import official_variables
+from beam_deeplab.deeplab.architecture.layers import official_variables
 from beam_deeplab.deeplab.checkpoints import CheckpointError, load_network, open_checkpoint
 from tests.networks import (
     Weights,

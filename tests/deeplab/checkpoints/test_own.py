@@ -9,19 +9,16 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from beam_deeplab.deeplab.architecture import (
-    AsppConfig,
-    DeepLabConfig,
-    build_network,
-    official_variables,
-)
+from beam_deeplab.deeplab.architecture import AsppConfig, DeepLabConfig
+from beam_deeplab.deeplab.architecture.builder import build_network
+from beam_deeplab.deeplab.architecture.layers import official_variables
 from beam_deeplab.deeplab.checkpoints import (
     CheckpointError,
     digest_of,
     load_network,
     open_checkpoint,
-    save_network,
 )
+from beam_deeplab.deeplab.checkpoints.own import save_network
 from beam_deeplab.deeplab.labels import VOC, LabelSet
 from tests.networks import random_images, set_random_weights
 

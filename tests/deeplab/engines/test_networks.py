@@ -8,12 +8,8 @@ import numpy as np
 import openvino as ov
 import pytest
 
-from beam_deeplab.deeplab.architecture import (
-    AsppConfig,
-    DecoderConfig,
-    DeepLabConfig,
-    build_network,
-)
+from beam_deeplab.deeplab.architecture import AsppConfig, DecoderConfig, DeepLabConfig
+from beam_deeplab.deeplab.architecture.builder import build_network
 from beam_deeplab.deeplab.architecture.config import LOW_LEVEL_ENDPOINTS
 from beam_deeplab.deeplab.engines.networks import convert_network
 from tests.networks import random_images, relative_error, set_random_weights

@@ -5,11 +5,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from beam_deeplab.deeplab.architecture import (
-    DeepLabConfig,
-    build_network,
-    official_variables,
-)
+from beam_deeplab.deeplab.architecture import DeepLabConfig
+from beam_deeplab.deeplab.architecture.builder import build_network
+from beam_deeplab.deeplab.architecture.layers import official_variables
 from beam_deeplab.deeplab.training.config import ConfigError
 from tests.networks import feature_network, random_images, random_weights, relative_error
 

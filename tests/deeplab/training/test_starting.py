@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from beam_deeplab.deeplab.architecture import build_network, official_variables
+from beam_deeplab.deeplab.architecture.builder import build_network
+from beam_deeplab.deeplab.architecture.layers import official_variables
 from beam_deeplab.deeplab.checkpoints import CheckpointError, open_checkpoint
 from beam_deeplab.deeplab.training.config import AsppSettings, DecoderSettings, ModelConfig
 from beam_deeplab.deeplab.zoo import ModelNotFound

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from beam_deeplab.deeplab.architecture import official_variables
+from beam_deeplab.deeplab.architecture.layers import official_variables
 from beam_deeplab.deeplab.training.config import (
     InputConfig,
     ModelConfig,

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from beam_deeplab.deeplab.architecture import build_network, official_variables
+from beam_deeplab.deeplab.architecture.builder import build_network
+from beam_deeplab.deeplab.architecture.layers import official_variables
 from tests.networks import random_images, relative_error, set_random_weights
 from tests.small_models import SMALL_CONFIG
 

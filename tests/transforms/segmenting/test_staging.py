@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from beam_deeplab.deeplab.checkpoints import CheckpointError, load_network, save_network
+from beam_deeplab.deeplab.checkpoints import CheckpointError, load_network
+from beam_deeplab.deeplab.checkpoints.own import save_network
 from beam_deeplab.deeplab.engines import EngineChoice
 from beam_deeplab.deeplab.labels import LabelSet
 from beam_deeplab.deeplab.models import inspect_model
