@@ -50,11 +50,7 @@ class ModelSpec:
     def load_network(
         self, output_stride: int, input_size: tuple[int, int] | None = None
     ) -> keras.Model:
-        """Fetches the weights and builds the network around them.
-
-        Args:
-            output_stride: Of the backbone, 8 or 16.
-            input_size: (height, width) of its input; None for any that fits the output stride.
+        """Fetches the weights and builds the network around them, on any input if no size is given.
 
         Returns:
             Keras model from float32 [n, height, width, 3] in [-1, 1] to logits.

@@ -20,18 +20,13 @@ _separable = functools.partial(convolve_separable, epsilon=1e-5, activation="rel
 
 
 def aspp(features: Tensor, config: AsppConfig, output_stride: int) -> Tensor:
-    """Looks at the features at several scales and joins what it sees.
+    """Looks at the backbone's features at several scales and joins what it sees.
 
     DeepLab-v3, section 3.3; official ``deeplab/model.py``. The pooled branch has the size of the
     whole feature map, so it depends on the canvas.
 
-    Args:
-        features: The backbone's, [n, h, w, c].
-        config: Which branches there are.
-        output_stride: Of the features.
-
     Returns:
-        Features [n, h, w, ``config.channels``].
+        Features [n, h, w, ``config.channels``] of features [n, h, w, c] at ``output_stride``.
     """
     channels = config.channels
     branches = []
@@ -50,17 +45,13 @@ def aspp(features: Tensor, config: AsppConfig, output_stride: int) -> Tensor:
 
 
 def decode(features: Tensor, low_level: Tensor, config: DecoderConfig) -> Tensor:
-    """Sharpens features with low-level ones.
+    """Sharpens the pyramid's features with low-level ones, the backbone's at stride 4.
 
     DeepLab-v3+, section 3.1; official ``refine_by_decoder``.
 
-    Args:
-        features: The pyramid's, [n, h, w, c].
-        low_level: The backbone's at stride 4, [n, H, W, d].
-        config: Channels and kind of the convolutions.
-
     Returns:
-        Features [n, H, W, ``config.channels``].
+        Features [n, H, W, ``config.channels``] of features [n, h, w, c] and low-level ones [n, H,
+        W, d].
     """
     projection = "decoder/feature_projection0"
     low_level = _convolve(low_level, config.low_level_channels, 1, projection)

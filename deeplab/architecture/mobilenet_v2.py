@@ -22,11 +22,7 @@ _EPSILON = 1e-3
 
 
 def mobilenet_v2(images: Tensor, config: DeepLabConfig) -> tuple[Tensor, dict[str, Tensor]]:
-    """Builds the backbone.
-
-    Args:
-        images: Float32 in [-1, 1], [n, h, w, 3].
-        config: The network; its backbone is ``mobilenet_v2``.
+    """Builds the backbone on images, float32 [n, h, w, 3] in [-1, 1].
 
     Returns:
         The features, linear, at ``config.output_stride``, and the output of each depthwise

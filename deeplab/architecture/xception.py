@@ -21,15 +21,11 @@ _EPSILON = 1e-3
 
 
 def xception(images: Tensor, config: DeepLabConfig) -> tuple[Tensor, dict[str, Tensor]]:
-    """Builds the backbone.
-
-    Args:
-        images: Float32 in [-1, 1], [n, h, w, 3].
-        config: The network; its backbone is one of the Xceptions.
+    """Builds the backbone on images, float32 [n, h, w, 3] in [-1, 1].
 
     Returns:
-        The features at ``config.output_stride``, and the output of each pointwise convolution
-        by its official endpoint name (below the backbone's scope).
+        The features at ``config.output_stride``, and the output of each pointwise convolution by
+        its official endpoint name (below the backbone's scope).
     """
     entry = f"{config.backbone}/entry_flow"
     x = convolve(images, 32, 3, f"{entry}/conv1_1", epsilon=_EPSILON, stride=2, activation="relu")

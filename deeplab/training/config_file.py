@@ -20,11 +20,7 @@ _UNKNOWN_KEY = "unexpected_keyword_argument"
 
 
 def read_config(path: str | Path) -> TrainingConfig:
-    """Reads a configuration.
-
-    Args:
-        path: A TOML file with the tables ``[model]``, ``[input]``, ``[optimizer]`` and
-            ``[stopping]`` of :class:`TrainingConfig`.
+    """Reads a TOML file with the tables ``[model]``, ``[input]`` and so on of a training.
 
     Raises:
         ConfigError: The file cannot be read, or a key or a value of it is wrong; one line that

@@ -128,11 +128,8 @@ def identify(
 ) -> dict[str, Any]:
     """What must not change between the runs of one training, as values of JSON by dotted key.
 
-    Args:
-        config: What was asked for.
-        rule: The classes, and how truth is understood.
-        training: Names of the pairs to learn from, in their order.
-        validation: Names of those to be scored with.
+    Beside the configuration, and the rule of how truth is understood, it is the names of the pairs
+    to learn from, in their order, and of those to be scored with.
     """
     keys = flat_config(config)
     return {
