@@ -83,12 +83,11 @@ def _canvas(nodes: _Nodes) -> tuple[int, int] | None:
         if node.op == "ResizeBilinear" and _comes_from_logits(nodes, nodes.input(node)):
             enlarged.append(nodes.integers(nodes.input(node, 1)))
         elif node.op == "Reshape" and not node.name.startswith((*_BACKBONES, _LOGITS)):
-            shape = nodes.integers(nodes.input(node, 1))
-            shaped += [shape[1:3]] if len(shape) == 4 and shape[3] == 3 else []
+            shaped.append(nodes.integers(nodes.input(node, 1)))
         elif node.op == "Placeholder":
-            shape = shape_of(_attribute(node, "shape").shape)
-            shaped += [shape[1:3]] if len(shape) == 4 and shape[3] == 3 else []
-    for sizes in (enlarged, shaped):
+            shaped.append(shape_of(_attribute(node, "shape").shape))
+    pictures = [shape[1:3] for shape in shaped if len(shape) == 4 and shape[3] == 3]
+    for sizes in (enlarged, pictures):
         found = {
             size
             for size in sizes
