@@ -206,7 +206,6 @@ def translated(uri: str, operation: Callable[[], T], size: int = 0) -> T:
 _LIBRARY_ERRORS = (
     api.GoogleAPIError,
     InvalidResponse,
-    requests.RequestException,
     urllib3.exceptions.HTTPError,
     http.client.HTTPException,
     OSError,
