@@ -98,14 +98,8 @@ class TrainingStep:
         if settings.name == "adamw":
             self._optimizer.exclude_from_weight_decay(var_list=[self._spared.vector])
         self._optimizer.build([self._decayed.vector, self._spared.vector])
-        self._averages = (
-            [
-                (flat, tf.Variable(flat.vector.value, trainable=False))
-                for flat in (self._decayed, self._spared, self._still)
-            ]
-            if settings.ema is not None
-            else []
-        )
+        flats = () if settings.ema is None else (self._decayed, self._spared, self._still)
+        self._averages = [(flat, tf.Variable(flat.vector.value, trainable=False)) for flat in flats]
         self._run = tf.function(self._step)
         self._count = tf.function(self._confusion)
 
