@@ -6,24 +6,14 @@ import math
 from collections.abc import Mapping
 
 VARIABLE_KINDS = frozenset(
-    {
-        "weights",
-        "depthwise_weights",
-        "biases",
-        "gamma",
-        "beta",
-        "moving_mean",
-        "moving_variance",
-    }
+    {"weights", "depthwise_weights", "biases", "gamma", "beta", "moving_mean", "moving_variance"}
 )
 """How the names of slim's variables end."""
 
 _DEEPEST = 32
 
 
-def without_training_state(
-    shapes: Mapping[str, tuple[int, ...]],
-) -> dict[str, tuple[int, ...]]:
+def without_training_state(shapes: Mapping[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
     """Leaves out what optimizers, moving averages, schedules and loss scaling keep.
 
     Such state is told by its form, whatever wrote it: a single number that is no layer's

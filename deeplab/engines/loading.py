@@ -58,12 +58,7 @@ def load_engine(
         from beam_deeplab.deeplab.engines.tensorflow_engine import load_tensorflow_engine
 
         loaded = load_tensorflow_engine(
-            model,
-            canvas,
-            output_stride,
-            choice.precision,
-            threads=threads,
-            batch_size=batch_size,
+            model, canvas, output_stride, choice.precision, threads=threads, batch_size=batch_size
         )
     _LOGGER.info("%s at %s on %s", choice.name, choice.precision, loaded.device)
     return loaded

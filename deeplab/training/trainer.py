@@ -221,11 +221,7 @@ def _validate(
     if not len(data.validation):
         return None, None, {}
     counts = np.zeros((len(data.labels),) * 2, np.int64)
-    batches = validation_batches(
-        data.validation,
-        config.input.canvas,
-        config.optimizer.batch_size,
-    )
+    batches = validation_batches(data.validation, config.input.canvas, config.optimizer.batch_size)
     with step.averaged():
         for images, truth in batches:
             counts += step.confusion(images, truth)

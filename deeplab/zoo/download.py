@@ -131,11 +131,7 @@ class _Transfer:
                 self.url, headers=headers, stream=True, timeout=_CONNECT_AND_READ_TIMEOUT_S
             ) as response:
                 self._receive(response, have, validator)
-        except (
-            requests.ConnectionError,
-            requests.Timeout,
-            urllib3.exceptions.HTTPError,
-        ) as error:
+        except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as error:
             raise _InterruptedTransferError(_innermost_reason(error)) from error
 
     def _receive(self, response: Response, have: int, validator: str | None) -> None:
