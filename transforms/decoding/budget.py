@@ -10,12 +10,9 @@ import functools
 import os
 import threading
 from collections import deque
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 _SHARE = 4
 _CGROUPS = Path("/sys/fs/cgroup")

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from beam_deeplab.transforms.decoding.formats import Header, corrupt
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _BAND_PIXELS = 1 << 20
 _MODES_OF_UNKNOWN_RANGE = frozenset({"I", "F"})

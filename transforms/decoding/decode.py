@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
 
 from beam_deeplab.transforms.decoding.budget import decoding_budget
 from beam_deeplab.transforms.decoding.codecs import decode_stored, held_bytes, read_header
@@ -28,10 +30,6 @@ from beam_deeplab.transforms.records import (
     Original,
     Stage,
 )
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 __all__ = ["DecodeOptions", "DecodingError", "Picture", "decode", "decode_image"]
 

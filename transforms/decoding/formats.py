@@ -9,15 +9,13 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import ImageFile
 
 from beam_deeplab.transforms.decoding.options import DecodeOptions
 from beam_deeplab.transforms.records import FailureCode
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-    from PIL import ImageFile
 
 MAX_SIDE = 1 << 20
 """Rows or columns that a header may claim; codecs and resampling need memory by the side, too."""

@@ -7,10 +7,10 @@ it tells the warnings by which libjpeg reports damaged data.
 from __future__ import annotations
 
 from io import BytesIO
-from typing import TYPE_CHECKING
 
 import numpy as np
 import simplejpeg
+from numpy.typing import NDArray
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
@@ -33,10 +33,6 @@ from beam_deeplab.transforms.decoding.jpeg_structure import (
     segments,
     without_strays,
 )
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
 
 # The powers of two have fast transforms in libjpeg-turbo; 3/8 and 5/8 to 7/8 take as long as the
 # next larger one and come out less like the full picture.

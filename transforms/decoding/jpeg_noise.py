@@ -13,12 +13,13 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Callable
 from functools import partial
 from math import ceil, prod
-from typing import TYPE_CHECKING
 
 import numpy as np
 import simplejpeg
+from numpy.typing import NDArray
 
 from beam_deeplab.transforms.decoding.jpeg_structure import (
     DRI,
@@ -29,11 +30,6 @@ from beam_deeplab.transforms.decoding.jpeg_structure import (
     count_scans,
     segments,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from numpy.typing import NDArray
 
 # What is decoded on trial, in pixels times scans: some seconds of one CPU. Where that does not do,
 # stray bytes count as damage. A trial costs as much as some pixels even if it has none.

@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from beam_deeplab.transforms.decoding.formats import (
     MOST_BLOCKS,
@@ -23,9 +23,6 @@ from beam_deeplab.transforms.decoding.orientation import (
     XMP_PREFIX,
     stored_orientation,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
 SOI, EOI, SOS, DRI = 0xD8, 0xD9, 0xDA, 0xDD
 _APP1 = 0xE1

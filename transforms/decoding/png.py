@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Iterator
 from io import BytesIO
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
@@ -32,10 +32,6 @@ from beam_deeplab.transforms.decoding.orientation import (
     XMP_PREFIX,
     stored_orientation,
 )
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 

@@ -7,10 +7,11 @@ Source: the WebP container specification.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from beam_deeplab.transforms.decoding.colours import place_on_white, rgb_over_white
@@ -25,12 +26,6 @@ from beam_deeplab.transforms.decoding.formats import (
     cut_off,
 )
 from beam_deeplab.transforms.decoding.orientation import stored_orientation
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
-
 
 _ANIMATION_FLAG, _ALPHA_FLAG = 0x02, 0x10
 

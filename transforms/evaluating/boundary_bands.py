@@ -7,13 +7,11 @@ and ``mask_to_boundary`` of its reference implementation.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import cv2
 import numpy as np
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
+from numpy.typing import NDArray
 
 DILATION_RATIO: Final = 0.02
 """Width of the band over the picture's diagonal, as in the paper."""

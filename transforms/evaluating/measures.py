@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from beam_deeplab.deeplab.truth.scores import class_iou, known_mean, pixel_accuracy, ratios
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from beam_deeplab.transforms.evaluating.tally import Tally
+from beam_deeplab.transforms.evaluating.tally import Tally
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,16 +6,14 @@ All are integers that add up, so that any grouping of any number of pictures giv
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from beam_deeplab.deeplab.truth.formats import IGNORED
 from beam_deeplab.transforms.evaluating.boundary_bands import band_width, boundary_band
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 _COUNTED_AT_ONCE: Final = 1 << 23
 """Pixels whose histogram OpenCV's float32 holds exactly."""

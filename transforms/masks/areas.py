@@ -8,21 +8,16 @@ pixels.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from beam_deeplab.deeplab.softmax import softmax
 from beam_deeplab.transforms.geometry import prefix_sums
+from beam_deeplab.transforms.masks.boundaries import BoundaryRuns
+from beam_deeplab.transforms.masks.cells import CellGrid
 from beam_deeplab.transforms.records import ClassArea
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from numpy.typing import NDArray
-
-    from beam_deeplab.transforms.masks.boundaries import BoundaryRuns
-    from beam_deeplab.transforms.masks.cells import CellGrid
 
 
 def class_areas(

@@ -7,18 +7,14 @@ division.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from numpy.typing import NDArray
-
-    from beam_deeplab.transforms.masks.cells import CellGrid
+from beam_deeplab.transforms.masks.cells import CellGrid
 
 # Lines of one block: large enough that the calls do not count, small enough for the CPU's cache.
 # It also bounds the memory where every cell of a large picture is a boundary of many classes.

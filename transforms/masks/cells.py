@@ -8,14 +8,11 @@ cells need a closer look. Nothing here has the size of the picture.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from beam_deeplab.transforms.geometry import GridAxis, grid_axis
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 MAX_CLASSES = 256
 

@@ -8,20 +8,16 @@ No array of the picture's size is made but the label map.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from beam_deeplab.transforms.masks.areas import class_areas
 from beam_deeplab.transforms.masks.boundaries import BoundaryRuns, boundary_runs
 from beam_deeplab.transforms.masks.cells import CellGrid, cell_grid
 from beam_deeplab.transforms.masks.png import encode_label_map
 from beam_deeplab.transforms.records import LogitsGrid, Segmentation
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from numpy.typing import NDArray
 
 
 def label_map(

@@ -7,13 +7,10 @@ row filter is both faster and smaller on them than what image libraries write.
 from __future__ import annotations
 
 import struct
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 from zlib_ng import zlib_ng
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 PALETTE_BYTES = 768
 
