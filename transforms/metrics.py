@@ -21,21 +21,17 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ContextDecorator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Final, TypeVar
+from typing import Any, Final, TypeVar
 
+import numpy as np
 from apache_beam.metrics import Metrics, MetricsFilter
+from apache_beam.runners.runner import PipelineResult
+from numpy.typing import NDArray
 
 from beam_deeplab.transforms.records import Failure
-
-if TYPE_CHECKING:
-    import numpy as np
-    from apache_beam.runners.runner import PipelineResult
-    from numpy.typing import NDArray
-
-    from beam_deeplab.deeplab.engines import Engine
 
 NAMESPACE: Final = "beam_deeplab"
 
@@ -43,6 +39,7 @@ MISLEADING: Final = frozenset({"inference_request_batch_size", "model_byte_size"
 """Metrics of ``RunInference`` that :func:`job_metrics` leaves out."""
 
 ItemT = TypeVar("ItemT")
+_Images = NDArray[np.float32]
 
 
 @functools.cache
@@ -123,25 +120,15 @@ def count_outcome(row: object, result: str = "masks") -> None:
         count(result)
 
 
-class MeasuredEngine:
-    """An engine whose calls are measured: each its pictures and its time.
+def measured(engine: Callable[[_Images], _Images]) -> Callable[[_Images], _Images]:
+    """An engine (:class:`deeplab.engines.Engine`) of which each call's pictures and time count."""
 
-    Args:
-        engine: The network.
-    """
-
-    def __init__(self, engine: Engine) -> None:
-        self._engine = engine
-
-    def __call__(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Computes logits; see :class:`deeplab.engines.Engine`."""
+    def call(images: _Images) -> _Images:
         record("engine_batch_size", len(images))
         with timed("engine"):
-            return self._engine(images)
+            return engine(images)
 
-    def close(self) -> None:
-        """Frees the device."""
-        self._engine.close()
+    return call
 
 
 @dataclass(frozen=True, slots=True)

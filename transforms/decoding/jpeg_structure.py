@@ -18,11 +18,7 @@ from beam_deeplab.transforms.decoding.formats import (
     corrupt,
     unsupported,
 )
-from beam_deeplab.transforms.decoding.orientation import (
-    EXIF_PREFIX,
-    XMP_PREFIX,
-    stored_orientation,
-)
+from beam_deeplab.transforms.decoding.orientation import EXIF_PREFIX, XMP_PREFIX, stored_orientation
 
 SOI, EOI, SOS, DRI = 0xD8, 0xD9, 0xDA, 0xDD
 _APP1 = 0xE1

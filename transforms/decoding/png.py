@@ -27,11 +27,7 @@ from beam_deeplab.transforms.decoding.formats import (
     cut_off,
     load_picture,
 )
-from beam_deeplab.transforms.decoding.orientation import (
-    EXIF_PREFIX,
-    XMP_PREFIX,
-    stored_orientation,
-)
+from beam_deeplab.transforms.decoding.orientation import EXIF_PREFIX, XMP_PREFIX, stored_orientation
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 

@@ -28,11 +28,7 @@ from beam_deeplab.transforms.decoding.formats import (
     unsupported,
 )
 from beam_deeplab.transforms.decoding.orientation import stored_orientation
-from beam_deeplab.transforms.decoding.tiff_directory import (
-    TiffDirectory,
-    read_directory,
-    with_only,
-)
+from beam_deeplab.transforms.decoding.tiff_directory import TiffDirectory, read_directory, with_only
 
 _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC = 254, 256, 257, 258, 259, 262
 _STRIP_OFFSETS, _SAMPLES, _ROWS_PER_STRIP, _STRIP_SIZES, _PLANAR = 273, 277, 278, 279, 284

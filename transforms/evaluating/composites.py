@@ -16,11 +16,7 @@ import apache_beam as beam
 from beam_deeplab.deeplab.truth import TruthFormat, TruthRule
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.evaluating.committing import PAIRS_FILE, ScoredRows, commit_evaluation
-from beam_deeplab.transforms.evaluating.pair_tables import (
-    failures_table,
-    read_pairs,
-    scores_table,
-)
+from beam_deeplab.transforms.evaluating.pair_tables import failures_table, read_pairs, scores_table
 from beam_deeplab.transforms.evaluating.scoring import ImageScore, score_mask
 from beam_deeplab.transforms.evaluating.segmented import list_failures, list_masks, read_masks
 from beam_deeplab.transforms.evaluating.tally import Tally

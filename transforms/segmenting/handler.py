@@ -4,41 +4,31 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from apache_beam.ml.inference.base import ModelHandler
 
-from beam_deeplab.deeplab.engines import (
-    Engine,
-    EngineChoice,
-    check_gpu,
-    choose_engine,
-    load_engine,
-)
+from beam_deeplab.deeplab.engines import Engine, EngineChoice, check_gpu, choose_engine, load_engine
 from beam_deeplab.deeplab.engines.multi_scale import MultiScaleEngine
 from beam_deeplab.deeplab.engines.scales import PLAIN, scaled_canvas
 from beam_deeplab.deeplab.models import ModelSpec
 from beam_deeplab.transforms.decoding.options import DecodeOptions
 from beam_deeplab.transforms.geometry import Canvas
-from beam_deeplab.transforms.metrics import MeasuredEngine
-from beam_deeplab.transforms.records import (
-    BatchBarrier,
-    DecodedImage,
-    Failure,
-    LogitsGrid,
-    Part,
-    Segmentation,
-)
+from beam_deeplab.transforms.metrics import measured
+from beam_deeplab.transforms.records import BatchBarrier, DecodedImage
 from beam_deeplab.transforms.runs import attempts
 from beam_deeplab.transforms.runs.solitude import beside_others
 from beam_deeplab.transforms.segmenting.buckets import bucket_for, canvas_buckets
 from beam_deeplab.transforms.segmenting.inference import (
     BATCH_PICTURES,
     BATCH_PIXELS,
+    Answer,
     BatchInference,
     DeviceLostError,
+    Images,
+    Row,
 )
 
 
@@ -99,9 +89,6 @@ class Recipe:
 
 
 _LOGGER = logging.getLogger(__name__)
-
-Row = DecodedImage | Failure | Segmentation | BatchBarrier | Part
-Answer = LogitsGrid | Failure | Segmentation | BatchBarrier | Part
 
 
 def _batch_weight(
@@ -193,7 +180,7 @@ class DeepLabHandler(ModelHandler[Row, Answer, BatchInference]):
             infer.engine_for(buckets[0])
         return infer
 
-    def _load(self, canvas: Canvas) -> MeasuredEngine:
+    def _load(self, canvas: Canvas) -> Callable[[Images], Images]:
         recipe = self._recipe
 
         def load(size: tuple[int, int]) -> Engine:
@@ -209,8 +196,8 @@ class DeepLabHandler(ModelHandler[Row, Answer, BatchInference]):
 
         size = (canvas.height, canvas.width)
         if not recipe.averaged:
-            return MeasuredEngine(load(size))
-        return MeasuredEngine(
+            return measured(load(size))
+        return measured(
             MultiScaleEngine(load, size, recipe.output_stride, recipe.eval_scales, flip=recipe.flip)
         )
 

@@ -65,6 +65,8 @@ BATCH_PICTURES = 64
 """Pictures in a batch, however small the canvas."""
 
 Images = NDArray[np.float32]
+Row = DecodedImage | Failure | Segmentation | BatchBarrier | Part
+Answer = LogitsGrid | Failure | Segmentation | BatchBarrier | Part
 
 
 def assemble_batch(pictures: Sequence[DecodedImage], canvas: Canvas) -> NDArray[np.float32]:
@@ -141,9 +143,7 @@ class BatchInference:
                 self._engines[canvas] = self._load(canvas)
             return self._engines[canvas]
 
-    def __call__(
-        self, rows: Sequence[DecodedImage | Failure | Segmentation | BatchBarrier | Part]
-    ) -> list[LogitsGrid | Failure | Segmentation | BatchBarrier | Part]:
+    def __call__(self, rows: Sequence[Row]) -> list[Answer]:
         """Infers the pictures among the rows; all others pass in place.
 
         A batch that raises is split until the guilty picture is alone, and that one alone
@@ -160,21 +160,19 @@ class BatchInference:
             DeviceLostError: The device has gone sick.
             BrokenEngineError: No picture has come through for :data:`FAILED_IN_A_ROW`.
         """
-        places: dict[Canvas, list[int]] = {}
+        answers: dict[int, Answer] = {}
+        by_canvas: dict[Canvas, dict[int, DecodedImage]] = {}
         for place, row in enumerate(rows):
             if isinstance(row, DecodedImage):
                 height, width, _ = row.pixels.shape
-                places.setdefault(bucket_for(height, width, self._buckets), []).append(place)
-        answers: list[LogitsGrid | Failure | Segmentation | BatchBarrier | Part | DecodedImage] = (
-            list(rows)
-        )
-        for canvas, members in places.items():
-            pictures = [row for place in members if isinstance(row := rows[place], DecodedImage)]
-            inferred = self._infer(pictures, canvas)
+                by_canvas.setdefault(bucket_for(height, width, self._buckets), {})[place] = row
+            else:
+                answers[place] = row
+        for canvas, pictures in by_canvas.items():
+            inferred = self._infer(list(pictures.values()), canvas)
             self._check_engine(inferred)
-            for place, answer in zip(members, inferred, strict=True):
-                answers[place] = answer
-        return [answer for answer in answers if not isinstance(answer, DecodedImage)]
+            answers.update(zip(pictures, inferred, strict=True))
+        return [answers[place] for place in range(len(rows))]
 
     def _infer(
         self, pictures: Sequence[DecodedImage], canvas: Canvas
