@@ -16,7 +16,7 @@ from beam_deeplab.deeplab.engines.scales import PLAIN, scaled_canvas
 from beam_deeplab.deeplab.models import ModelSpec
 from beam_deeplab.transforms.decoding.options import DecodeOptions
 from beam_deeplab.transforms.geometry import Canvas
-from beam_deeplab.transforms.metrics import measured
+from beam_deeplab.transforms.metrics import NAMESPACE, measured
 from beam_deeplab.transforms.records import BatchBarrier, DecodedImage
 from beam_deeplab.transforms.runs import attempts
 from beam_deeplab.transforms.runs.solitude import beside_others
@@ -109,14 +109,9 @@ def _batch_weight(
 
 
 def _picture_weight(pixels: int, budget: int, most: int) -> int:
-    """What a picture takes of a batch's budget, at least 1 and at most all of it.
+    """What a picture takes of a batch's budget of pixels, at least 1 and at most all of it.
 
     Small canvases count for more than they are, or a batch would hold many shards in flight.
-
-    Args:
-        pixels: That the network sees of it at once.
-        budget: Pixels in a batch.
-        most: Pictures in a batch, however small.
     """
     return min(max(pixels, budget // most, 1), budget)
 
@@ -232,4 +227,4 @@ class DeepLabHandler(ModelHandler[Row, Answer, BatchInference]):
 
     def get_metrics_namespace(self) -> str:
         """The namespace of the batch-size and latency metrics."""
-        return "beam_deeplab"
+        return NAMESPACE

@@ -25,18 +25,10 @@ from beam_deeplab.transforms.segmenting.buckets import bucket_for
 
 _LOGGER = logging.getLogger(__name__)
 
-_OUT_OF_MEMORY = (
-    "resource_exhausted",
-    "resourceexhausted",
-    "out of memory",
-    "out_of_memory",
-    "out_of_resources",
-    "out of gpu resources",
-    "memory_object_allocation_failure",
-    "mem_object_allocation_failure",
-    "exceeded max size of memory object allocation",
-    "status_alloc_failed",
-    "bad_alloc",
+_OUT_OF_MEMORY = re.compile(
+    r"resource_?exhausted|out of memory|out_of_(memory|resources)|out of gpu resources"
+    r"|mem(ory)?_object_allocation_failure|exceeded max size of memory object allocation"
+    r"|status_alloc_failed|bad_alloc"
 )
 """How TensorFlow, CUDA and OpenVINO word it, in lower case."""
 
@@ -93,15 +85,16 @@ def assemble_batch(pictures: Sequence[DecodedImage], canvas: Canvas) -> NDArray[
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether an engine's exception means that the batch was too large for the device."""
-    if isinstance(error, MemoryError):
-        return True
-    text = f"{type(error).__name__}: {error}".lower()
-    return any(words in text for words in _OUT_OF_MEMORY)
+    return isinstance(error, MemoryError) or _is_worded(error, _OUT_OF_MEMORY)
 
 
 def is_device_lost(error: BaseException) -> bool:
     """Whether an engine's exception means that its device is of no use to this process any more."""
-    return _DEVICE_LOST.search(f"{type(error).__name__}: {error}".lower()) is not None
+    return _is_worded(error, _DEVICE_LOST)
+
+
+def _is_worded(error: BaseException, words: re.Pattern[str]) -> bool:
+    return words.search(f"{type(error).__name__}: {error}".lower()) is not None
 
 
 class BrokenEngineError(RuntimeError):
