@@ -1,8 +1,8 @@
 """Any other scheme (``s3://``, ``hdfs://`` ...) through Beam's file systems: read and list only.
 
-The operations are those of :mod:`transforms.storage`. What would write raises ``EOPNOTSUPP``:
-Beam's file systems offer neither an atomic replacement nor a create-if-absent. Checksums and
-retries are those of Beam's client for the scheme; credentials come from the pipeline's options.
+The operations are those of :mod:`transforms.storage`. Beam's file systems offer neither an atomic
+replacement nor a create-if-absent, so there is none that writes. Checksums and retries are those of
+Beam's client for the scheme; credentials come from the pipeline's options.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from beam_deeplab.transforms.storage.interface import (
     StoredFile,
     TooLargeError,
     scheme,
-    unsupported,
 )
 
 T = TypeVar("T")
@@ -64,24 +63,6 @@ def versions(uris: Sequence[str]) -> list[FileVersion]:
     return [_version(uri) for uri in uris]
 
 
-def write_atomically(uri: str, data: bytes) -> None:  # noqa: ARG001 - the interface's shape
-    """See the module: not possible.
-
-    Raises:
-        OSError: Always.
-    """
-    raise unsupported(uri, "write to")
-
-
-def create_if_absent(uri: str, data: bytes) -> bool:  # noqa: ARG001 - the interface's shape
-    """See the module: not possible.
-
-    Raises:
-        OSError: Always.
-    """
-    raise unsupported(uri, "write to")
-
-
 def list_folder(folder: str, prefix: str = "") -> list[StoredFile]:
     """See :func:`transforms.storage.list_folder`."""
     path = f"{folder.rstrip('/')}/"
@@ -90,15 +71,6 @@ def list_folder(folder: str, prefix: str = "") -> list[StoredFile]:
         for found in find(f"{path}{prefix}*")
         if (name := found.path.removeprefix(path)) and "/" not in name
     ]
-
-
-def delete(uri: str) -> None:
-    """See the module: not possible.
-
-    Raises:
-        OSError: Always.
-    """
-    raise unsupported(uri, "delete from")
 
 
 def exists(uri: str) -> bool:
@@ -122,15 +94,6 @@ def open_seekable(uri: str) -> BinaryIO:
         if exists(uri):
             raise
         raise FileNotFoundError(errno.ENOENT, "no such file", uri) from error
-
-
-def check_writable(folder: str) -> None:
-    """See the module: not possible.
-
-    Raises:
-        OSError: Always.
-    """
-    raise unsupported(folder, "write to")
 
 
 def find(pattern: str) -> Iterable[FileMetadata]:

@@ -44,7 +44,6 @@ PAGE_SIZE: Final = 1000
 _FOOTER_BYTES: Final = 64 * 1024
 """What is fetched at least; pyarrow looks for a Parquet footer in as many last bytes."""
 
-
 _WHOLE_BYTES: Final = 128 * 1024
 """Up to here an object is fetched whole: a request's time, not its bytes, is what costs."""
 
@@ -262,7 +261,7 @@ def object_page(
     """The first page of :func:`objects`, one request.
 
     Returns:
-        Objects by name, and whether these are all.
+        Objects, and whether these are all.
 
     Raises:
         OSError: They cannot be listed.
@@ -299,14 +298,11 @@ def _listing(
         delimiter=None if recursive else "/",
         start_offset=first or None,
         end_offset=end or None,
-        fields=f"items({_FIELDS}),nextPageToken",
+        fields="items(name,size,generation),nextPageToken",
         page_size=page_size or PAGE_SIZE,
         retry=retry_policy(),
         timeout=TIMEOUT,
     )
-
-
-_FIELDS: Final = "name,size,generation"
 
 
 def _stored_object(blob: Blob) -> StoredObject:

@@ -9,22 +9,40 @@ Errors are those of :mod:`transforms.storage.interface`.
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Sequence
 from typing import BinaryIO
 
-from beam_deeplab.transforms.storage.interface import Backend, FileVersion, StoredFile, scheme
+from beam_deeplab.transforms.storage.interface import (
+    Backend,
+    FileVersion,
+    StoredFile,
+    WritableBackend,
+    scheme,
+)
 
 
 def _backend(uri: str) -> Backend:
+    if scheme(uri) in ("", "gs"):
+        return _writable(uri)
+    from beam_deeplab.transforms.storage import beam as beam_storage
+
+    return beam_storage
+
+
+def _writable(uri: str, operation: str = "write to") -> WritableBackend:
     name = scheme(uri)
     if name == "gs":
         from beam_deeplab.transforms.storage import cloud as cloud_storage
 
         return cloud_storage
     if name:
-        from beam_deeplab.transforms.storage import beam as beam_storage
-
-        return beam_storage
+        message = (
+            f"{os.strerror(errno.EOPNOTSUPP)}: cannot {operation} {name}:// (no atomic writes "
+            "there); the output must be gs:// or a local folder"
+        )
+        raise OSError(errno.EOPNOTSUPP, message, uri)
     from beam_deeplab.transforms.storage import local as local_storage
 
     return local_storage
@@ -84,7 +102,7 @@ def write_atomically(uri: str, data: bytes) -> None:
     Raises:
         OSError: It could not be written; what stood there before still stands.
     """
-    _backend(uri).write_atomically(uri, data)
+    _writable(uri).write_atomically(uri, data)
 
 
 def create_if_absent(uri: str, data: bytes) -> bool:
@@ -96,7 +114,7 @@ def create_if_absent(uri: str, data: bytes) -> bool:
     Raises:
         OSError: It could not be written.
     """
-    return _backend(uri).create_if_absent(uri, data)
+    return _writable(uri).create_if_absent(uri, data)
 
 
 def list_folder(folder: str, prefix: str = "") -> list[StoredFile]:
@@ -118,7 +136,7 @@ def delete(uri: str) -> None:
     Raises:
         OSError: It is there and could not be removed.
     """
-    _backend(uri).delete(uri)
+    _writable(uri, "delete from").delete(uri)
 
 
 def exists(uri: str) -> bool:
@@ -149,4 +167,4 @@ def check_writable(folder: str) -> None:
     Raises:
         OSError: Nothing can be written there, with the reason.
     """
-    _backend(folder).check_writable(folder)
+    _writable(folder).check_writable(folder)

@@ -2,34 +2,18 @@
 
 Every operation raises :class:`OSError` or one of its subclasses with ``strerror`` a line for
 people and ``filename`` the URI: :class:`FileNotFoundError`, :class:`PermissionError`,
-:class:`ChangedError`, :class:`TooLargeError`, :class:`CredentialsError`; ``errno`` is kept
-(``ENOSPC`` above all). ``EINVAL`` and ``EPROTONOSUPPORT`` say that a URI can name no file.
+:class:`ChangedError`, :class:`TooLargeError`, :class:`deeplab.credentials.CredentialsError`;
+``errno`` is kept (``ENOSPC`` above all). ``EINVAL`` and ``EPROTONOSUPPORT`` say that a URI can name
+no file.
 """
 
 from __future__ import annotations
 
 import errno
-import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import BinaryIO, Protocol
-
-from beam_deeplab.deeplab.credentials import CredentialsError
-
-__all__ = [
-    "Backend",
-    "ChangedError",
-    "CredentialsError",
-    "FileVersion",
-    "StorageDownError",
-    "StoredFile",
-    "TooLargeError",
-    "describe",
-    "join",
-    "scheme",
-    "unsupported",
-]
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
@@ -65,13 +49,7 @@ class TooLargeError(OSError):
     """A file has more bytes than the caller will take."""
 
     def __init__(self, size: int | None, max_bytes: int, uri: str) -> None:
-        """Says so in one line.
-
-        Args:
-            size: The file's bytes; None where only more than ``max_bytes`` is known.
-            max_bytes: What the caller will take.
-            uri: The file.
-        """
+        """Says so in one line; ``size`` is None where only more than ``max_bytes`` is known."""
         number = "more bytes" if size is None else f"{size:,} bytes, more"
         message = f"has {number} than the {max_bytes:,} of max_file_bytes"
         super().__init__(errno.EFBIG, message, uri)
@@ -90,45 +68,39 @@ class Backend(Protocol):
 
     def read(self, uri: str) -> bytes:
         """See :func:`transforms.storage.read`."""
-        ...
 
     def read_version(
         self, uri: str, version: str, size: int | None = None, max_bytes: int | None = None
     ) -> tuple[bytes, str]:
         """See :func:`transforms.storage.read_version`."""
-        ...
 
     def versions(self, uris: Sequence[str]) -> list[FileVersion]:
         """See :func:`transforms.storage.versions`."""
-        ...
-
-    def write_atomically(self, uri: str, data: bytes) -> None:
-        """See :func:`transforms.storage.write_atomically`."""
-        ...
-
-    def create_if_absent(self, uri: str, data: bytes) -> bool:
-        """See :func:`transforms.storage.create_if_absent`."""
-        ...
 
     def list_folder(self, folder: str, prefix: str = "") -> list[StoredFile]:
         """See :func:`transforms.storage.list_folder`."""
-        ...
-
-    def delete(self, uri: str) -> None:
-        """See :func:`transforms.storage.delete`."""
-        ...
 
     def exists(self, uri: str) -> bool:
         """See :func:`transforms.storage.exists`."""
-        ...
 
     def open_seekable(self, uri: str) -> BinaryIO:
         """See :func:`transforms.storage.open_seekable`."""
-        ...
+
+
+class WritableBackend(Backend, Protocol):
+    """What those implement besides that can be written to."""
+
+    def write_atomically(self, uri: str, data: bytes) -> None:
+        """See :func:`transforms.storage.write_atomically`."""
+
+    def create_if_absent(self, uri: str, data: bytes) -> bool:
+        """See :func:`transforms.storage.create_if_absent`."""
+
+    def delete(self, uri: str) -> None:
+        """See :func:`transforms.storage.delete`."""
 
     def check_writable(self, folder: str) -> None:
         """See :func:`transforms.storage.check_writable`."""
-        ...
 
 
 def scheme(uri: str) -> str:
@@ -149,12 +121,3 @@ def describe(error: OSError) -> str:
     """One line for people: the URI and what is wrong with it."""
     text = error.strerror or str(error) or type(error).__name__
     return f"{error.filename}: {text}" if error.filename else text
-
-
-def unsupported(uri: str, operation: str) -> OSError:
-    """The error for what a scheme's storage cannot honour."""
-    message = (
-        f"cannot {operation} {scheme(uri)}:// (no atomic writes there); "
-        "the output must be gs:// or a local folder"
-    )
-    return OSError(errno.EOPNOTSUPP, f"{os.strerror(errno.EOPNOTSUPP)}: {message}", uri)
