@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from beam_deeplab.transforms.decoding import bmp, gif, heif, jpeg, jpeg_structure, png, tiff, webp
 from beam_deeplab.transforms.decoding.formats import (
@@ -23,14 +23,8 @@ from beam_deeplab.transforms.decoding.formats import (
 from beam_deeplab.transforms.records import FailureCode
 
 
-@dataclass(frozen=True, slots=True)
-class Codec:
-    """What reads one format.
-
-    Attributes:
-        read_header: A file's claims, from its bytes.
-        decode: Its pixels, from its bytes and what is wanted of them.
-    """
+class Codec(NamedTuple):
+    """What reads one format: a file's claims, and its pixels as far as they are wanted."""
 
     read_header: Callable[[bytes], Header]
     decode: Callable[[bytes, DecodeRequest], StoredPicture]

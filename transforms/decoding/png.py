@@ -12,7 +12,7 @@ from io import BytesIO
 
 import cv2
 import numpy as np
-from PIL import Image, ImageFile
+from PIL import Image
 from PIL.PngImagePlugin import PngImageFile
 
 from beam_deeplab.transforms.decoding.colours import deep_over_white, rgb_over_white
@@ -107,9 +107,8 @@ def _text(kind: bytes, data: bytes, begin: int, end: int) -> bytes:
         begin += 1
     elif kind == b"iTXt":
         compressed = data[begin : begin + 1] == b"\x01"
-        begin = (
-            data.find(b"\0", data.find(b"\0", begin + 2) + 1) + 1
-        )  # language, translated keyword
+        translated = data.find(b"\0", begin + 2) + 1  # the keyword, behind the language
+        begin = data.find(b"\0", translated) + 1
     if not compressed:
         return data[begin : min(end, begin + _LONGEST_TEXT)]
     try:
@@ -130,50 +129,22 @@ def _hexadecimal(text: bytes) -> bytes:
 def decode(data: bytes, request: DecodeRequest) -> StoredPicture:
     """Decode a PNG; see :func:`transforms.decoding.codecs.decode_stored`."""
     bit_depth, colour_type = data[24], data[25]
-    if bit_depth == 16 and request.options.sample_bits < 16 and colour_type != _GREY:
-        return _decode_deep(data, request)
-    image, truncated = load_png(data, request.header, keep=request.keeps_truncated)
-    _scale_transparency(image, bit_depth)
-    return StoredPicture(
-        rgb_over_white(image, bits=request.options.sample_bits), truncated=truncated
-    )
-
-
-def load_png(
-    data: bytes, header: Header, *, keep: bool = False
-) -> tuple[ImageFile.ImageFile, bool]:
-    """Let Pillow decode a PNG, its checksums checked.
-
-    Args:
-        data: The file's content.
-        header: What it claims, its size already checked.
-        keep: Whether to keep what is there of a file that is cut short.
-
-    Returns:
-        The picture in Pillow's mode of it: the samples as they are stored, except that grey ones
-        of 2 or 4 bits are spread over 0 to 255; and whether some of it is missing.
-
-    Raises:
-        DecodingError: CORRUPT if the file is damaged, cut off, or of another size than its header
-            claims.
-        Exception: Whatever else the codec raises for a damaged file.
-    """
+    bits = request.options.sample_bits
+    is_deep = bit_depth == 16 and bits < 16 and colour_type != _GREY
     still, is_whole = _still(data)
-    if not is_whole and not keep:
+    if not is_whole and (is_deep or not request.keeps_truncated):
         raise cut_off(ImageFormat.PNG)
-    image, truncated = load_picture(
-        PngImageFile(BytesIO(still)), header, keep=keep and not is_whole
-    )
-    return image, truncated or not is_whole
+    if is_deep:
+        return _decode_deep(still, request)
+    image, truncated = load_picture(PngImageFile(BytesIO(still)), request.header, keep=not is_whole)
+    _scale_transparency(image, bit_depth)
+    return StoredPicture(rgb_over_white(image, bits=bits), truncated=truncated or not is_whole)
 
 
 def _decode_deep(data: bytes, request: DecodeRequest) -> StoredPicture:
     # Pillow keeps the upper 8 bits of colours; libpng, through OpenCV, all of them.
-    still, is_whole = _still(data)
-    if not is_whole:
-        raise cut_off(ImageFormat.PNG)
     samples = cv2.imdecode(
-        np.frombuffer(still, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
+        np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION
     )
     if samples is None or samples.dtype != np.uint16:
         raise corrupt(ImageFormat.PNG, "libpng cannot decode it")
