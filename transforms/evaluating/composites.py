@@ -31,7 +31,7 @@ from beam_deeplab.transforms.records import (
     Stage,
 )
 from beam_deeplab.transforms.runs.manifest import RunRecord
-from beam_deeplab.transforms.segmenting.composites import SegmentImages, only_for
+from beam_deeplab.transforms.segmenting.composites import SegmentImages, only_for, parted
 from beam_deeplab.transforms.sources.reading import read_image, read_images
 
 
@@ -210,7 +210,7 @@ class EvaluateImages(SegmentImages):
         return (
             self.segment(pairs | "Pair" >> beam.Map(_labelled), recipe)
             | "Score" >> beam.Map(only_for(Segmentation, _read_and_score, rule=rule))
-            | "Part" >> beam.FlatMap(_part).with_outputs("failures", main="scores")
+            | "Part" >> beam.FlatMap(parted, "scores").with_outputs("failures", main="scores")
         )
 
 
@@ -226,8 +226,3 @@ def _read_and_score(mask: Segmentation, rule: TruthRule) -> ImageScore | Failure
     with timed("read"):
         truth = read_image(mask.ref.truth)
     return _score(mask, truth, rule)
-
-
-def _part(row: ImageScore | Failure) -> Iterator[Any]:
-    count_outcome(row, "scores")
-    yield beam.pvalue.TaggedOutput("failures", row) if isinstance(row, Failure) else row

@@ -6,6 +6,7 @@ import numpy as np
 import pyarrow as pa
 
 from beam_deeplab.deeplab.labels import LabelSet
+from beam_deeplab.deeplab.truth.scores import ratios
 from beam_deeplab.transforms.evaluating.measures import measure
 from beam_deeplab.transforms.evaluating.tally import Tally
 
@@ -22,8 +23,8 @@ def classes_table(tally: Tally, labels: LabelSet) -> pa.Table:
         ``iou``, ``boundary_iou``, ``accuracy`` (common over true) and ``precision`` (common over
         predicted); a ratio is null where its whole is 0.
     """
-    hits = tally.confusion.diagonal().tolist()
-    true, predicted = (tally.confusion.sum(axis=axis).tolist() for axis in (1, 0))
+    hits = tally.confusion.diagonal()
+    true, predicted = tally.confusion.sum(axis=1), tally.confusion.sum(axis=0)
     measures = measure(tally)
     return pa.table(
         {
@@ -34,8 +35,8 @@ def classes_table(tally: Tally, labels: LabelSet) -> pa.Table:
             "common_pixels": pa.array(hits, pa.int64()),
             "iou": pa.array(measures.iou, pa.float64()),
             "boundary_iou": pa.array(measures.boundary_iou, pa.float64()),
-            "accuracy": pa.array(_ratios(hits, true), pa.float64()),
-            "precision": pa.array(_ratios(hits, predicted), pa.float64()),
+            "accuracy": pa.array(ratios(hits, true), from_pandas=True),
+            "precision": pa.array(ratios(hits, predicted), from_pandas=True),
         }
     )
 
@@ -63,7 +64,3 @@ def confusion_table(tally: Tally, labels: LabelSet) -> pa.Table:
             "pixels": pa.array(tally.confusion.ravel()),
         }
     )
-
-
-def _ratios(parts: list[int], wholes: list[int]) -> list[float | None]:
-    return [part / whole if whole else None for part, whole in zip(parts, wholes, strict=True)]

@@ -12,6 +12,7 @@ import pyarrow.parquet as pq
 
 from beam_deeplab.transforms.parquet.names import relative_name
 from beam_deeplab.transforms.parquet.schemas import (
+    AREA,
     FAILURES,
     MASKS,
     ShardCounts,
@@ -57,15 +58,7 @@ def _masks(shard: str, rows: Sequence[Segmentation], root: str) -> dict[str, Any
             for row in rows
         ],
         "areas": [
-            [
-                {
-                    "class_id": area.class_id,
-                    "pixels": area.pixels,
-                    "fraction": area.fraction,
-                    "mean_confidence": area.mean_confidence,
-                }
-                for area in row.areas
-            ]
+            [{name: getattr(area, name) for name in AREA.names} for area in row.areas]
             for row in rows
         ],
     }
@@ -193,30 +186,17 @@ def decode_segmentations(content: bytes, slot: ShardSlot | None = None) -> list[
     labels = run_of(part.schema_arrow.metadata).get("model", {}).get("labels", {})
     names = [entry["name"] for entry in labels.get("classes", [])]
     try:
-        return [
-            Segmentation(
-                ImageRef(row["image_uri"], row["image_version"]),
-                row["mask"]["bytes"],
-                tuple(
-                    ClassArea(
-                        area["class_id"],
-                        names[area["class_id"]],
-                        area["pixels"],
-                        area["fraction"],
-                        area["mean_confidence"],
-                    )
-                    for area in row["areas"]
-                ),
-                Original(
-                    row["height"],
-                    row["width"],
-                    row["orientation"],
-                    row["scale"],
-                    row["truncated"],
-                ),
-                slot,
-            )
-            for row in table.to_pylist()
-        ]
-    except (KeyError, IndexError) as error:
+        return [_segmentation(row, names, slot) for row in table.to_pylist()]
+    except (KeyError, IndexError, TypeError) as error:
         raise DamagedPartError(f"it is no masks part: {error!r}") from error
+
+
+def _segmentation(
+    row: Mapping[str, Any], names: Sequence[str], slot: ShardSlot | None
+) -> Segmentation:
+    areas = [ClassArea(class_name=names[area["class_id"]], **area) for area in row["areas"]]
+    original = Original(
+        **{name: row[name] for name in ("height", "width", "orientation", "scale", "truncated")}
+    )
+    ref = ImageRef(row["image_uri"], row["image_version"])
+    return Segmentation(ref, row["mask"]["bytes"], tuple(areas), original, slot)

@@ -138,14 +138,6 @@ class StandingShard:
             return schema.empty_table().select(_columns(dataset, whole=True))
         return standing.rows
 
-    def failed_with(self, code: str) -> tuple[ImageRef, ...]:
-        """The images of its failures of one code."""
-        if FAILURES not in self.parts:
-            return ()
-        failures = self.parts[FAILURES]
-        pairs = zip(failures.refs, failures.codes, strict=True)
-        return tuple(ref for ref, each in pairs if each == code)
-
     def describe_fault(self) -> str:
         """Names what of a shard that is not whole is missing or damaged."""
         claims = [standing.counts for standing in self.parts.values() if standing.counts]

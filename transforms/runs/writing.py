@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any
 
 import apache_beam as beam
 
@@ -21,7 +21,6 @@ from beam_deeplab.transforms.parquet.schemas import MASKS
 from beam_deeplab.transforms.records import (
     BatchBarrier,
     Failure,
-    ImageRef,
     Part,
     Segmentation,
     ShardSlot,
@@ -83,19 +82,7 @@ def _remove_masks_of(output: str, shard: str, failed: set[str]) -> None:
         storage.delete(uri)
 
 
-class _Placed(Protocol):
-    """A row that may have a place in a shard."""
-
-    @property
-    def ref(self) -> ImageRef: ...
-    @property
-    def slot(self) -> ShardSlot | None: ...
-
-
-RowT = TypeVar("RowT", bound=_Placed)
-
-
-class ShardAssembly(Generic[RowT]):
+class ShardAssembly:
     """Gathers rows until their shard is whole.
 
     Batches span shards, so rows of several shards arrive interleaved; but all rows of a shard
@@ -103,9 +90,9 @@ class ShardAssembly(Generic[RowT]):
     """
 
     def __init__(self) -> None:
-        self._open: dict[str, dict[int, RowT]] = {}
+        self._open: dict[str, dict[int, Row]] = {}
 
-    def add(self, row: RowT) -> tuple[str, list[RowT]] | None:
+    def add(self, row: Row) -> tuple[str, list[Row]] | None:
         """Takes a row; gives the shard's id and its rows in order if that was the last.
 
         Raises:
@@ -133,7 +120,7 @@ class ShardAssembly(Generic[RowT]):
             raise BrokenShardError(f"shard {shard}: {len(rows)} of {length} rows in its bundle")
 
 
-def _slot_of(row: _Placed) -> ShardSlot:
+def _slot_of(row: Row) -> ShardSlot:
     slot = row.slot
     if slot is None or not 0 <= slot.index < slot.length:
         raise BrokenShardError(f"{row.ref.uri}: no place in a shard: {slot}")
@@ -147,7 +134,7 @@ class _WriteShardsFn(beam.DoFn):
         self._images_root = run.images_root
 
     def start_bundle(self) -> None:
-        self._assembly = ShardAssembly[Row]()
+        self._assembly = ShardAssembly()
 
     def process(self, row: Row | BatchBarrier | Part) -> Iterator[Part]:
         if isinstance(row, BatchBarrier):

@@ -282,7 +282,7 @@ class SegmentImages(beam.PTransform):
             deeplab.engines.scales.ScaleError: The scales cannot be had.
         """
         rows = self.segment(images, self.recipe())
-        return rows | "Part" >> beam.FlatMap(_part).with_outputs("failures", main="segmentations")
+        return rows | "Part" >> beam.FlatMap(parted).with_outputs("failures", main="segmentations")
 
     def recipe(self) -> Recipe:
         """What is to be run; raises as :meth:`expand`."""
@@ -306,6 +306,7 @@ class SegmentImages(beam.PTransform):
         return images | "Read" >> read | SegmentEncoded(recipe)
 
 
-def _part(row: Segmentation | Failure) -> Iterator[Any]:
-    count_outcome(row)
+def parted(row: Any, result: str = "masks") -> Iterator[Any]:
+    """Tags a failure; counts how an image ended, as ``result`` unless it failed."""
+    count_outcome(row, result)
     yield beam.pvalue.TaggedOutput("failures", row) if isinstance(row, Failure) else row

@@ -32,7 +32,8 @@ def test_parts_with_their_images_and_codes(shard: Shard, tmp_path: Path) -> None
     standing_shard = inventory[shard.id]
     assert standing_shard.is_whole
     assert [ref.uri for ref in standing_shard.refs("masks")] == ["a", "c"]
-    assert [ref.uri for ref in standing_shard.failed_with("CORRUPT")] == ["b"]
+    assert [ref.uri for ref in standing_shard.refs("failures")] == ["b"]
+    assert standing_shard.parts["failures"].codes == ("CORRUPT",)
     assert standing_shard.claimed == {3}
     for standing in standing_shard.parts.values():
         path = tmp_path / standing.part.path

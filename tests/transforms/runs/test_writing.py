@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beam_deeplab.transforms.parquet.parts import Row
 from beam_deeplab.transforms.records import ImageRef, Segmentation, Shard, ShardSlot
 from beam_deeplab.transforms.runs.inventory import take_inventory
 from beam_deeplab.transforms.runs.sharding import Sharding
@@ -28,7 +27,7 @@ def test_shards_come_out_whole_and_in_order_however_rows_interleave(
 ) -> None:
     shards = _shards(images, size)
     rows = data.draw(st.permutations([row for shard in shards for row in shard_rows(shard)]))
-    assembly = ShardAssembly[Row]()
+    assembly = ShardAssembly()
     whole = [shard for row in rows if (shard := assembly.add(row)) is not None]
     assembly.close()
     assert sorted(name for name, _ in whole) == sorted(shard.id for shard in shards)
@@ -39,7 +38,7 @@ def test_shards_come_out_whole_and_in_order_however_rows_interleave(
 
 def test_a_missing_row_is_an_error_at_the_end_of_the_bundle() -> None:
     (shard,) = _shards(3, 3)
-    assembly = ShardAssembly[Row]()
+    assembly = ShardAssembly()
     for row in shard_rows(shard)[:2]:
         assert assembly.add(row) is None
     with pytest.raises(BrokenShardError, match=f"shard {shard.id}: 2 of 3 rows"):
@@ -48,7 +47,7 @@ def test_a_missing_row_is_an_error_at_the_end_of_the_bundle() -> None:
 
 def test_a_repeated_row_is_an_error() -> None:
     (shard,) = _shards(3, 3)
-    assembly = ShardAssembly[Row]()
+    assembly = ShardAssembly()
     first = shard_rows(shard)[0]
     assembly.add(first)
     with pytest.raises(BrokenShardError, match="two rows for image 0"):
@@ -58,7 +57,7 @@ def test_a_repeated_row_is_an_error() -> None:
 @pytest.mark.parametrize("slot", [None, ShardSlot("0" * 16, 3, 3), ShardSlot("0" * 16, -1, 3)])
 def test_a_row_without_a_place_is_an_error(slot: ShardSlot | None) -> None:
     with pytest.raises(BrokenShardError, match="no place"):
-        ShardAssembly[Row]().add(segmentation(ImageRef("a"), slot))
+        ShardAssembly().add(segmentation(ImageRef("a"), slot))
 
 
 def test_a_shard_written_twice_leaves_one_set_of_parts(tmp_path: Path) -> None:
