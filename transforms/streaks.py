@@ -14,14 +14,7 @@ class Streaks:
         self._lengths = Counter[str]()
 
     def grow(self, kind: str) -> int:
-        """Counts a fault.
-
-        Args:
-            kind: What has failed; each kind has a streak of its own.
-
-        Returns:
-            How many there have been in a row.
-        """
+        """Counts a fault; gives how many of its kind there have been in a row."""
         with self._lock:
             self._lengths[kind] += 1
             return self._lengths[kind]

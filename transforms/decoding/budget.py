@@ -65,9 +65,7 @@ def decoding_budget() -> MemoryBudget:
 def memory_limit(cgroups: Path = _CGROUPS, own: Path = Path("/proc/self/cgroup")) -> int:
     """Bytes of memory that this process may use: the machine's, or its container's if fewer.
 
-    Args:
-        cgroups: Where control groups are mounted (version 2, or 1 with its memory controller).
-        own: Where the process's own groups are listed.
+    Control groups are looked at of version 2, and of 1 with its memory controller.
     """
     limits = [os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")]
     for group, name in (

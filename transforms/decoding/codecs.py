@@ -43,13 +43,7 @@ _CODECS = {
 
 
 def read_header(data: bytes) -> Header:
-    """Read what a file claims about its first picture.
-
-    Args:
-        data: The file's content.
-
-    Returns:
-        The claims; nothing is known yet about the pixels.
+    """Read what a file claims about its first picture; nothing is known yet about the pixels.
 
     Raises:
         DecodingError: EMPTY, UNSUPPORTED_FORMAT if the signature or the kind of file is none that
@@ -74,10 +68,6 @@ def read_header(data: bytes) -> Header:
 
 def decode_stored(data: bytes, request: DecodeRequest) -> StoredPicture:
     """Decode the first picture of a file, as it is stored.
-
-    Args:
-        data: The file's content.
-        request: What is wanted of it.
 
     Returns:
         The picture, at the header's size unless its codec can reduce it while decoding.

@@ -90,16 +90,7 @@ def high_bytes(samples: NDArray[np.uint16], bits: int) -> NDArray[np.uint8]:
 def place_on_white(
     frame: NDArray[np.uint8], header: Header, top: int, left: int
 ) -> NDArray[np.uint8]:
-    """Put a frame on its white canvas.
-
-    Args:
-        frame: uint8 of shape [rows, columns, 3].
-        header: The canvas.
-        top: Row of it where the frame begins.
-        left: Column where it begins.
-
-    Returns:
-        uint8 of shape [header.height, header.width, 3].
+    """Put a frame on its white canvas: uint8 of shape [header.height, header.width, 3].
 
     Raises:
         DecodingError: CORRUPT if the frame reaches beyond the canvas.

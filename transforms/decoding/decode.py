@@ -103,16 +103,7 @@ def decode(data: bytes, canvas: Canvas, options: DecodeOptions = _BY_DEFAULT) ->
 def decode_image(
     encoded: EncodedImage, canvas: Canvas, options: DecodeOptions = _BY_DEFAULT
 ) -> DecodedImage | Failure:
-    """Decode one image of the pipeline.
-
-    Args:
-        encoded: The file as read.
-        canvas: What the picture must fit into.
-        options: How to decode it.
-
-    Returns:
-        The picture, or why there is none; nothing is raised, whatever the bytes.
-    """
+    """Decode one image of the pipeline; nothing is raised, whatever the bytes."""
     try:
         picture = decode(encoded.data, canvas, options)
     except DecodingError as error:

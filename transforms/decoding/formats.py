@@ -168,12 +168,9 @@ def _brands(data: bytes) -> set[bytes]:
 def refuse_too_large(header: Header, max_pixels: int) -> None:
     """Refuse a picture by what its header claims.
 
-    Args:
-        header: The claims.
-        max_pixels: Pixels that a header may claim; a side may have :data:`MAX_SIDE` at most.
-
     Raises:
-        DecodingError: TOO_LARGE.
+        DecodingError: TOO_LARGE: more pixels than ``max_pixels``, in all or in a tile, or a side of
+            more than :data:`MAX_SIDE`.
     """
     claim = f"{header.format}: its header claims {header.width} x {header.height} pixels"
     if header.height * header.width > max_pixels:
@@ -218,13 +215,9 @@ def load_picture(
 ) -> tuple[ImageFile.ImageFile, bool]:
     """Let Pillow decode a picture, if it sees the size that was checked.
 
-    Args:
-        image: The opened file.
-        header: What it claims.
-        keep: Whether to keep what is there of a file that is cut short.
-
     Returns:
-        The image, its pixels loaded, and whether some are missing.
+        The image, its pixels loaded, and whether some are missing: with ``keep`` what is there of
+        a file that is cut short is kept.
 
     Raises:
         DecodingError: CORRUPT if the sizes differ.

@@ -57,10 +57,6 @@ _MISSING_BYTES = "premature end of"
 def decode(data: bytes, request: DecodeRequest) -> StoredPicture:
     """Decode a JPEG, at a reduced scale if it is large.
 
-    Args:
-        data: The file's content.
-        request: Which of its rows and columns are needed, and whether to keep it if cut short.
-
     Returns:
         The picture at the smallest scale of 1/8, 1/4, 1/2 and 1 that covers what is needed. At
         scale 1 it is what Pillow decodes, bit for bit.

@@ -50,12 +50,8 @@ _COLOURS = {1: "GRAY", 3: "RGB", 4: "CMYK"}
 def has_only_noise(data: bytes, structure: Structure) -> bool:
     """Whether a file whose scans leave bytes over is sound otherwise.
 
-    Args:
-        data: The file, with nothing but segments before its first scan.
-        structure: What they say.
-
-    Returns:
-        True if every scan was complete before its bytes ended, and these are no part of it.
+    Every scan must have been complete before its bytes ended, and these be no part of it. There is
+    nothing but segments before the first scan.
     """
     frame = structure.frame
     if len(frame.sampling) not in _COLOURS or data[frame.segment.begin + 1] not in _HUFFMAN_SOF:

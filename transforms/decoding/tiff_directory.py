@@ -112,13 +112,8 @@ def read_directory(data: bytes, begin: int | None = None) -> TiffDirectory:
 def with_only(data: bytes, directory: TiffDirectory, tags: frozenset[int]) -> bytes:
     """The file with one directory at its end, which holds just some tags of one that it had.
 
-    Args:
-        data: A TIFF file.
-        directory: One of its directories.
-        tags: What to keep; of a tag given twice the last entry.
-
-    Returns:
-        The file; whatever else was in it stays where it was, but no reader finds it.
+    Of a tag given twice it holds the last entry. Whatever else was in the file stays where it was,
+    but no reader finds it.
     """
     wanted = np.flatnonzero(np.isin(directory.entries["tag"], sorted(tags)))
     places = {int(directory.entries["tag"][place]): place for place in wanted.tolist()}

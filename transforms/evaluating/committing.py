@@ -48,13 +48,7 @@ FORMAT_VERSION: Final = 1
 
 @dataclass(frozen=True, eq=False)
 class ScoredRows:
-    """What some pairs came to.
-
-    Attributes:
-        scores: A row a pair that was scored.
-        failures: A row a pair that was not.
-        tally: The pixel counts of those scored.
-    """
+    """What some pairs came to: a row for each that was scored, or was not, and the pixel counts."""
 
     scores: pa.Table
     failures: pa.Table

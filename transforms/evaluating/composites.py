@@ -37,23 +37,14 @@ from beam_deeplab.transforms.sources.reading import read_image, read_images
 
 @dataclass(frozen=True, slots=True)
 class PairedPart:
-    """The pairs whose masks one part holds: what is scored at once, and again after a crash.
-
-    Attributes:
-        part: URI of the part.
-        pairs: The pairs, by URI.
-    """
+    """The pairs whose masks one part holds: what is scored at once, and again after a crash."""
 
     part: str
     pairs: tuple[LabelledRef, ...]
 
 
 def plan_scoring(segmented: str, output: str) -> Iterator[PairedPart | Failure]:
-    """Finds the mask of each pair.
-
-    Args:
-        segmented: The output of a committed run.
-        output: The evaluation's output, in which the list of pairs stands.
+    """Finds the mask of each pair in the list that stands in ``output``.
 
     Yields:
         The parts that hold masks of pairs; and for each pair without a mask why there is none.

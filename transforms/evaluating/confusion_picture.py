@@ -26,10 +26,6 @@ def draw_confusion(tally: Tally, labels: LabelSet) -> bytes:
     row. Classes that occur neither in the truth nor in the prediction are left out, unless none
     does.
 
-    Args:
-        tally: The counts.
-        labels: The classes.
-
     Returns:
         A PNG; the same bytes for the same counts.
     """

@@ -14,10 +14,6 @@ from beam_deeplab.transforms.evaluating.tally import Tally
 def classes_table(tally: Tally, labels: LabelSet) -> pa.Table:
     """A row a class: its pixels in the truth, in the masks and in both, and what follows.
 
-    Args:
-        tally: The counts.
-        labels: The classes.
-
     Returns:
         ``class_id``, ``class_name``, ``true_pixels``, ``predicted_pixels``, ``common_pixels``,
         ``iou``, ``boundary_iou``, ``accuracy`` (common over true) and ``precision`` (common over
@@ -43,10 +39,6 @@ def classes_table(tally: Tally, labels: LabelSet) -> pa.Table:
 
 def confusion_table(tally: Tally, labels: LabelSet) -> pa.Table:
     """The confusion matrix in long form, a row a pair of classes, also where it holds 0.
-
-    Args:
-        tally: The counts.
-        labels: The classes.
 
     Returns:
         ``true_class_id``, ``true_class``, ``predicted_class_id``, ``predicted_class`` and

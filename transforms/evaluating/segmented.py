@@ -37,13 +37,7 @@ def read_segmented_manifest(output: str) -> Manifest:
 
 
 def list_masks(output: str) -> Iterator[tuple[str, list[ImageRef]]]:
-    """The parts that hold a run's masks.
-
-    Args:
-        output: The run's output.
-
-    Yields:
-        A part's URI and the images that it holds the masks of.
+    """The parts that hold a run's masks: each one's URI, and the images whose masks are in it.
 
     Raises:
         OSError: A part cannot be read.
@@ -65,14 +59,7 @@ def list_failures(output: str) -> Iterator[Failure]:
 
 
 def read_masks(part: str, uris: Collection[str]) -> Iterator[Segmentation]:
-    """The masks of some images of a part, without their areas.
-
-    Args:
-        part: The part's URI.
-        uris: The images.
-
-    Yields:
-        Their masks, in the order in which the part holds them.
+    """The masks of some images of a part, without their areas, in the part's order.
 
     Raises:
         OSError: The part is no longer there, or damaged: that is the run's fault, not an image's.

@@ -54,9 +54,6 @@ def boundary_runs(grid: CellGrid) -> Iterator[BoundaryRuns]:
     The label of a pixel is the class with the largest bilinearly interpolated logits in float64,
     the lowest id of equals.
 
-    Args:
-        grid: The cells that the picture covers.
-
     Yields:
         Every boundary cell's runs once, in blocks of bounded size, by cell column, then row.
     """

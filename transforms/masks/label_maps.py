@@ -46,11 +46,7 @@ def label_map(
 
 
 def painted(grid: CellGrid, runs: Iterable[BoundaryRuns]) -> NDArray[np.uint8]:
-    """Paint the labels of cells and runs.
-
-    Args:
-        grid: The cells that the picture covers.
-        runs: The runs of all its boundary cells.
+    """Paint the labels of cells, and of all runs in their boundary cells.
 
     Returns:
         uint8 of the picture's shape [height, width].

@@ -39,12 +39,7 @@ def collection_root(patterns: Iterable[str]) -> str:
 def relative_name(uri: str, root: str) -> str:
     """An image's name: its URI below the collection's root, unique as the URI is.
 
-    Args:
-        uri: The image.
-        root: As :func:`collection_root` gives it.
-
-    Returns:
-        A relative path; what does not lie under the root keeps all of its path.
+    What does not lie under the root (:func:`collection_root`) keeps all of its path.
     """
     if root and uri.startswith(f"{root.rstrip('/')}/"):
         return uri[len(root.rstrip("/")) + 1 :]
@@ -54,12 +49,7 @@ def relative_name(uri: str, root: str) -> str:
 def column_names(class_names: Sequence[str], prefix: str) -> list[str]:
     """A column's name for each class: letters, digits and underscores, as BigQuery takes them.
 
-    Args:
-        class_names: Any texts, each different.
-        prefix: What each begins with.
-
-    Returns:
-        Names that differ from each other also where case does not count.
+    They differ from each other also where case does not count, as the classes' own names do.
     """
     names: list[str] = []
     for label, class_name in enumerate(class_names):

@@ -172,11 +172,7 @@ def _one_line(error: Exception) -> str:
 
 
 def decode_segmentations(content: bytes, slot: ShardSlot | None = None) -> list[Segmentation]:
-    """The rows of a masks part, as the step before the writer made them.
-
-    Args:
-        content: The file.
-        slot: The place of each row in its shard.
+    """The rows of a masks part, as the step before the writer made them, all in one slot.
 
     Raises:
         DamagedPartError: It is no masks part of ours.

@@ -88,9 +88,6 @@ def dataset_schema(
         dataset: One of :data:`DATASETS`.
         run: What made the rows (model, digest, classes, palette, version, options).
         counts: What the file's shard holds.
-
-    Returns:
-        The schema.
     """
     metadata: dict[bytes, str] = dict(_HUGGINGFACE) if dataset == MASKS else {}
     if run is not None:

@@ -83,23 +83,13 @@ def note_plan(output: str, summary: PlanSummary) -> None:
 
 
 def begin(output: str, shard: Shard) -> bool:
-    """Notes that a shard begins.
-
-    Returns:
-        Whether this is the first time: False if it was begun before and never finished.
-    """
+    """Notes that a shard begins; False if it was begun before and never finished."""
     content = json.dumps([[ref.uri, ref.version] for ref in shard.refs]).encode()
     return storage.create_if_absent(_uri(output, shard.id + _BEGUN), content)
 
 
 def finish(output: str, shard: str, *, with_care: bool = False) -> None:
-    """Takes a shard's notes back, once its parts are durable.
-
-    Args:
-        output: The output folder.
-        shard: The shard's id.
-        with_care: Whether it was run with care, and rows of it are kept aside.
-    """
+    """Takes a shard's notes back, once its parts are durable; also its rows if it ran with care."""
     if with_care:
         _delete(output, _names(output, f"{shard}{_ROW}"))
     storage.delete(_uri(output, shard + _BEGUN))
@@ -162,13 +152,8 @@ def _fatal(output: str, deaths: Mapping[int, list[str]]) -> frozenset[int]:
 def in_hand(output: str, slot: ShardSlot, earlier_deaths: int = 0) -> Iterator[None]:
     """Notes an image as open, alone in this process, for as long as the process lives.
 
-    An image that comes through is no suspect any more. One that raises, or whose process ends
-    in order (:func:`let_go`), is none the worse for it.
-
-    Args:
-        output: The output folder.
-        slot: The image's place.
-        earlier_deaths: How many processes have died with it.
+    An image that comes through is no suspect any more, whatever deaths it has seen. One that
+    raises, or whose process ends in order (:func:`let_go`), is none the worse for it.
     """
     notes = [
         _uri(output, f"{slot.shard}{_OPEN}{slot.index}-{n}") for n in range(earlier_deaths + 1)
@@ -245,12 +230,7 @@ def kept_row(output: str, ref: ImageRef, slot: ShardSlot) -> Segmentation | None
 
 @dataclass(frozen=True, slots=True)
 class ShardNotes:
-    """The notes about one shard, as a listing shows them.
-
-    Attributes:
-        shard: The shard's id.
-        files: Their names and sizes.
-    """
+    """The notes about one shard, as a listing shows them."""
 
     shard: str
     files: tuple[StoredFile, ...] = ()
@@ -315,11 +295,8 @@ def begun_rewrite(output: str, shard: str) -> dict[str, frozenset[str]] | None:
 def forget(output: str, notes: ShardNotes, *, but_deaths: bool = False) -> None:
     """Removes the notes about a shard that will not run again.
 
-    Args:
-        output: The output folder.
-        notes: What is noted.
-        but_deaths: Keep what is noted of deaths: its parts stand, and a failure in them that
-            an image's deaths account for is a result until the commit.
+    With ``but_deaths`` what is noted of deaths stays: its parts stand, and a failure in them that
+    an image's deaths account for is a result until the commit.
     """
     names = [file.name for file in notes.files]
     _delete(output, [name for name in names if not (but_deaths and _OPEN in name)])

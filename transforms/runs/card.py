@@ -23,16 +23,13 @@ _ABOUT = {
 def data_card(
     counts: Mapping[str, int], classes: Sequence[str], model: str, folders: Sequence[str]
 ) -> str:
-    """The card's text.
+    """The card's text: Markdown behind a YAML header as Hugging Face's dataset cards have it.
 
     Args:
         counts: ``total_masks`` and ``total_failures``.
         classes: Their names, by id.
         model: Its name.
         folders: The datasets and tables that hold rows, the default one first.
-
-    Returns:
-        Markdown behind a YAML header as Hugging Face's dataset cards have it.
     """
     configs = [
         line

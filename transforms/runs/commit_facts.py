@@ -96,12 +96,7 @@ class CommitFacts:
             self.named[fault] = named
 
     def add_shard(self, shard: StandingShard, written: Iterable[Part]) -> None:
-        """Takes a shard as it stands.
-
-        Args:
-            shard: All that was found of it.
-            written: The parts that it says it wrote; none if it is of earlier work.
-        """
+        """Takes a shard as it stands, and the parts that it says it wrote: none for old work."""
         expected = set(written)
         found = {item.part for item in shard.parts.values()}
         self.blame(CHANGED, {part.path for part in expected - found})
@@ -141,9 +136,6 @@ class CommitFacts:
 
 def reconcile(facts: CommitFacts) -> tuple[PlanSummary, dict[str, int]]:
     """Proves that every planned image is in the output, once.
-
-    Args:
-        facts: What was to be done, was written, and stands.
 
     Returns:
         The plan, and the counts that the manifest records.

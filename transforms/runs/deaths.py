@@ -23,11 +23,8 @@ def circumstances() -> bytes:
 def ended_by_itself(note: bytes) -> bool:
     """Whether a note that outlived its process tells of a crash or of too little memory.
 
-    Args:
-        note: A line of :func:`circumstances`, and what a crash has written behind it.
-
-    Returns:
-        False also where nothing can be told: of another machine, or of one that counts nothing.
+    It is a line of :func:`circumstances`, and what a crash has written behind it. False also where
+    nothing can be told: of another machine, or of one that counts nothing.
     """
     line, _, traceback = note.partition(b"\n")
     if traceback:

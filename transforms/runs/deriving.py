@@ -52,12 +52,7 @@ class TableFiles:
 
     @classmethod
     def of(cls, expected_bytes: int, standing: Iterable[int]) -> TableFiles:
-        """Files for a table.
-
-        Args:
-            expected_bytes: Of the table.
-            standing: The numbers of the files that stand.
-        """
+        """Files for a table, of which files of some numbers stand already."""
         count = 1
         while count * FILE_BYTES < expected_bytes:
             count *= 2
@@ -117,13 +112,7 @@ def remove_surplus(output: str, name: str, files: TableFiles) -> None:
 
 
 def write_rows(uri: str, schema: pa.Schema, sort_by: str, contents: Iterable[bytes]) -> None:
-    """Writes a file of a table, atomically, its row groups sorted.
-
-    Args:
-        uri: The file.
-        schema: Its columns, with the metadata that it carries.
-        sort_by: The column that each row group is sorted by.
-        contents: Its rows, in any order.
+    """Writes a file of a table, atomically, from rows in any order; each row group is sorted.
 
     Raises:
         OSError: It cannot be written; what stood there before still stands.

@@ -44,13 +44,7 @@ _READERS = 16
 
 @dataclass(frozen=True, slots=True)
 class ShardFiles:
-    """What a listing shows of a shard.
-
-    Attributes:
-        id: Of the shard.
-        sizes: Bytes of its parts, by dataset.
-        notes: What ``attempts/`` holds about it.
-    """
+    """What a listing shows of a shard: bytes of its parts by dataset, and its notes."""
 
     id: str
     sizes: Mapping[str, int]
@@ -84,12 +78,7 @@ class StandingPart:
 
 @dataclass(frozen=True)
 class StandingShard:
-    """The parts of one shard that were found.
-
-    Attributes:
-        id: Of the shard.
-        parts: By dataset.
-    """
+    """The parts of one shard that were found, by dataset."""
 
     id: str
     parts: Mapping[str, StandingPart]
@@ -155,17 +144,10 @@ class StandingShard:
 
 
 def list_shards(output: str, prefix: str = "", names: Collection[str] = ()) -> list[ShardFiles]:
-    """The shards of one share of an output that have left a part or a note.
+    """The shards of one share of an output that have left a part or a note, by id; three listings.
 
-    Files that our naming does not know are not ours and are left out.
-
-    Args:
-        output: The output folder; it need not exist.
-        prefix: What the shards' ids begin with.
-        names: Ids of shards that are listed even if nothing of them stands.
-
-    Returns:
-        Shards by id; three listings.
+    The shards named by ``names`` are listed even if nothing of them stands. Files that our naming
+    does not know are not ours and are left out.
 
     Raises:
         OSError: The folders cannot be listed.
@@ -193,12 +175,8 @@ def inspect_shards(
 ) -> list[StandingShard]:
     """Reads what the parts of some shards hold, several at once.
 
-    A part of ours that is damaged is in with ``counts`` None.
-
-    Args:
-        output: The output folder.
-        shards: What is listed of them.
-        whole: Read all columns but the masks; else only what names the images.
+    All columns but the masks if ``whole``; else only what names the images. A part of ours that is
+    damaged is in with ``counts`` None.
 
     Raises:
         OSError: A part cannot be read now, which says nothing about it.

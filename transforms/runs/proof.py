@@ -33,7 +33,7 @@ def may_hold_others(
         damaged: The shards with a damaged part.
         unaccounted: Inputs that no readable row stands for.
         longest: The most images that a shard of the output holds.
-        fingerprint: Of the options that decide results, which the shards' names are made from.
+        fingerprint: What the shards' names are made from.
     """
     unproven = sorted(damaged)
     if len(unaccounted) > MOST_TO_PROVE:
@@ -55,16 +55,9 @@ def lost_images(
     longest: int,
     fingerprint: str,
 ) -> dict[str, Sequence[ImageRef]]:
-    """The inputs that are proved to be what cannot be read any more of some shards.
+    """The inputs, by shard, that are proved to be what cannot be read any more of it.
 
-    Args:
-        damaged: Shards with a damaged part.
-        unaccounted: Inputs that no readable row stands for, sorted.
-        longest: The most images that a shard of the output holds.
-        fingerprint: Which the shards' names were made from.
-
-    Returns:
-        Images by shard; shards without a proof are not in it.
+    As for :func:`may_hold_others`, ``unaccounted`` sorted; shards without a proof are left out.
     """
     held: dict[str, Sequence[ImageRef]] = {}
     longest = max(longest, MAX_DEFAULT_SHARD_SIZE)

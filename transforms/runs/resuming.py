@@ -68,16 +68,9 @@ def is_committed(output: str) -> bool:
 def open_output(
     output: str, facts: PlanFacts, run: RunRecord, *, discard_damaged: bool = False
 ) -> PlanSummary:
-    """Says that a run goes on in an output: from here on it is not committed.
+    """Says in ``run.json`` that a run goes on in an output: from here on it is not committed.
 
-    Args:
-        output: The output folder.
-        facts: What stands there, and what is planned.
-        run: What goes on; ``run.json`` says so from here on.
-        discard_damaged: Give up damaged parts also where they may hold images that are no inputs.
-
-    Returns:
-        What is planned.
+    Damaged parts that may hold images which are no inputs are given up with ``discard_damaged``.
 
     Raises:
         DamagedOutputError: There is such a part, and nothing was changed.
@@ -121,12 +114,7 @@ def _describe_unproven(unproven: Sequence[DamagedShard]) -> str:
 
 
 def settle_shard(output: str, shard: str, records: Iterable[ShardRecord]) -> Shard | None:
-    """Clears what may not stay of one shard before new work begins.
-
-    Args:
-        output: The output folder.
-        shard: The shard's id.
-        records: All that is known of it.
+    """Clears what may not stay of one shard, by all that is known of it, before new work begins.
 
     Returns:
         The shard if it is planned. Its parts are then left to be replaced, not removed, so that

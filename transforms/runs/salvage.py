@@ -39,10 +39,8 @@ def input_record(ref: ImageRef) -> Record:
 def row_records(shard: StandingShard, *, has_fatal: bool) -> Iterator[Record]:
     """The rows that stand; each with its shard, dataset, and what its failure is, if it is one.
 
-    Args:
-        shard: What was found of it.
-        has_fatal: Whether its failures of the code CRASHED are results of the run that is
-            resumed, and stay: an image of it has killed processes since the last commit.
+    If an image of the shard has killed processes since the last commit (``has_fatal``), failures of
+    the code CRASHED are results of the run that is resumed, and stay.
     """
     for dataset, standing in shard.parts.items():
         codes = standing.codes or ("",) * len(standing.refs)
@@ -88,13 +86,10 @@ class Decision:
 
 
 def decide(records: Iterable[Record]) -> Decision:
-    """Judges the images of a bucket, each by itself.
+    """Judges the images of a bucket, each by itself, from all that is known of them.
 
     An image that stands twice (two runs wrote at once) stays in one row: of those that are right
     in that of the first shard by id, and there in its mask.
-
-    Args:
-        records: All that is known of them.
     """
     inputs: dict[str, ImageRef] = {}
     listed = 0

@@ -67,10 +67,6 @@ def shard_id(fingerprint: str, refs: Iterable[ImageRef]) -> str:
     Another image or another version gives another name: a resumed run or one with added
     images can never write over another shard.
 
-    Args:
-        fingerprint: Of the options that decide results.
-        refs: The shard's images, in any order.
-
     Returns:
         The first 16 hex digits of SHA-256 over the fingerprint and the sorted images.
     """
@@ -110,12 +106,7 @@ def bucket_of(uri: str) -> int:
 
 
 def group_count(images: int, size: int) -> int:
-    """Into how many groups images are gathered before they are cut; a power of two.
-
-    Args:
-        images: How many there are.
-        size: Images a shard.
-    """
+    """Into how many groups images are gathered before they are cut; a power of two."""
     groups = 1
     while groups * SHARDS_PER_GROUP * size < images:
         groups *= 2
@@ -125,16 +116,10 @@ def group_count(images: int, size: int) -> int:
 def cut_shards(
     fingerprint: str, refs: Iterable[ImageRef], size: int, alone: Collection[str] = ()
 ) -> Iterator[Shard]:
-    """Cuts the images of one group into shards of neighbours by URI, of even size.
+    """Cuts the distinct images of one group into shards of neighbours by URI, of even size.
 
-    Args:
-        fingerprint: Of the options that decide results.
-        refs: Distinct images, in any order.
-        size: The most images a shard.
-        alone: URIs of images that have killed a process; each gets a shard of its own.
-
-    Yields:
-        Shards, every image in exactly one.
+    Of at most ``size`` images; those in ``alone`` have killed a process, and each gets a shard of
+    its own.
     """
     ordered = sorted(refs, key=attrgetter("uri"))
     rest = [ref for ref in ordered if ref.uri not in alone]

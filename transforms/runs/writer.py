@@ -117,13 +117,9 @@ def read_note(output: str, name: str) -> Writer | None:
 def take(output: str, writer: Writer, dead: Collection[Writer] = ()) -> str | None:
     """Takes an output for a writer, unless somebody else has just done so.
 
-    Args:
-        output: The output folder.
-        writer: Who shall hold it.
-        dead: Who is known to live no more; their notes are removed.
-
     Returns:
-        The name of the note that is held now; None if a note of somebody else's stands.
+        The name of the note that is held now; None if a note of somebody else's stands who is not
+        known to be ``dead``. The notes of the dead are removed.
 
     Raises:
         ValueError: What stands is no note of ours.

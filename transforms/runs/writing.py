@@ -49,9 +49,6 @@ def write_shard(
         rows: One row an image, in the shard's order.
         run: What made the rows, for each file's metadata.
         images_root: The folder below which images are named.
-
-    Yields:
-        What was written, in the order of writing.
     """
     _remove_masks_of(output, shard, {row.ref.uri for row in rows if isinstance(row, Failure)})
     encoded = encode_parts(shard, rows, run, images_root)

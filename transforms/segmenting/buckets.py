@@ -16,16 +16,9 @@ ASPECTS = (Fraction(9, 16), Fraction(2, 3), Fraction(3, 4), Fraction(1))
 
 
 def canvas_buckets(canvas: Canvas, stride: int) -> tuple[Canvas, ...]:
-    """The canvases that pictures fitted to ``canvas`` are padded to, smallest first.
+    """The canvases that pictures fitted to ``canvas`` are padded to, smallest first, at most seven.
 
-    Each side is a multiple of the stride plus one, and ``canvas`` itself is the last.
-
-    Args:
-        canvas: What pictures are reduced to fit into; its sides suit the stride.
-        stride: Output stride of the network's backbone.
-
-    Returns:
-        At most seven, all no larger than ``canvas``.
+    Each side is a multiple of the output stride plus one, and ``canvas`` itself is the last.
 
     Raises:
         ValueError: The canvas does not suit the stride.
@@ -39,12 +32,7 @@ def canvas_buckets(canvas: Canvas, stride: int) -> tuple[Canvas, ...]:
 
 
 def bucket_for(height: int, width: int, buckets: Sequence[Canvas]) -> Canvas:
-    """The smallest bucket that holds a picture.
-
-    Args:
-        height: Of the picture's content in pixels.
-        width: Of the picture's content in pixels.
-        buckets: Smallest first.
+    """The smallest bucket that holds a picture's content, of some that are sorted by size.
 
     Raises:
         ValueError: The picture fits none.

@@ -58,15 +58,10 @@ _CRASHED = "the process died while it worked on this image"
 def only_for(
     kind: type[WorkT], function: Callable[..., ResultT | Failure], **options: Any
 ) -> Callable[[Any], Any]:
-    """Makes a step that maps rows of one kind and hands all others on untouched.
+    """Makes a step that maps rows of one kind by a function, and hands all others on untouched.
 
     Those are failures of earlier steps, barriers, and what an earlier attempt has kept: rows, or
     the parts of a shard that stands whole.
-
-    Args:
-        kind: What the step works on.
-        function: From one row of work to the next stage's row.
-        options: Its further arguments.
     """
 
     def step(row: Any) -> Any:
@@ -93,13 +88,7 @@ def mask_image(
 
 @dataclass(eq=False)
 class SegmentEncoded(beam.PTransform):
-    """``EncodedImage | Failure`` -> ``Segmentation | Failure``, fused and in one piece.
-
-    Attributes:
-        recipe: What to run.
-        engine_threads: Cores that each process computes on; None for all that it sees.
-        batch_pictures: Pictures in a batch, however small their canvas.
-    """
+    """``EncodedImage | Failure`` -> ``Segmentation | Failure``, fused and in one piece."""
 
     recipe: Recipe
     engine_threads: int | None = None
@@ -136,11 +125,6 @@ def read_shard(shard: Shard, output: str, max_file_bytes: int = MAX_BYTES) -> It
     Of a shard that an earlier attempt of this job has written whole nothing is read: its parts
     come instead. A shard that was begun before and never finished is run with care, one image at
     a time, so that it shows which one kills its process (:mod:`transforms.runs.attempts`).
-
-    Args:
-        shard: What to read.
-        output: The output folder, where attempts are noted.
-        max_file_bytes: Files of more bytes are refused before they are read.
 
     Yields:
         One row an image, and with care a barrier behind each; or parts.

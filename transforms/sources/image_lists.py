@@ -36,7 +36,7 @@ def is_image_list(uri: str) -> bool:
 
 
 def read_uris(uri: str) -> Iterator[str]:
-    """The images that a list names, in its order.
+    """The images that a list names, in its order: URIs and absolute paths, each in one spelling.
 
     A ``.txt`` holds one URI a line, just as it is written: ``#`` and spaces are parts of names;
     only blank lines are passed over. A ``.csv`` or ``.parquet`` holds them in the column
@@ -45,12 +45,6 @@ def read_uris(uri: str) -> Iterator[str]:
 
     A line that can name no image is a URI all the same, and fails when it is read: a blank cell
     becomes ``<list>#row=<n>`` with the number of its row, bytes that are no UTF-8 are escaped.
-
-    Args:
-        uri: The list, local or in storage.
-
-    Yields:
-        URIs and absolute paths, each file's in one spelling.
 
     Raises:
         ImageListError: It is not such a list.
@@ -68,12 +62,6 @@ def read_uri_pairs(uri: str) -> Iterator[tuple[str, str]]:
     """The images that a list names and the truth of each, in its order.
 
     As :func:`read_uris`, but for a ``.csv`` or ``.parquet`` with a second column ``truth_uri``.
-
-    Args:
-        uri: The list, local or in storage.
-
-    Yields:
-        URIs and absolute paths, of the image and of its truth.
 
     Raises:
         ImageListError: It is not such a list.

@@ -40,13 +40,8 @@ def match_files(glob: Glob) -> Iterator[ImageRef]:
 
     Local links are followed, but not in a circle; a link that leads nowhere comes with an empty
     version. Devices, pipes and ``gs://`` objects that stand for a folder are left out. A folder
-    below that cannot be listed comes as a ref whose URI ends in a slash.
-
-    Args:
-        glob: What to look for; its folder may be missing.
-
-    Yields:
-        Refs with versions and sizes.
+    below that cannot be listed comes as a ref whose URI ends in a slash. The glob's own may be
+    missing.
 
     Raises:
         OSError: The glob's folder cannot be listed.

@@ -92,12 +92,7 @@ class Glob:
         return self.segments[-1].endswith("*")
 
     def matches(self, path: str, *, hidden: bool = False) -> bool:
-        """Whether a file's path, relative to ``folder``, matches.
-
-        Args:
-            path: The path.
-            hidden: Whether names that begin with a dot count as others do.
-        """
+        """Whether a file's path, relative to ``folder``, matches; hidden names too, if asked."""
         return bool(_matcher((self.segments,), hidden).match(path))
 
     def may_match_below(self, path: str) -> bool:

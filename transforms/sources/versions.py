@@ -27,14 +27,9 @@ LINES_WORTH_A_PAGE: Final = 13
 
 
 def with_versions(uris: Iterable[str]) -> Iterator[ImageRef]:
-    """Pairs each URI with its present version.
+    """Pairs each URI with its present version, in the order given.
 
-    Args:
-        uris: Paths and URIs, mixed.
-
-    Yields:
-        Refs in the order given; the version is empty where no file is, none may be looked at, or
-        the URI can name none.
+    The version is empty where no file is, none may be looked at, or the URI can name none.
 
     Raises:
         OSError: The storage does not answer.

@@ -53,13 +53,7 @@ _SIZE_IF_UNKNOWN: Final = 64 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class StoredObject:
-    """One object of a listing.
-
-    Attributes:
-        name: Its full name in the bucket.
-        size: Its size in bytes.
-        generation: Its generation, digits.
-    """
+    """One object of a listing: its full name in the bucket, its size in bytes, its generation."""
 
     name: str
     size: int

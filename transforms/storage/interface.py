@@ -20,12 +20,7 @@ _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
 @dataclass(frozen=True, slots=True)
 class StoredFile:
-    """One file directly in a folder.
-
-    Attributes:
-        name: Its name without the folder.
-        size: Its size in bytes.
-    """
+    """One file directly in a folder: its name without the folder, and its size in bytes."""
 
     name: str
     size: int

@@ -23,12 +23,7 @@ class Collection:
 
 @dataclass(frozen=True, slots=True)
 class ShardRows:
-    """What one shard has written, but for the masks' bytes.
-
-    Attributes:
-        masks: The columns of ``MASKS`` but ``mask``.
-        failures: The columns of ``FAILURES``.
-    """
+    """What one shard has written, all columns but the masks' bytes."""
 
     masks: pa.Table
     failures: pa.Table
