@@ -67,7 +67,8 @@ _open_here: set[str] = set()
 _letting_go = threading.Event()
 
 
-def _uri(output: str, name: str) -> str:
+def note_uri(output: str, name: str) -> str:
+    """Where a note stands."""
     return storage.join(output, FOLDER, name)
 
 
@@ -79,20 +80,20 @@ def note_plan(output: str, summary: PlanSummary) -> None:
     """Writes ``attempts/plan.json``, by which the launcher of any runner knows the total."""
     counts = asdict(summary)
     del counts["left_out"]
-    storage.write_atomically(_uri(output, PLAN_FILE), json.dumps(counts).encode())
+    storage.write_atomically(note_uri(output, PLAN_FILE), json.dumps(counts).encode())
 
 
 def begin(output: str, shard: Shard) -> bool:
     """Notes that a shard begins; False if it was begun before and never finished."""
     content = json.dumps([[ref.uri, ref.version] for ref in shard.refs]).encode()
-    return storage.create_if_absent(_uri(output, shard.id + _BEGUN), content)
+    return storage.create_if_absent(note_uri(output, shard.id + _BEGUN), content)
 
 
 def finish(output: str, shard: str, *, with_care: bool = False) -> None:
     """Takes a shard's notes back, once its parts are durable; also its rows if it ran with care."""
     if with_care:
         _delete(output, _names(output, f"{shard}{_ROW}"))
-    storage.delete(_uri(output, shard + _BEGUN))
+    storage.delete(note_uri(output, shard + _BEGUN))
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,7 +138,7 @@ def _fatal(output: str, deaths: Mapping[int, list[str]]) -> frozenset[int]:
 
     def counts(name: str) -> bool:
         try:
-            return not crashes_are_seen or ended_by_itself(storage.read(_uri(output, name)))
+            return not crashes_are_seen or ended_by_itself(storage.read(note_uri(output, name)))
         except FileNotFoundError:  # its process lives, and has taken it back
             return False
 
@@ -156,7 +157,7 @@ def in_hand(output: str, slot: ShardSlot, earlier_deaths: int = 0) -> Iterator[N
     raises, or whose process ends in order (:func:`let_go`), is none the worse for it.
     """
     notes = [
-        _uri(output, f"{slot.shard}{_OPEN}{slot.index}-{n}") for n in range(earlier_deaths + 1)
+        note_uri(output, f"{slot.shard}{_OPEN}{slot.index}-{n}") for n in range(earlier_deaths + 1)
     ]
     with alone():
         _note_open(notes[-1])
@@ -215,13 +216,13 @@ def keep_aside(output: str, row: Segmentation, run: Mapping[str, Any], images_ro
         for dataset, _, content in encode_parts(row.slot.shard, [row], run, images_root)
         if dataset == MASKS
     )
-    storage.write_atomically(_uri(output, f"{row.slot.shard}{_ROW}{row.slot.index}"), content)
+    storage.write_atomically(note_uri(output, f"{row.slot.shard}{_ROW}{row.slot.index}"), content)
 
 
 def kept_row(output: str, ref: ImageRef, slot: ShardSlot) -> Segmentation | None:
     """The row that an earlier attempt kept aside; None if it is no longer to be had."""
     try:
-        content = storage.read(_uri(output, f"{slot.shard}{_ROW}{slot.index}"))
+        content = storage.read(note_uri(output, f"{slot.shard}{_ROW}{slot.index}"))
         (row,) = decode_segmentations(content, slot)
     except (FileNotFoundError, DamagedPartError, ValueError):
         return None
@@ -266,7 +267,7 @@ def list_notes(output: str, prefix: str = "") -> dict[str, ShardNotes]:
 def begun_images(output: str, shard: str) -> tuple[ImageRef, ...]:
     """The images of a shard that was begun and never finished; none if it has ended since."""
     try:
-        content = json.loads(storage.read(_uri(output, shard + _BEGUN)))
+        content = json.loads(storage.read(note_uri(output, shard + _BEGUN)))
     except FileNotFoundError:
         return ()
     return tuple(ImageRef(uri, version) for uri, version in content)
@@ -275,18 +276,18 @@ def begun_images(output: str, shard: str) -> tuple[ImageRef, ...]:
 def begin_rewrite(output: str, shard: str, leaving: Mapping[str, frozenset[str]]) -> None:
     """Notes that rows of some images, by dataset and URI, are about to leave a shard's parts."""
     content = json.dumps({dataset: sorted(uris) for dataset, uris in leaving.items()})
-    storage.write_atomically(_uri(output, shard + _REWRITE), content.encode())
+    storage.write_atomically(note_uri(output, shard + _REWRITE), content.encode())
 
 
 def finish_rewrite(output: str, shard: str) -> None:
     """Takes the note of :func:`begin_rewrite` back, once all parts are written."""
-    storage.delete(_uri(output, shard + _REWRITE))
+    storage.delete(note_uri(output, shard + _REWRITE))
 
 
 def begun_rewrite(output: str, shard: str) -> dict[str, frozenset[str]] | None:
     """The rows that were about to leave when the process died, by dataset and URI, if any were."""
     try:
-        leaving = json.loads(storage.read(_uri(output, shard + _REWRITE)))
+        leaving = json.loads(storage.read(note_uri(output, shard + _REWRITE)))
     except FileNotFoundError:
         return None
     return {dataset: frozenset(uris) for dataset, uris in leaving.items()}
@@ -311,4 +312,4 @@ def clear(output: str, *, keep_writer: bool = False) -> None:
 
 def _delete(output: str, names: Iterable[str]) -> None:
     for name in names:
-        storage.delete(_uri(output, name))
+        storage.delete(note_uri(output, name))

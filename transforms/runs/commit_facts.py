@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Final
 
 import pyarrow as pa
@@ -70,18 +70,9 @@ class CommitFacts:
 
     def merge(self, other: CommitFacts) -> None:
         """Adds other facts to these."""
-        self.plans += other.plans
-        self.written += other.written
-        self.standing += other.standing
-        self.codes += other.codes
-        self.pixels += other.pixels
-        self.barely_seen += other.barely_seen
-        self.truncated += other.truncated
-        self.writers += other.writers
-        self.parts += other.parts
-        self.part_bytes += other.part_bytes
-        self.table_bytes += other.table_bytes
-        self.culprits += other.culprits
+        for each in fields(self):
+            if each.name != "named":
+                setattr(self, each.name, getattr(self, each.name) + getattr(other, each.name))
         for fault, names in other.named.items():
             self._name(fault, names)
 

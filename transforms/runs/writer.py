@@ -21,7 +21,7 @@ from typing import Any
 import psutil
 
 from beam_deeplab.transforms import storage
-from beam_deeplab.transforms.runs.attempts import FOLDER, WRITER_NOTE
+from beam_deeplab.transforms.runs.attempts import FOLDER, WRITER_NOTE, note_uri
 from beam_deeplab.transforms.runs.manifest import MANIFEST_FILE, Manifest
 from beam_deeplab.transforms.storage.local import local_path
 
@@ -183,11 +183,6 @@ def give_up(output: str, name: str) -> None:
     if not storage.scheme(output):
         with contextlib.suppress(OSError):
             Path(local_path(storage.join(output, FOLDER))).rmdir()
-
-
-def note_uri(output: str, name: str) -> str:
-    """Where a note stands."""
-    return storage.join(output, FOLDER, name)
 
 
 def _number(name: str) -> int:

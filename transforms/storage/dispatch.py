@@ -12,18 +12,34 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Sequence
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
-from beam_deeplab.transforms.storage.interface import (
-    Backend,
-    FileVersion,
-    StoredFile,
-    WritableBackend,
-    scheme,
-)
+from beam_deeplab.transforms.storage.interface import FileVersion, StoredFile, scheme
 
 
-def _backend(uri: str) -> Backend:
+class _Backend(Protocol):
+    """What each scheme's module implements, as the functions of the same names below say."""
+
+    def read(self, uri: str) -> bytes: ...
+    def read_version(
+        self, uri: str, version: str, size: int | None = None, max_bytes: int | None = None
+    ) -> tuple[bytes, str]: ...
+    def versions(self, uris: Sequence[str]) -> list[FileVersion]: ...
+    def list_folder(self, folder: str, prefix: str = "") -> list[StoredFile]: ...
+    def exists(self, uri: str) -> bool: ...
+    def open_seekable(self, uri: str) -> BinaryIO: ...
+
+
+class _WritableBackend(_Backend, Protocol):
+    """What those implement besides that can be written to."""
+
+    def write_atomically(self, uri: str, data: bytes) -> None: ...
+    def create_if_absent(self, uri: str, data: bytes) -> bool: ...
+    def delete(self, uri: str) -> None: ...
+    def check_writable(self, folder: str) -> None: ...
+
+
+def _backend(uri: str) -> _Backend:
     if scheme(uri) in ("", "gs"):
         return _writable(uri)
     from beam_deeplab.transforms.storage import beam as beam_storage
@@ -31,7 +47,7 @@ def _backend(uri: str) -> Backend:
     return beam_storage
 
 
-def _writable(uri: str, operation: str = "write to") -> WritableBackend:
+def _writable(uri: str, operation: str = "write to") -> _WritableBackend:
     name = scheme(uri)
     if name == "gs":
         from beam_deeplab.transforms.storage import cloud as cloud_storage

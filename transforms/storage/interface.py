@@ -1,4 +1,4 @@
-"""What every kind of storage offers, and the errors that all of them raise.
+"""What every kind of storage says of files, and the errors that all of them raise.
 
 Every operation raises :class:`OSError` or one of its subclasses with ``strerror`` a line for
 people and ``filename`` the URI: :class:`FileNotFoundError`, :class:`PermissionError`,
@@ -11,9 +11,7 @@ from __future__ import annotations
 
 import errno
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import BinaryIO, Protocol
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://")
 
@@ -56,46 +54,6 @@ class StorageDownError(OSError):
 
 class ChangedError(OSError):
     """What stands at a URI is not, or no longer, the version that was asked for."""
-
-
-class Backend(Protocol):
-    """What each scheme's module implements; :mod:`transforms.storage` documents it."""
-
-    def read(self, uri: str) -> bytes:
-        """See :func:`transforms.storage.read`."""
-
-    def read_version(
-        self, uri: str, version: str, size: int | None = None, max_bytes: int | None = None
-    ) -> tuple[bytes, str]:
-        """See :func:`transforms.storage.read_version`."""
-
-    def versions(self, uris: Sequence[str]) -> list[FileVersion]:
-        """See :func:`transforms.storage.versions`."""
-
-    def list_folder(self, folder: str, prefix: str = "") -> list[StoredFile]:
-        """See :func:`transforms.storage.list_folder`."""
-
-    def exists(self, uri: str) -> bool:
-        """See :func:`transforms.storage.exists`."""
-
-    def open_seekable(self, uri: str) -> BinaryIO:
-        """See :func:`transforms.storage.open_seekable`."""
-
-
-class WritableBackend(Backend, Protocol):
-    """What those implement besides that can be written to."""
-
-    def write_atomically(self, uri: str, data: bytes) -> None:
-        """See :func:`transforms.storage.write_atomically`."""
-
-    def create_if_absent(self, uri: str, data: bytes) -> bool:
-        """See :func:`transforms.storage.create_if_absent`."""
-
-    def delete(self, uri: str) -> None:
-        """See :func:`transforms.storage.delete`."""
-
-    def check_writable(self, folder: str) -> None:
-        """See :func:`transforms.storage.check_writable`."""
 
 
 def scheme(uri: str) -> str:
