@@ -23,7 +23,6 @@ from beam_deeplab.transforms.runs import attempts
 from beam_deeplab.transforms.runs.writer import (
     Writer,
     give_up,
-    note_uri,
     notes,
     process_lives,
     read_note,
@@ -76,8 +75,8 @@ def holder(output: str) -> tuple[str, Writer] | None:
                 job_of(writer)
         except (ValueError, TypeError) as error:
             raise UsageError(
-                f"{note_uri(output, name)} is not a file of beam-deeplab: remove it if nobody "
-                f"writes to {output}"
+                f"{attempts.note_uri(output, name)} is not a file of beam-deeplab: remove it if "
+                f"nobody writes to {output}"
             ) from error
         if writer is not None:
             return name, writer
@@ -115,7 +114,7 @@ class Pulse:
             UsageError: Its runner cannot be asked.
             OSError: The output cannot be looked at.
         """
-        uri = note_uri(self._output, name)
+        uri = attempts.note_uri(self._output, name)
         job = job_of(writer)
         if job is not None:
             try:
@@ -242,7 +241,7 @@ class Claim:
             give_up(self._output, self.name)
 
     def _write(self, writer: Writer) -> None:
-        storage.write_atomically(note_uri(self._output, self.name), writer.to_json())
+        storage.write_atomically(attempts.note_uri(self._output, self.name), writer.to_json())
 
     def _beat(self) -> None:
         while not self._ended.wait(PERIOD):

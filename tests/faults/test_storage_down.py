@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 
 from beam_deeplab.transforms.sources import reading
-from beam_deeplab.transforms.streaks import Streaks
 from tests.faults.conftest import Job, write_pictures
 from tests.gcs_emulator import Gcs
 
@@ -20,7 +19,7 @@ def six_in_a_row(gcs: Gcs, monkeypatch: pytest.MonkeyPatch) -> None:
     """So many faults are too many, and none takes long."""
     monkeypatch.setenv("BEAM_DEEPLAB_RETRY_SECONDS", "0.01")
     monkeypatch.setenv("BEAM_DEEPLAB_FAULTS_IN_A_ROW", "6")
-    monkeypatch.setattr(reading, "_faults", Streaks())
+    monkeypatch.setattr(reading, "_faults", reading.Streaks())
 
 
 @pytest.mark.usefixtures("six_in_a_row", "colour_engine")

@@ -20,9 +20,9 @@ from beam_deeplab.pipeline.remote_jobs import RemoteJob
 from beam_deeplab.pipeline.writers import check_free, find_writer, writing
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.runs import attempts
+from beam_deeplab.transforms.runs.attempts import note_uri
 from beam_deeplab.transforms.runs.writer import (
     Writer,
-    note_uri,
     notes,
     read_note,
     take,

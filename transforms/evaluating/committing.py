@@ -19,9 +19,13 @@ from beam_deeplab.deeplab.labels import LabelSet
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.evaluating.confusion_picture import draw_confusion
 from beam_deeplab.transforms.evaluating.measures import measure
-from beam_deeplab.transforms.evaluating.pair_tables import failures_table, pairs_table
 from beam_deeplab.transforms.evaluating.pairing import Pairing
-from beam_deeplab.transforms.evaluating.report_tables import classes_table, confusion_table
+from beam_deeplab.transforms.evaluating.tables import (
+    classes_table,
+    confusion_table,
+    failures_table,
+    pairs_table,
+)
 from beam_deeplab.transforms.evaluating.tally import Tally
 from beam_deeplab.transforms.parquet.parts import parquet_bytes
 from beam_deeplab.transforms.parquet.schemas import RUN_KEY
@@ -79,12 +83,8 @@ def begin_evaluation(output: str, pairing: Pairing) -> None:
 def commit_evaluation(output: str, run: RunRecord, scored: ScoredRows) -> dict[str, Any]:
     """Reconciles what was scored with what was named, and writes the report.
 
-    Running it again writes the same report again, but for the time.
-
-    Args:
-        output: The output folder, in which :func:`begin_evaluation` has written.
-        run: What was to be done; ``settings["named"]`` counts what was named.
-        scored: All rows.
+    Running it again writes the same report again, but for the time. What was named is counted in
+    the run's ``settings["named"]``.
 
     Returns:
         What ``metrics.json`` holds.

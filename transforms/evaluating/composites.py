@@ -16,9 +16,9 @@ import apache_beam as beam
 from beam_deeplab.deeplab.truth import TruthFormat, TruthRule
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.evaluating.committing import PAIRS_FILE, ScoredRows, commit_evaluation
-from beam_deeplab.transforms.evaluating.pair_tables import failures_table, read_pairs, scores_table
 from beam_deeplab.transforms.evaluating.scoring import ImageScore, score_mask
 from beam_deeplab.transforms.evaluating.segmented import list_failures, list_masks, read_masks
+from beam_deeplab.transforms.evaluating.tables import failures_table, read_pairs, scores_table
 from beam_deeplab.transforms.evaluating.tally import Tally
 from beam_deeplab.transforms.metrics import count, count_outcome, timed, timed_each
 from beam_deeplab.transforms.records import (
@@ -112,11 +112,7 @@ def scored_rows(rows: Sequence[ImageScore | Failure], rule: TruthRule) -> Scored
 class ScoreRun(beam.PTransform):
     """The masks of a committed run -> the metrics of the report, which its last step writes.
 
-    Attributes:
-        segmented: The output of the run.
-        output: The evaluation's output, in which the list of pairs stands.
-        rule: How truth files are understood.
-        run: What is to be done.
+    The list of pairs stands in ``output`` already.
     """
 
     segmented: str

@@ -114,11 +114,8 @@ def pair_by_name(
 def check_pairs(pairs: Iterable[LabelledRef]) -> Pairing:
     """Holds against each other the pairs that a list names.
 
-    Args:
-        pairs: In any order; a pair named twice is one pair. Images may share a truth.
-
-    Returns:
-        The pairs; AMBIGUOUS for an image that is named with different truths.
+    A pair named twice is one pair, and images may share a truth; an image that is named with
+    different truths is AMBIGUOUS.
     """
     listed = list(pairs)
     by_image: dict[str, dict[str, LabelledRef]] = {}
@@ -142,11 +139,7 @@ def check_pairs(pairs: Iterable[LabelledRef]) -> Pairing:
 def list_pairs(pattern: str) -> Iterator[LabelledRef]:
     """The pairs that lists name: ``.csv`` or ``.parquet`` with ``image_uri`` and ``truth_uri``.
 
-    Args:
-        pattern: One list, or a glob of some.
-
-    Yields:
-        Pairs with the versions that stand there now; what is not there has none.
+    They come with the versions that stand there now; what is not there has none.
 
     Raises:
         transforms.sources.image_lists.ImageListError: A list is malformed.

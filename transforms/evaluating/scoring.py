@@ -40,12 +40,7 @@ class ImageScore:
 def score_mask(
     mask: Segmentation, truth: EncodedImage | Failure, rule: TruthRule
 ) -> ImageScore | Failure:
-    """Score one mask.
-
-    Args:
-        mask: The mask; its ``ref`` is a :class:`transforms.LabelledRef`.
-        truth: The content of the truth that this names, or why it cannot be read.
-        rule: How that is understood.
+    """Score one mask, its ``ref`` a :class:`transforms.LabelledRef`, against its truth's content.
 
     Returns:
         The counts, or TRUTH_UNREADABLE, TRUTH_SIZE (another size than the upright picture) or

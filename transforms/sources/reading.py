@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import errno
 import os
-from collections import deque
+import threading
+from collections import Counter, deque
 from collections.abc import Generator, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -19,7 +20,6 @@ from beam_deeplab.transforms.records import (
     ShardSlot,
     Stage,
 )
-from beam_deeplab.transforms.streaks import Streaks
 
 WINDOW: Final = 32
 """``gs://`` images of one caller that are being read or wait to be taken."""
@@ -41,21 +41,40 @@ _OF_THE_LINE: Final = frozenset(
 )
 """What a URI that names no file is to blame for, and not the storage."""
 
+
+class Streaks:
+    """Counts faults of a kind that nothing good has interrupted; threads may share it.
+
+    They tell a broken surrounding from a broken image.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._lengths = Counter[str]()
+
+    def grow(self, kind: str) -> int:
+        """Counts a fault; gives how many of its kind there have been in a row."""
+        with self._lock:
+            self._lengths[kind] += 1
+            return self._lengths[kind]
+
+    def end(self, kind: str) -> None:
+        """Notes that something of this kind went well."""
+        if self._lengths[kind]:
+            with self._lock:
+                self._lengths[kind] = 0
+
+
 _faults = Streaks()
 
 
 def read_image(
     ref: ImageRef, slot: ShardSlot | None = None, *, max_bytes: int = MAX_BYTES
 ) -> EncodedImage | Failure:
-    """Reads one image, of the version that its ref names.
+    """Reads one image, of the version that its ref names, or else whatever stands there now.
 
     ``gs://`` takes one request, its CRC32C checked, transient errors tried again until a deadline
     by the object's size (:mod:`deeplab.cloud_client`, :mod:`deeplab.deadlines`).
-
-    Args:
-        ref: The image. Without a version, whatever stands there now.
-        slot: Its place in a shard.
-        max_bytes: The most bytes that are read.
 
     Returns:
         The bytes, with the version that they are; or NOT_FOUND, PERMISSION_DENIED, CHANGED
@@ -141,26 +160,13 @@ def read_images(
     window: int = WINDOW,
     ahead_bytes: int = AHEAD_BYTES,
 ) -> Generator[EncodedImage | Failure]:
-    """Reads many images, in order.
+    """Reads many images, in order; each as :func:`read_image` does, and raising what it raises.
 
     ``gs://`` images are read ahead by the process's threads, at most ``window`` of them and at
     most ``ahead_bytes``: what is under way is counted with the size that its listing told, or
     else with that of the largest so far. So the bound is exceeded only by one image that alone is
     larger, and by what nobody listed and turns out larger than all before. Everything else is
-    read when its turn comes.
-
-    Args:
-        refs: The images; taken lazily, one more than are under way.
-        max_bytes: The most bytes that are read of one.
-        window: Images under way or waiting, at least 1.
-        ahead_bytes: Bytes under way or waiting; one image is always under way.
-
-    Yields:
-        One outcome of :func:`read_image` for each.
-
-    Raises:
-        CredentialsError: Nobody is signed in.
-        StorageDownError: A storage gives nothing any more.
+    read when its turn comes. Refs are taken lazily, one more than are under way.
     """
     remaining = iter(refs)
     following = next(remaining, None)

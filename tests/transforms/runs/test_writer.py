@@ -13,10 +13,10 @@ import psutil
 import pytest
 
 from beam_deeplab.transforms import storage
+from beam_deeplab.transforms.runs.attempts import note_uri
 from beam_deeplab.transforms.runs.writer import (
     NotHeldError,
     Writer,
-    note_uri,
     notes,
     pass_if_held,
     process_lives,

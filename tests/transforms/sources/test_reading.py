@@ -24,8 +24,7 @@ from beam_deeplab.transforms.records import (
     Stage,
 )
 from beam_deeplab.transforms.sources import reading
-from beam_deeplab.transforms.sources.reading import WINDOW, read_image, read_images
-from beam_deeplab.transforms.streaks import Streaks
+from beam_deeplab.transforms.sources.reading import WINDOW, Streaks, read_image, read_images
 from tests.gcs_emulator import Fault, Gcs
 from tests.rows import list_images
 from tests.unprivileged import as_nobody, open_folder
@@ -467,3 +466,14 @@ def test_each_storage_is_down_for_itself(gcs: Gcs, tmp_path: Path) -> None:
     with pytest.raises(storage.StorageDownError):
         list(read_images([each for ref in refs for each in (ref, good)], window=1))
     assert isinstance(read_image(good), EncodedImage)
+
+
+def test_each_kind_has_a_streak_that_something_good_ends() -> None:
+    streaks = Streaks()
+    assert [streaks.grow("gs") for _ in range(3)] == [1, 2, 3]
+    assert streaks.grow("") == 1
+    streaks.end("")
+    streaks.end("s3")
+    assert (streaks.grow("gs"), streaks.grow(""), streaks.grow("s3")) == (4, 1, 1)
+    streaks.end("gs")
+    assert streaks.grow("gs") == 1
