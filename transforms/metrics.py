@@ -89,9 +89,7 @@ def timed(stage: str) -> Stopwatch:
 def timed_each(stage: str, items: Iterable[ItemT]) -> Iterator[ItemT]:
     """Times how long each item is waited for, and not what is done with it meanwhile.
 
-    Args:
-        stage: Of the distribution ``<stage>_microseconds``.
-        items: What to pass on; the time of finding out that there is no further one is left out.
+    Finding out that there is no further one does not count.
     """
     name = f"{stage}_microseconds"
     iterator = iter(items)
@@ -106,12 +104,7 @@ def timed_each(stage: str, items: Iterable[ItemT]) -> Iterator[ItemT]:
 
 
 def count_outcome(row: object, result: str = "masks") -> None:
-    """Counts how one image ended.
-
-    Args:
-        row: A :class:`transforms.Failure`, or what else came of it.
-        result: The counter of the latter.
-    """
+    """Counts how one image ended: as a :class:`transforms.Failure`, or else as ``result``."""
     count("images")
     if isinstance(row, Failure):
         count("failures")
@@ -133,14 +126,7 @@ def measured(engine: Callable[[_Images], _Images]) -> Callable[[_Images], _Image
 
 @dataclass(frozen=True, slots=True)
 class Spread:
-    """A distribution of integers, as Beam keeps it.
-
-    Attributes:
-        count: How many values there were.
-        total: Their sum.
-        minimum: The smallest.
-        maximum: The largest.
-    """
+    """A distribution of integers, as Beam keeps it."""
 
     count: int
     total: int
@@ -163,14 +149,9 @@ class Spread:
 
 
 def job_metrics(result: PipelineResult) -> dict[str, int | Spread]:
-    """What a finished job has counted and measured, summed over its steps.
+    """What a finished job has counted and measured, summed over its steps, by name.
 
-    Args:
-        result: What ``pipeline.run()`` gave.
-
-    Returns:
-        Counters and distributions by name; without :data:`MISLEADING`, and empty where
-        the runner keeps no metrics.
+    Without :data:`MISLEADING`, and empty where the runner keeps no metrics.
     """
     try:
         found = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))

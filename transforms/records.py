@@ -111,13 +111,7 @@ class ShardSlot:
 
 @dataclass(frozen=True, slots=True)
 class EncodedImage:
-    """A file's bytes, as read.
-
-    Attributes:
-        ref: The image.
-        data: The file's content.
-        slot: Its place in a shard; None outside a sharded run.
-    """
+    """A file's bytes, as read."""
 
     ref: ImageRef
     data: bytes
@@ -257,8 +251,7 @@ class Shard:
     """The images that are read, inferred and written together; the unit of retry.
 
     Attributes:
-        id: 16 hex digits, made from the run's fingerprint and ``refs``
-            (:func:`transforms.runs.sharding.shard_id`).
+        id: 16 hex digits (:func:`transforms.runs.sharding.shard_id`).
         refs: Its images, sorted.
         again: Whether parts of earlier work that stand under its name are to be made again.
     """

@@ -21,10 +21,7 @@ _CGROUPS = Path("/sys/fs/cgroup")
 class MemoryBudget:
     """Bytes that threads hold, and wait for, in the order in which they ask.
 
-    Attributes:
-        size: Bytes that may be held in all. Whoever asks for more is let in alone.
-        held: Bytes that are held.
-        waiting: Who waits, first come, first served.
+    Whoever asks for more than ``size`` is let in alone.
     """
 
     def __init__(self, size: int) -> None:

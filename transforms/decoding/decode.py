@@ -77,14 +77,6 @@ def decode(data: bytes, canvas: Canvas, options: DecodeOptions = _BY_DEFAULT) ->
     ``max_pixels``, whatever the bytes, and what their number takes: a second for each MB of HEIC or
     AVIF, for each 20 MB of other formats.
 
-    Args:
-        data: The file's content.
-        canvas: What the picture must fit into.
-        options: How to decode it.
-
-    Returns:
-        The picture.
-
     Raises:
         DecodingError: The file is EMPTY, of an UNSUPPORTED_FORMAT, CORRUPT or TOO_LARGE. Nothing
             else is raised, whatever the bytes.

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 import struct
-from dataclasses import dataclass
 from io import BytesIO
+from typing import NamedTuple
 
 from PIL.GifImagePlugin import GifImageFile
 
@@ -27,18 +27,8 @@ _GRAPHIC_CONTROL = 0xF9
 _BLOCK = re.compile(rb"[!,;]")
 
 
-@dataclass(frozen=True, slots=True)
-class _Frame:
-    """Where the first frame is, in the file and on its screen.
-
-    Attributes:
-        top: First row on the screen.
-        left: First column on the screen.
-        height: Rows, which may reach beyond the screen.
-        width: Columns.
-        begin: Where the image descriptor begins in the file.
-        transparent: The colour index that stands for no colour, or None.
-    """
+class _Frame(NamedTuple):
+    """Where the first frame is on its screen, beyond which it may reach, and in the file."""
 
     top: int
     left: int

@@ -49,15 +49,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """What the frame header says.
-
-    Attributes:
-        segment: Where it is.
-        height: Rows.
-        width: Columns.
-        sampling: Horizontal and vertical factors of each component.
-        is_progressive: Whether its scans refine each other.
-    """
+    """What the frame header says; ``sampling`` is (horizontal, vertical) of each component."""
 
     segment: Segment
     height: int
@@ -68,12 +60,7 @@ class Frame:
 
 @dataclass(frozen=True, slots=True)
 class Structure:
-    """A file up to its first scan.
-
-    Attributes:
-        segments: Its segments, the first scan's header (SOS) the last of them.
-        frame: The frame header's content.
-    """
+    """The segments of a file, the first scan's header (SOS) the last of them, and its frame's."""
 
     segments: tuple[Segment, ...]
     frame: Frame
@@ -87,14 +74,8 @@ class Structure:
 def segments(data: bytes, position: int = 2, *, in_scan: bool = False) -> Iterator[Segment]:
     """The segments from a position on, to the end of the file or of the picture (EOI).
 
-    Args:
-        data: The file's content.
-        position: Where to begin.
-        in_scan: Whether that is inside the entropy-coded bytes of a scan; those of the scans that
-            follow are passed over.
-
-    Yields:
-        Segments that are there in full, and EOI.
+    The position may lie ``in_scan``, inside entropy-coded bytes; those of scans that follow are
+    passed over. Only segments that are there in full come, and EOI.
 
     Raises:
         DecodingError: CORRUPT if there are hundreds of thousands.

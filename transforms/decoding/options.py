@@ -21,6 +21,9 @@ class DecodeOptions:
             as it goes; what is missing is then grey or black, and the picture says so.
         sample_bits: Significant bits of a sample where a file stores 16: fewer for cameras and
             microscopes that write 10, 12 or 14 bits into the lower end. Larger samples are white.
+
+    Raises:
+        ValueError: One is out of range.
     """
 
     max_pixels: int = DEFAULT_MAX_PIXELS
@@ -28,11 +31,6 @@ class DecodeOptions:
     sample_bits: int = 16
 
     def __post_init__(self) -> None:
-        """Checks the values.
-
-        Raises:
-            ValueError: One is out of range.
-        """
         if self.max_pixels < 1:
             raise ValueError(f"max_pixels is at least 1, not {self.max_pixels}")
         if self.truncated not in ("refuse", "keep"):

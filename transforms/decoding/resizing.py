@@ -51,13 +51,7 @@ def reduce_by_area(
 def _drifting_means(lines: NDArray[np.float32], count: int, covered: float) -> NDArray[np.float32]:
     """Means over the first axis of footprints that drift by less than one line in all.
 
-    Args:
-        lines: float32 of shape [stored lines, ...].
-        count: Lines of the result.
-        covered: Stored lines that these cover: less than one more than ``count``.
-
-    Returns:
-        float32 of shape [count, ...].
+    The ``count`` results cover less than one more of the float32 lines.
     """
     drift = (np.arange(count + 1) * (covered / count - 1)).astype(np.float32)
     drift = drift.reshape(-1, *[1] * (lines.ndim - 1))

@@ -107,18 +107,10 @@ def _interpolated(
     row_weights: NDArray[np.float64],
     column_weights: NDArray[np.float64],
 ) -> NDArray[np.float64]:
-    """Weighted sums of the labels' probabilities at the corners of their cells.
+    """Weighted sums of the labels' probabilities at the corners of n cells: float64 of shape [n].
 
-    Args:
-        probabilities: [cell rows + 1, cell columns + 1, classes].
-        labels: [n].
-        cell_row: [n].
-        cell_column: [n].
-        row_weights: [2, n]: of the upper and of the lower corners.
-        column_weights: [2, n]: of the left and of the right corners.
-
-    Returns:
-        float64 of shape [n].
+    ``row_weights`` [2, n] are of the upper and of the lower corners, ``column_weights`` of the
+    left and of the right ones.
     """
     sums = np.zeros(len(labels))
     for down in (0, 1):

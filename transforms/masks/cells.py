@@ -46,18 +46,7 @@ def cell_grid(
 ) -> CellGrid:
     """Lay a picture over its logits and find the cells that boundaries run through.
 
-    Args:
-        logits: Finite float32 of shape [grid height, grid width, classes], 1 to 256 classes.
-        stride: Canvas pixels between two grid points.
-        content_size: Height and width of the picture on the canvas.
-        original_size: Height and width of the upright original.
-
-    Returns:
-        The cells that the picture reaches into.
-
-    Raises:
-        ValueError: The shape or the number of classes is not as above, or the content reaches
-            beyond the grid.
+    Arguments and errors are those of :func:`transforms.masks.label_maps.label_map`.
     """
     if logits.ndim != 3 or not 1 <= logits.shape[2] <= MAX_CLASSES:
         raise ValueError(

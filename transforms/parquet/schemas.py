@@ -61,12 +61,7 @@ _HUGGINGFACE = {b"huggingface": json.dumps({"info": {"features": {"mask": {"_typ
 
 @dataclass(frozen=True, slots=True)
 class ShardCounts:
-    """What a whole shard holds, said by each of its parts.
-
-    Attributes:
-        masks: Rows of its ``masks`` part; a part of 0 rows is not written.
-        failures: Rows of its ``failures`` part; likewise.
-    """
+    """Rows of a whole shard's parts, said by each of them; one of 0 rows is not written."""
 
     masks: int
     failures: int

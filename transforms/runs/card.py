@@ -25,11 +25,7 @@ def data_card(
 ) -> str:
     """The card's text: Markdown behind a YAML header as Hugging Face's dataset cards have it.
 
-    Args:
-        counts: ``total_masks`` and ``total_failures``.
-        classes: Their names, by id.
-        model: Its name.
-        folders: The datasets and tables that hold rows, the default one first.
+    ``folders`` are the datasets and tables that hold rows, the default one first.
     """
     configs = [
         line

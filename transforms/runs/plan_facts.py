@@ -40,13 +40,9 @@ class PlanFacts:
     """Sums over inputs and over what stands; :meth:`merge` adds.
 
     Attributes:
-        inputs: Distinct images among the inputs.
-        duplicates: How many further times the inputs named one of them.
-        skipped: Inputs that earlier work has finished.
-        planned: Inputs that are worked on.
-        not_in_inputs: Finished images that the inputs no longer name.
-        left_out: Files that the inputs name and that are no images; some times a kind, since
-            inputs are listed by shares (:func:`transforms.sources.left_out.add_up`).
+        inputs: This and the following as in :class:`transforms.runs.sharding.PlanSummary`.
+        left_out: Some times a kind, since inputs are listed by shares
+            (:func:`transforms.sources.left_out.add_up`).
         unaccounted: Inputs that no row stands for, and one more than :data:`MOST_TO_PROVE` at
             most; only damaged parts ask for them.
         longest: The most images that a shard that stands holds.

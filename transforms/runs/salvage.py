@@ -72,13 +72,7 @@ class Work:
 
 @dataclass(slots=True)
 class Decision:
-    """What becomes of the images of one bucket.
-
-    Attributes:
-        work: What is worked on.
-        leaving: By shard and dataset, the URIs whose rows leave.
-        facts: What of it is counted.
-    """
+    """What becomes of the images of a bucket: work, rows that leave (by shard, dataset), counts."""
 
     work: list[Work] = field(default_factory=list)
     leaving: dict[str, dict[str, set[str]]] = field(default_factory=dict)

@@ -43,12 +43,7 @@ def write_shard(
     have failed now go before the failures are written, and a part that this attempt has no rows
     for is removed: no reader sees an image in both.
 
-    Args:
-        output: The output folder.
-        shard: The shard's id.
-        rows: One row an image, in the shard's order.
-        run: What made the rows, for each file's metadata.
-        images_root: The folder below which images are named.
+    The arguments are those of :func:`transforms.parquet.parts.encode_parts`, behind the output.
     """
     _remove_masks_of(output, shard, {row.ref.uri for row in rows if isinstance(row, Failure)})
     encoded = encode_parts(shard, rows, run, images_root)

@@ -143,12 +143,6 @@ class BatchInference:
         becomes ``INFERENCE_ERROR``. Out of memory halves the batch from then on. Logits that
         are not finite become ``NON_FINITE`` for their picture.
 
-        Args:
-            rows: Decoded pictures and what passes, in any mixture.
-
-        Returns:
-            One row for each, in the same order.
-
         Raises:
             DeviceLostError: The device has gone sick.
             BrokenEngineError: No picture has come through for :data:`FAILED_IN_A_ROW`.

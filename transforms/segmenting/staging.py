@@ -24,11 +24,8 @@ STAGED_FOLDER: Final = "models"
 def stage_model(recipe: Recipe, location: str) -> Recipe:
     """Puts what a recipe's engine needs of its model where workers find it, unless it is there.
 
-    Any number of launchers may do so at once: what has another content has another name.
-
-    Args:
-        recipe: What the workers shall run.
-        location: A folder that they can read: ``gs://…``, or on a file system that they share.
+    Any number of launchers may do so at once: what has another content has another name. The
+    location is in ``gs://``, or on a file system that they share.
 
     Returns:
         The recipe whose model is found there; masks and fingerprint are the same.

@@ -10,12 +10,7 @@ import pyarrow as pa
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """What all shards of an output have in common.
-
-    Attributes:
-        class_names: By class id.
-        images_root: The folder below which images are named.
-    """
+    """What all shards of an output have in common: classes by id, and the folder of its images."""
 
     class_names: tuple[str, ...]
     images_root: str = ""
