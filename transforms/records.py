@@ -1,7 +1,8 @@
 """The frozen records that flow through the pipeline, one for each stage of an image's way.
 
 Every image that enters a step leaves it as exactly one record: the next stage's, or a
-:class:`Failure` that later steps pass through untouched.
+:class:`Failure` that later steps pass through untouched. A record's ``ref`` is the image, its
+``slot`` the place in a shard (None outside a sharded run), ``original`` the picture as stored.
 """
 
 from __future__ import annotations
@@ -143,11 +144,8 @@ class DecodedImage:
     """An upright picture, reduced to fit the canvas.
 
     Attributes:
-        ref: The image.
         pixels: uint8 RGB of shape [content height, content width, 3], neither side larger
             than the canvas's.
-        original: The picture as the file holds it.
-        slot: Its place in a shard; None outside a sharded run.
     """
 
     ref: ImageRef
@@ -161,14 +159,11 @@ class LogitsGrid:
     """What the network answered for one picture, still at its output stride.
 
     Attributes:
-        ref: The image.
         logits: float32 of shape [grid height, grid width, classes]; its corners are the
             canvas's corners.
         stride: Canvas pixels between two grid points.
         content_height: Rows of the canvas that the picture covers, from its top edge.
         content_width: Columns of the canvas that the picture covers, from its left edge.
-        original: The picture as the file holds it.
-        slot: Its place in a shard; None outside a sharded run.
     """
 
     ref: ImageRef

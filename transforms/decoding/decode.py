@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,23 +37,15 @@ __all__ = ["DecodeOptions", "DecodingError", "Picture", "decode", "decode_image"
 _BY_DEFAULT = DecodeOptions()
 _LONGEST_REASON = 120
 # In the words of libjpeg, OpenCV, libheif and libavif.
-_NO_MEMORY = (
-    "Insufficient memory",
-    "Failed to allocate",
-    "Memory allocation error: Unspecified",
-    "Out of memory",
+_NO_MEMORY = re.compile(
+    "Insufficient memory|Failed to allocate|Memory allocation error: Unspecified|Out of memory"
 )
 _UNSUPPORTED_KINDS = ("unknown pixel mode", "unknown data organization", "Unsupported BMP")
 
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """An upright picture, reduced to fit a canvas.
-
-    Attributes:
-        pixels: uint8 RGB of shape [content height, content width, 3].
-        original: The picture as the file holds it.
-    """
+    """An upright picture, reduced to fit a canvas: uint8 RGB [content height, content width, 3]."""
 
     pixels: NDArray[np.uint8]
     original: Original
@@ -120,7 +113,7 @@ def _decode(data: bytes, canvas: Canvas, options: DecodeOptions) -> Picture:
 
 def _from_codec(image_format: ImageFormat | None, error: Exception) -> DecodingError:
     assert image_format is not None
-    if isinstance(error, MemoryError) or any(words in str(error) for words in _NO_MEMORY):
+    if isinstance(error, MemoryError) or _NO_MEMORY.search(str(error)):
         message = f"{image_format}: there is not enough memory to decode it"
         return DecodingError(FailureCode.TOO_LARGE, message)
     reason = next(iter(str(error).splitlines()), "").strip()[:_LONGEST_REASON]

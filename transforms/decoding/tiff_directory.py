@@ -73,14 +73,11 @@ class TiffDirectory:
 
 
 def read_directory(data: bytes, begin: int | None = None) -> TiffDirectory:
-    """Read a directory.
-
-    Args:
-        data: A classic TIFF or BigTIFF file, or an Exif block without its prefix.
-        begin: Where it is; None for the first one.
+    """Read a directory of a TIFF or BigTIFF file, or of an Exif block without its prefix.
 
     Returns:
-        Its entries, as far as the structure reaches; of a tag given twice the last one counts.
+        The entries of the one at ``begin``, or else of the first, as far as the structure reaches;
+        of a tag given twice the last one counts.
 
     Raises:
         struct.error: It is no TIFF structure, or ends before its directory begins.

@@ -23,12 +23,7 @@ from beam_deeplab.transforms.records import ClassArea
 def class_areas(
     grid: CellGrid, runs: Iterable[BoundaryRuns], class_names: Sequence[str]
 ) -> tuple[ClassArea, ...]:
-    """Measure every class that is present in a picture.
-
-    Args:
-        grid: The cells that the picture covers.
-        runs: The runs of all its boundary cells.
-        class_names: One name a class of the logits.
+    """Measure every class that is present in a picture, one name a class of the logits.
 
     Returns:
         One entry a class present, by id. Their pixels are exactly the counts of the mask.

@@ -95,12 +95,8 @@ def _cells_runs(
 ) -> BoundaryRuns:
     """Find the runs of some cells.
 
-    Args:
-        grid: The cells that the picture covers.
-        cell_row: [cells].
-        cell_column: [cells].
-        classes: [candidates, cells]: those that can win, ascending, then others.
-        corners: [4, candidates, cells]: their logits, top to bottom, left to right.
+    ``classes`` [candidates, cells] are those that can win, ascending, then others; ``corners``
+    [4, candidates, cells] their logits, top to bottom, left to right.
     """
     sizes = grid.rows.cell_sizes()[cell_row]
     cell = np.repeat(np.arange(len(sizes)), sizes)

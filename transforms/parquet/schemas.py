@@ -76,13 +76,9 @@ def dataset_schema(
 ) -> pa.Schema:
     """The Arrow schema of a dataset, with the metadata that its files carry.
 
-    ``masks`` carries the key ``huggingface``, by which the library ``datasets`` decodes the
-    column ``mask`` as pictures.
-
-    Args:
-        dataset: One of :data:`DATASETS`.
-        run: What made the rows (model, digest, classes, palette, version, options).
-        counts: What the file's shard holds.
+    These are what made the rows (model, digest, classes, palette, version, options), and what the
+    file's shard holds. ``masks`` carries the key ``huggingface``, by which the library ``datasets``
+    decodes the column ``mask`` as pictures.
     """
     metadata: dict[bytes, str] = dict(_HUGGINGFACE) if dataset == MASKS else {}
     if run is not None:

@@ -130,17 +130,16 @@ class StandingShard:
     def describe_fault(self) -> str:
         """Names what of a shard that is not whole is missing or damaged."""
         claims = [standing.counts for standing in self.parts.values() if standing.counts]
-        damaged = [item.part.path for item in self.parts.values() if item.counts is None]
+        damaged = [
+            f"{item.part.path} is damaged" for item in self.parts.values() if item.counts is None
+        ]
         missing = [
-            Part(dataset, self.id, 0, 0).path
+            f"{Part(dataset, self.id, 0, 0).path} is missing"
             for dataset in DATASETS
             if dataset not in self.parts and any(counts.rows(dataset) for counts in claims)
         ]
-        faults = [
-            *(f"{path} is damaged" for path in damaged),
-            *(f"{path} is missing" for path in missing),
-        ]
-        return ", ".join(faults) or f"the parts of shard {self.id} are of different attempts"
+        different = f"the parts of shard {self.id} are of different attempts"
+        return ", ".join(damaged + missing) or different
 
 
 def list_shards(output: str, prefix: str = "", names: Collection[str] = ()) -> list[ShardFiles]:
