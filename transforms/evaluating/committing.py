@@ -143,10 +143,7 @@ def _sum(table: pa.Table, column: str) -> int:
 
 
 def _describe(
-    run: RunRecord,
-    tally: Tally,
-    labels: LabelSet,
-    failures_by_code: Mapping[str, int],
+    run: RunRecord, tally: Tally, labels: LabelSet, failures_by_code: Mapping[str, int]
 ) -> dict[str, Any]:
     measures = measure(tally)
     committed = datetime.now(UTC)

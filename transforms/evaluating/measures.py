@@ -30,7 +30,7 @@ class Measures:
             pixels.
         boundary_iou: For each class its IoU where only pixels near its contour belong to it, those
             of the truth near the true contour, those of the prediction near the predicted one
-            (:mod:`transforms.evaluating.boundary_bands`); None as for ``iou``.
+            (:func:`transforms.evaluating.tally.boundary_band`); None as for ``iou``.
         mean_boundary_iou: The mean of ``boundary_iou`` over the classes that have one.
     """
 

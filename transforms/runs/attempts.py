@@ -58,9 +58,7 @@ _BEGUN = ".begun"
 _OPEN = ".open-"
 _ROW = ".row-"
 _REWRITE = ".rewrite"
-_NOTE = re.compile(r"plan\.json|[0-9a-f]{16}\.(begun|rewrite|open-[0-9]+-[0-9]+|row-[0-9]+)")
-
-_SHARD = re.compile("[0-9a-f]{16}")
+_NOTE = re.compile(r"plan\.json|([0-9a-f]{16})\.(begun|rewrite|open-[0-9]+-[0-9]+|row-[0-9]+)")
 
 _NOTING = threading.Lock()
 _open_here: set[str] = set()
@@ -258,9 +256,8 @@ def list_notes(output: str, prefix: str = "") -> dict[str, ShardNotes]:
     """The notes about all shards whose ids begin with a prefix, by id; one listing."""
     files: dict[str, list[StoredFile]] = {}
     for file in storage.list_folder(storage.join(output, FOLDER), prefix):
-        shard, point, _ = file.name.partition(".")
-        if point and _NOTE.fullmatch(file.name) and _SHARD.fullmatch(shard):
-            files.setdefault(shard, []).append(file)
+        if (note := _NOTE.fullmatch(file.name)) and note[1]:
+            files.setdefault(note[1], []).append(file)
     return {shard: ShardNotes(shard, tuple(notes)) for shard, notes in files.items()}
 
 

@@ -22,10 +22,7 @@ from beam_deeplab.transforms.runs.sharding import MAX_DEFAULT_SHARD_SIZE, shard_
 
 
 def may_hold_others(
-    damaged: Iterable[DamagedShard],
-    unaccounted: Sequence[ImageRef],
-    longest: int,
-    fingerprint: str,
+    damaged: Iterable[DamagedShard], unaccounted: Sequence[ImageRef], longest: int, fingerprint: str
 ) -> list[DamagedShard]:
     """The shards with a damaged part that may hold images which are not among the inputs.
 
@@ -50,10 +47,7 @@ def may_hold_others(
 
 
 def lost_images(
-    damaged: Sequence[DamagedShard],
-    unaccounted: Sequence[ImageRef],
-    longest: int,
-    fingerprint: str,
+    damaged: Sequence[DamagedShard], unaccounted: Sequence[ImageRef], longest: int, fingerprint: str
 ) -> dict[str, Sequence[ImageRef]]:
     """The inputs, by shard, that are proved to be what cannot be read any more of it.
 

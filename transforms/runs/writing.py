@@ -18,13 +18,7 @@ from beam_deeplab.transforms.parquet.parts import (
     read_columns,
 )
 from beam_deeplab.transforms.parquet.schemas import MASKS
-from beam_deeplab.transforms.records import (
-    BatchBarrier,
-    Failure,
-    Part,
-    Segmentation,
-    ShardSlot,
-)
+from beam_deeplab.transforms.records import BatchBarrier, Failure, Part, Segmentation, ShardSlot
 from beam_deeplab.transforms.runs import attempts
 from beam_deeplab.transforms.runs.manifest import RunRecord
 
