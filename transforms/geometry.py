@@ -61,17 +61,12 @@ class Canvas:
 
 
 def fit_size(height: int, width: int, canvas: Canvas) -> tuple[int, int]:
-    """The size a picture has on a canvas.
+    """The size a picture has on a canvas, from its upright original's height and width in pixels.
 
     A picture that fits keeps its size. A larger one is reduced with its aspect kept: the side
     that exceeds its limit most becomes exactly that limit, the other one is rounded to the
     nearest integer, halves upwards, and is at least 1. The arithmetic is in integers, so that
     every machine agrees.
-
-    Args:
-        height: The upright original's height in pixels, at least 1.
-        width: Its width in pixels, at least 1.
-        canvas: What it must fit into.
 
     Returns:
         Content height and content width, neither larger than the canvas's nor the original's.
@@ -91,16 +86,12 @@ def fit_size(height: int, width: int, canvas: Canvas) -> tuple[int, int]:
 def content_coordinates(original: int, content: int) -> NDArray[np.float64]:
     """Where the pixel centres of one side of a picture lie on the canvas.
 
-    Args:
-        original: Pixels of the original's side.
-        content: Pixels that it covers on the canvas.
-
     Returns:
         float64 of shape [original], ascending, in [0, content - 1]:
         ``clip((i + 0.5) * content / original - 0.5, 0, content - 1)``.
 
     Raises:
-        ValueError: A size is less than 1.
+        ValueError: A size in pixels, of the original or of its content, is less than 1.
     """
     if original < 1 or content < 1:
         raise ValueError(f"sides have at least 1 pixel, not {original} and {content}")

@@ -186,11 +186,7 @@ def refuse_too_large(header: Header, max_pixels: int) -> None:
 
 
 def check_size(header: Header, height: int, width: int) -> None:
-    """Hold the size that a codec sees against the one that was checked.
-
-    Raises:
-        DecodingError: CORRUPT if they differ.
-    """
+    """Refuses, as CORRUPT, a file that shows a codec another size than the one that was checked."""
     if (height, width) != (header.height, header.width):
         raise corrupt(header.format, "its headers disagree about its size")
 

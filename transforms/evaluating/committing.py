@@ -68,11 +68,7 @@ class ScoredRows:
 
 
 def begin_evaluation(output: str, pairing: Pairing) -> None:
-    """Writes the list of pairs, and what is known to have none.
-
-    Raises:
-        OSError: They cannot be written.
-    """
+    """Writes the list of pairs, and what is known to have none; OSError if it cannot."""
     for name, table in (
         (PAIRS_FILE, pairs_table(pairing.pairs)),
         (FAILURES_FILE, failures_table(pairing.failures)),

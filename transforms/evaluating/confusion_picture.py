@@ -29,7 +29,6 @@ def draw_confusion(tally: Tally, labels: LabelSet) -> bytes:
     Returns:
         A PNG; the same bytes for the same counts.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
     true, predicted = tally.confusion.sum(axis=1), tally.confusion.sum(axis=0)
@@ -43,7 +42,6 @@ def draw_confusion(tally: Tally, labels: LabelSet) -> bytes:
 
     side = min(max(_LEAST_INCHES, 2 + _INCHES_A_CLASS * len(names)), _MOST_INCHES)
     figure = Figure(figsize=(side, side), dpi=_DOTS_AN_INCH, layout="constrained")
-    FigureCanvasAgg(figure)
     axes = figure.add_subplot()
     small = max(3.0, min(8.0, 72 * (side - 2) / max(1, len(names)) * 0.8))
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)

@@ -61,10 +61,8 @@ def pair_by_name(
 ) -> Pairing:
     """Pairs images and truths by their names (:mod:`deeplab.truth.pairing`).
 
-    Args:
-        images: In any order; an image named twice is one image.
-        truths: The same for the truths.
-        truth_suffix: What the names of truths end with; None for what is known.
+    Of each, one that is named twice is one. The names of truths end with ``truth_suffix``, or, if
+    that is None, with what is known.
 
     Returns:
         The pairs; MISSING_TRUTH and MISSING_IMAGE for what has no partner, AMBIGUOUS for all files
@@ -73,24 +71,19 @@ def pair_by_name(
     listed_images, listed_truths = list(images), list(truths)
     image_of, truth_of = _newest(listed_images), _newest(listed_truths)
     names = pair_names(image_of, truth_of, truth_suffix)
+    twice = "is named as an image and as a truth: give patterns that tell them apart"
     failures = [
-        _failure(
-            _labelled(image_of[uri], truth_of[uri]),
-            FailureCode.AMBIGUOUS,
-            "is named as an image and as a truth: give patterns that tell them apart",
-        )
+        _failure(_labelled(image_of[uri], truth_of[uri]), FailureCode.AMBIGUOUS, twice)
         for uri in names.named_twice
     ]
     for uri in names.without_truth:
         message = f"no truth has the name {stem_of(uri)!r}, alone or with a known ending"
-        failures.append(
-            _failure(_labelled(image_of[uri], _NOTHING), FailureCode.MISSING_TRUTH, message)
-        )
+        ref = _labelled(image_of[uri], _NOTHING)
+        failures.append(_failure(ref, FailureCode.MISSING_TRUTH, message))
     for uri in names.without_image:
         message = f"no image has the name {stem_of(uri)!r}, with or without its ending"
-        failures.append(
-            _failure(_labelled(_NOTHING, truth_of[uri]), FailureCode.MISSING_IMAGE, message)
-        )
+        ref = _labelled(_NOTHING, truth_of[uri])
+        failures.append(_failure(ref, FailureCode.MISSING_IMAGE, message))
     for of_image, of_truth in names.ambiguous:
         message = (
             f"{len(of_image)} images and {len(of_truth)} truths have the name "

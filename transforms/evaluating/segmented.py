@@ -37,21 +37,13 @@ def read_segmented_manifest(output: str) -> Manifest:
 
 
 def list_masks(output: str) -> Iterator[tuple[str, list[ImageRef]]]:
-    """The parts that hold a run's masks: each one's URI, and the images whose masks are in it.
-
-    Raises:
-        OSError: A part cannot be read.
-    """
+    """A run's parts with masks, each one's URI and images; OSError if one cannot be read."""
     for part, table in _tables(output, MASKS, ["image_uri", "image_version"]):
         yield part, [_ref(row) for row in table.to_pylist()]
 
 
 def list_failures(output: str) -> Iterator[Failure]:
-    """The images that a run has no mask of, and why.
-
-    Raises:
-        OSError: A part cannot be read.
-    """
+    """The images that a run has no mask of, and why; OSError if a part cannot be read."""
     for _, table in _tables(output, FAILURES, None):
         for row in table.to_pylist():
             code, stage = FailureCode(row["code"]), Stage(row["stage"])

@@ -69,11 +69,7 @@ def pairs_table(pairs: Iterable[LabelledRef]) -> pa.Table:
 
 
 def read_pairs(uri: str) -> list[LabelledRef]:
-    """Reads a table of pairs back.
-
-    Raises:
-        OSError: It is not there, or damaged.
-    """
+    """Reads a table of pairs back; OSError if it is not there, or damaged."""
     rows = pq.read_table(io.BytesIO(storage.read(uri)), schema=PAIRS_SCHEMA).to_pylist()
     return [_labelled({key: value or "" for key, value in row.items()}) for row in rows]
 

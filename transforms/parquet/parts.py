@@ -172,11 +172,7 @@ def _one_line(error: Exception) -> str:
 
 
 def decode_segmentations(content: bytes, slot: ShardSlot | None = None) -> list[Segmentation]:
-    """The rows of a masks part, as the step before the writer made them, all in one slot.
-
-    Raises:
-        DamagedPartError: It is no masks part of ours.
-    """
+    """The rows of a masks part, as the writer got them; DamagedPartError if it is none of ours."""
     part = open_part(io.BytesIO(content))
     table = read_columns(part)
     labels = run_of(part.schema_arrow.metadata).get("model", {}).get("labels", {})

@@ -96,11 +96,7 @@ def with_counts(table: pa.Table, counts: ShardCounts) -> pa.Table:
 
 
 def counts_of(metadata: Mapping[bytes, bytes] | None) -> ShardCounts:
-    """The shard counts that a part's file metadata holds.
-
-    Raises:
-        ValueError: It is not the metadata of a part of ours.
-    """
+    """The shard counts in a part's file metadata; ValueError if that is no part of ours."""
     try:
         return ShardCounts(**json.loads((metadata or {})[COUNTS_KEY]))
     except (KeyError, TypeError, ValueError) as error:

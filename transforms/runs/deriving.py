@@ -91,21 +91,13 @@ def deal(rows: pa.Table, files: int) -> list[pa.Table]:
 
 
 def standing_files(output: str, name: str) -> list[int]:
-    """The numbers of a table's files that stand.
-
-    Raises:
-        OSError: They cannot be listed.
-    """
+    """The numbers of a table's files that stand; OSError if they cannot be listed."""
     names = (file.name for file in storage.list_folder(storage.join(output, name)))
     return [int(match.group(1)) for each in names if (match := TABLE_FILE.fullmatch(each))]
 
 
 def remove_surplus(output: str, name: str, files: TableFiles) -> None:
-    """Removes the files of a table that was larger, before others take their rows.
-
-    Raises:
-        OSError: One cannot be removed.
-    """
+    """Removes what a larger table had more, before others take its rows; OSError if it cannot."""
     for index in standing_files(output, name):
         if index >= files.count:
             storage.delete(storage.join(output, table_file(name, index)))

@@ -189,11 +189,7 @@ def inspect_shards(
 
 
 def take_inventory(output: str) -> dict[str, StandingShard]:
-    """All shards that have left a part in an output, by id, gathered in this process.
-
-    Raises:
-        OSError: A part cannot be read now.
-    """
+    """All shards that have left a part, by id, gathered in this process; may raise OSError."""
     listed = [shard for shard in list_shards(output) if shard.sizes]
     return {shard.id: shard for shard in inspect_shards(output, listed)}
 

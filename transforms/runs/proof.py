@@ -26,11 +26,8 @@ def may_hold_others(
 ) -> list[DamagedShard]:
     """The shards with a damaged part that may hold images which are not among the inputs.
 
-    Args:
-        damaged: The shards with a damaged part.
-        unaccounted: Inputs that no readable row stands for.
-        longest: The most images that a shard of the output holds.
-        fingerprint: What the shards' names are made from.
+    No readable row stands for the ``unaccounted`` inputs; a shard of the output holds ``longest``
+    images at most, and is named after the fingerprint, too.
     """
     unproven = sorted(damaged)
     if len(unaccounted) > MOST_TO_PROVE:

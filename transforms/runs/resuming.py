@@ -150,11 +150,7 @@ def settle_shard(output: str, shard: str, records: Iterable[ShardRecord]) -> Sha
 
 
 def finish_rewriting(output: str, shard: str) -> None:
-    """Ends what a crash within :func:`rewrite_shard` has left half done.
-
-    Raises:
-        OSError: It cannot be rewritten now.
-    """
+    """Ends what a crash within :func:`rewrite_shard` has left half done; may raise OSError."""
     leaving = attempts.begun_rewrite(output, shard)
     if leaving is not None:
         rewrite_shard(output, shard, leaving, discard_damaged=False)

@@ -23,10 +23,9 @@ FILES: Final = {
 
 
 def remove_temporary_files(output: str) -> None:
-    """Removes what dead writers have left half written; only a local folder shows such files.
+    """Removes what dead writers have left half written; OSError if it cannot.
 
-    Raises:
-        OSError: A folder cannot be listed, or a file not be removed.
+    Only a local folder shows such files.
     """
     if storage.scheme(output):
         return

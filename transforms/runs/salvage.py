@@ -57,12 +57,9 @@ def claim_records(shard: str, refs: Iterable[ImageRef]) -> Iterator[Record]:
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """An image that is worked on.
+    """An image that is worked on, and whether it has killed a process, so that it is tried alone.
 
-    Attributes:
-        ref: The image.
-        claimed: The begun shard that it belongs to; empty for none.
-        alone: Whether it has killed a process, and is tried alone.
+    ``claimed`` is the begun shard that it belongs to; empty for none.
     """
 
     ref: ImageRef

@@ -89,11 +89,7 @@ def _machine() -> str:
 
 
 def notes(output: str) -> list[str]:
-    """The names of the notes that stand in an output, the holder's last.
-
-    Raises:
-        OSError: They cannot be listed.
-    """
+    """The names of an output's notes, the holder's last; OSError if they cannot be listed."""
     listed = storage.list_folder(storage.join(output, FOLDER), "writer-")
     names = [file.name for file in listed if WRITER_NOTE.fullmatch(file.name)]
     return sorted(names, key=_number)

@@ -95,11 +95,7 @@ class ShardAssembly:
         return slot.shard, [rows[index] for index in sorted(rows)]
 
     def close(self) -> None:
-        """Ends a bundle.
-
-        Raises:
-            BrokenShardError: A shard is not whole.
-        """
+        """Ends a bundle; BrokenShardError if a shard is not whole."""
         if self._open:
             shard, rows = next(iter(self._open.items()))
             length = _slot_of(next(iter(rows.values()))).length

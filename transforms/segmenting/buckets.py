@@ -32,11 +32,7 @@ def canvas_buckets(canvas: Canvas, stride: int) -> tuple[Canvas, ...]:
 
 
 def bucket_for(height: int, width: int, buckets: Sequence[Canvas]) -> Canvas:
-    """The smallest bucket that holds a picture's content, of some that are sorted by size.
-
-    Raises:
-        ValueError: The picture fits none.
-    """
+    """The smallest of some sorted buckets that holds a picture; ValueError if none does."""
     for bucket in buckets:
         if height <= bucket.height and width <= bucket.width:
             return bucket

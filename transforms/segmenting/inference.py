@@ -62,14 +62,10 @@ Answer = LogitsGrid | Failure | Segmentation | BatchBarrier | Part
 
 
 def assemble_batch(pictures: Sequence[DecodedImage], canvas: Canvas) -> NDArray[np.float32]:
-    """Normalises pictures and pads them to the canvas, content at the top left.
+    """Normalises pictures and pads them to the canvas that each fits, content at the top left.
 
     The official export graph pads with the mean 127.5 and then computes 2/255 x - 1, so
     padding is exactly 0 (research/deeplab/core/feature_extractor.py, export_model.py).
-
-    Args:
-        pictures: At least one, each fitting the canvas.
-        canvas: The network's input size.
 
     Returns:
         float32 of shape [pictures, canvas height, canvas width, 3], in [-1, 1].

@@ -29,10 +29,8 @@ LINES_WORTH_A_PAGE: Final = 13
 def with_versions(uris: Iterable[str]) -> Iterator[ImageRef]:
     """Pairs each URI with its present version, in the order given.
 
-    The version is empty where no file is, none may be looked at, or the URI can name none.
-
-    Raises:
-        OSError: The storage does not answer.
+    That is empty where no file is, none may be looked at, or the URI can name none. OSError says
+    that the storage does not answer.
     """
     for batch in _batches(uris):
         versions: dict[str, FileVersion] = {}

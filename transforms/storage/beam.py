@@ -1,8 +1,7 @@
 """Any other scheme (``s3://``, ``hdfs://`` ...) through Beam's file systems: read and list only.
 
-The operations are those of :mod:`transforms.storage`. Beam's file systems offer neither an atomic
-replacement nor a create-if-absent, so there is none that writes. Checksums and retries are those of
-Beam's client for the scheme; credentials come from the pipeline's options.
+The operations are those of :mod:`transforms.storage`, but for what writes. Checksums and retries
+are those of Beam's client for the scheme; credentials come from the pipeline's options.
 """
 
 from __future__ import annotations
@@ -97,11 +96,7 @@ def open_seekable(uri: str) -> BinaryIO:
 
 
 def find(pattern: str) -> Iterable[FileMetadata]:
-    """The files that a pattern in Beam's own syntax matches, by path.
-
-    Raises:
-        OSError: They cannot be listed.
-    """
+    """The files that a pattern of Beam's matches, by path; OSError if they cannot be listed."""
     matches = _translated(pattern, lambda: FileSystems.match([pattern]))
     return sorted(matches[0].metadata_list, key=lambda found: str(found.path))
 

@@ -98,11 +98,7 @@ def read_version(
 def versions(uris: Sequence[str]) -> list[FileVersion]:
     """What tells each file's content from a later one, without reading it.
 
-    Args:
-        uris: Files, all of one scheme; what can name no file is no error.
-
-    Returns:
-        The version and size of each.
+    The files are all of one scheme; what can name no file is no error.
 
     Raises:
         OSError: The storage does not answer.
@@ -122,10 +118,9 @@ def write_atomically(uri: str, data: bytes) -> None:
 
 
 def create_if_absent(uri: str, data: bytes) -> bool:
-    """Creates a file, whole, unless one is there: of any number that try at once, one wins.
+    """Creates a file, whole, unless one is there, and says whether it did.
 
-    Returns:
-        Whether this call created it.
+    Of any number of callers that try at once, one wins.
 
     Raises:
         OSError: It could not be written.
@@ -136,9 +131,8 @@ def create_if_absent(uri: str, data: bytes) -> bool:
 def list_folder(folder: str, prefix: str = "") -> list[StoredFile]:
     """The files directly in a folder, names beginning with a dot included, by name.
 
-    Only those whose names begin with ``prefix``; on object stores no others are listed.
-
-    A folder that does not exist (yet) has none.
+    Only those whose names begin with ``prefix``; on object stores no others are listed. A folder
+    that does not exist (yet) has none.
 
     Raises:
         OSError: It cannot be listed.
