@@ -49,7 +49,7 @@ def relative_name(uri: str, root: str) -> str:
 def column_names(class_names: Sequence[str], prefix: str) -> list[str]:
     """A column's name for each class: letters, digits and underscores, as BigQuery takes them.
 
-    They differ from each other also where case does not count, as the classes' own names do.
+    Classes have any texts for names, each different; columns differ also where case does not count.
     """
     names: list[str] = []
     for label, class_name in enumerate(class_names):
