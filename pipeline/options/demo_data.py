@@ -9,6 +9,7 @@ from pathlib import Path
 from beam_deeplab.pipeline.options.errors import UsageError
 from beam_deeplab.pipeline.options.local_paths import local_flag
 from beam_deeplab.pipeline.options.network import positive
+from beam_deeplab.pipeline.options.values import FlagOptions
 from beam_deeplab.scenes.settings import DEFAULT_SIZE, SEEDS, SPLITS, SceneSettings, Split
 
 _NOTE = """\
@@ -18,18 +19,8 @@ Without --truth only the pictures are written."""
 
 
 @dataclass(frozen=True)
-class DemoDataOptions:
-    """What ``beam-deeplab demo-data`` was asked to do.
-
-    Attributes:
-        count: Scenes.
-        seed: 0 to 2**32 - 1.
-        output: Folder of the pictures.
-        truth: Folder of the truth masks; None for none.
-        settings: Sizes and split.
-        faults: Broken files beside the scenes.
-        overwrite: Replace the scenes that are there.
-    """
+class DemoDataOptions(FlagOptions):
+    """What ``beam-deeplab demo-data`` was asked to do; ``settings`` are sizes and split."""
 
     count: int
     seed: int
@@ -48,14 +39,12 @@ class DemoDataOptions:
         """
         if not 0 <= arguments.seed < SEEDS:
             raise UsageError(f"--seed {arguments.seed}: give a number from 0 to {SEEDS - 1}")
-        return cls(
-            count=arguments.count,
-            seed=arguments.seed,
+        return cls.take(
+            arguments,
             output=local_flag("--output", arguments.output),
             truth=None if arguments.truth is None else local_flag("--truth", arguments.truth),
             settings=_settings(arguments.size, arguments.split),
             faults=_faults(arguments.faults, arguments.count),
-            overwrite=arguments.overwrite,
         )
 
 

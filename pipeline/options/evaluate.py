@@ -9,27 +9,21 @@ from beam_deeplab.pipeline.options.errors import UsageError
 from beam_deeplab.pipeline.options.job import JobOptions, add_job_flags
 from beam_deeplab.pipeline.options.network import NetworkOptions, add_network_flags
 from beam_deeplab.pipeline.options.truth import TruthOptions, add_truth_flags
-from beam_deeplab.pipeline.options.values import location
+from beam_deeplab.pipeline.options.values import FlagOptions, location
 from beam_deeplab.transforms.decoding.options import DEFAULT_MAX_PIXELS, DecodeOptions
 from beam_deeplab.transforms.sources.image_lists import is_pair_list
 
 
 @dataclass(frozen=True)
-class EvaluateOptions:
-    """What ``beam-deeplab evaluate`` was asked to do.
+class EvaluateOptions(FlagOptions):
+    """What ``beam-deeplab evaluate`` was asked to do; local paths are absolute.
 
     Attributes:
-        input: Globs, paths, folders and manifests of images; local ones absolute. Empty if masks
-            of an earlier run are scored.
-        truth: The same for truths; empty if ``input`` names lists of pairs.
-        output: Folder of the report; absolute if local.
+        input: Empty if masks of an earlier run are scored.
+        truth: Empty if ``input`` names lists of pairs.
         network: What shall compute the masks; None if an earlier run has.
         segmented: Output of that run; None if there is none.
-        truth_files: How truth files are named and understood.
         max_pixels: Truth files that claim more are refused before they are decoded.
-        job: How the job shall run.
-        resume: Continue the evaluation in the output, or score its masks against this truth.
-        overwrite: Remove the evaluation in the output first.
     """
 
     input: tuple[str, ...]
@@ -57,17 +51,13 @@ class EvaluateOptions:
             network = NetworkOptions.from_arguments(arguments)
         else:
             _check_segmented(arguments)
-        return cls(
+        return cls.take(
+            arguments,
             input=tuple(arguments.input or ()),
             truth=tuple(arguments.truth or ()),
-            output=arguments.output,
             network=network,
-            segmented=arguments.segmented,
             truth_files=TruthOptions.from_arguments(arguments),
-            max_pixels=arguments.max_pixels,
-            job=JobOptions.from_arguments(arguments),
-            resume=arguments.resume,
-            overwrite=arguments.overwrite,
+            job=JobOptions.take(arguments),
         )
 
 

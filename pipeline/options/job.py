@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from beam_deeplab.pipeline.options.network import positive
 from beam_deeplab.pipeline.options.runner_flags import RUNNER_FLAGS
+from beam_deeplab.pipeline.options.values import FlagOptions
 
 
 def _flags_of(runner: str) -> str:
@@ -31,21 +32,8 @@ ended by SIGTERM."""
 
 
 @dataclass(frozen=True)
-class JobOptions:
-    """How a job shall run.
-
-    Attributes:
-        workers: Threads or processes of a local run, tasks at once on Flink; None for what suits
-            the machine.
-        engine_threads: Cores that each process computes on; None for what suits the runner.
-        shared_paths: Workers elsewhere see the local paths that were given.
-        accelerator: Of remote workers, as Beam's resource hint takes it.
-        allow_cpu: A worker that was to have an accelerator may do without.
-        min_ram_per_worker: Of remote workers, as Beam's resource hint takes it.
-        max_failure_fraction: Above this share of failures the run counts as failed.
-        quiet: No progress and no summary.
-        verbose: The libraries' logs, tracebacks included.
-    """
+class JobOptions(FlagOptions):
+    """How a job shall run."""
 
     workers: int | None = None
     engine_threads: int | None = None
@@ -56,21 +44,6 @@ class JobOptions:
     max_failure_fraction: float = 0.01
     quiet: bool = False
     verbose: bool = False
-
-    @classmethod
-    def from_arguments(cls, arguments: argparse.Namespace) -> JobOptions:
-        """Takes parsed flags."""
-        return cls(
-            workers=arguments.workers,
-            engine_threads=arguments.engine_threads,
-            shared_paths=arguments.shared_paths,
-            accelerator=arguments.accelerator,
-            allow_cpu=arguments.allow_cpu,
-            min_ram_per_worker=arguments.min_ram_per_worker,
-            max_failure_fraction=arguments.max_failure_fraction,
-            quiet=arguments.quiet,
-            verbose=arguments.verbose,
-        )
 
     def resource_hints(self) -> dict[str, str]:
         """Beam's resource hints for the workers, those that were given."""

@@ -9,24 +9,19 @@ from beam_deeplab.deeplab.engines.choice import ENGINES, PRECISIONS
 from beam_deeplab.deeplab.engines.scales import PLAIN, ScaleError, checked_scales
 from beam_deeplab.deeplab.zoo import BUNDLED_MODELS, OFFICIAL_MODELS
 from beam_deeplab.pipeline.options.errors import UsageError
+from beam_deeplab.pipeline.options.values import FlagOptions
 from beam_deeplab.transforms.decoding.options import DEFAULT_MAX_PIXELS, DecodeOptions
 
 
 @dataclass(frozen=True)
-class NetworkOptions:
+class NetworkOptions(FlagOptions):
     """What shall compute the masks, and from which pictures.
 
     Attributes:
-        model: A zoo name, a path or a ``gs://`` path.
-        labels: A file of class names and colours; None for the model's own.
         canvas: (height, width) of the network's input; None for the model's own.
         bucketed: Whether narrower canvases spare pictures their padding (``--canvas auto``).
-        engine: ``auto``, ``tensorflow`` or ``openvino``.
-        precision: ``f32``, ``bf16`` or ``f16``.
-        output_stride: Of the backbone, 8 or 16; None for the model's own.
         decoding: How files are decoded.
         eval_scales: Factors on the canvas's sides, ascending: the network is asked at each.
-        flip: Whether it is asked about the mirror image too.
     """
 
     model: str
@@ -57,19 +52,14 @@ class NetworkOptions:
             eval_scales = checked_scales(arguments.eval_scales)
         except ScaleError as error:
             raise UsageError(f"--eval_scales: {error}") from error
-        return cls(
-            model=arguments.model,
-            labels=arguments.labels,
+        return cls.take(
+            arguments,
             canvas=_canvas(arguments.canvas),
             bucketed=arguments.canvas == ["auto"],
-            engine=arguments.engine,
-            precision=arguments.precision,
-            output_stride=arguments.output_stride,
             decoding=DecodeOptions(
                 arguments.max_pixels, arguments.truncated, arguments.sample_bits
             ),
             eval_scales=eval_scales,
-            flip=arguments.flip,
         )
 
 

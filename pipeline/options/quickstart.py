@@ -10,21 +10,15 @@ from beam_deeplab.deeplab.zoo.bundled import EMOJI_SCENES
 from beam_deeplab.pipeline.options.errors import UsageError
 from beam_deeplab.pipeline.options.local_paths import local_flag
 from beam_deeplab.pipeline.options.network import positive
+from beam_deeplab.pipeline.options.values import FlagOptions
 from beam_deeplab.scenes.settings import SEEDS
 
 COUNT = 60
 
 
 @dataclass(frozen=True)
-class QuickstartOptions:
-    """What ``beam-deeplab quickstart`` was asked to do.
-
-    Attributes:
-        output: Folder of everything that it makes.
-        count: Scenes to compose, segment and score.
-        seed: Which scenes, 0 to 2**32 - 1.
-        model: A zoo name, a path or a ``gs://`` path.
-    """
+class QuickstartOptions(FlagOptions):
+    """What ``beam-deeplab quickstart`` was asked to do."""
 
     output: Path
     count: int = COUNT
@@ -40,12 +34,7 @@ class QuickstartOptions:
         """
         if not 0 <= arguments.seed < SEEDS:
             raise UsageError(f"--seed {arguments.seed}: give 0 to {SEEDS - 1}")
-        return cls(
-            output=local_flag("--output", arguments.output),
-            count=arguments.count,
-            seed=arguments.seed,
-            model=arguments.model,
-        )
+        return cls.take(arguments, output=local_flag("--output", arguments.output))
 
 
 def add_quickstart_flags(parser: argparse.ArgumentParser) -> None:

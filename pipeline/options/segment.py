@@ -8,29 +8,13 @@ from dataclasses import dataclass, field
 from beam_deeplab.pipeline.options.errors import UsageError
 from beam_deeplab.pipeline.options.job import JobOptions, add_job_flags
 from beam_deeplab.pipeline.options.network import NetworkOptions, add_network_flags, positive
-from beam_deeplab.pipeline.options.values import byte_count, location, price
+from beam_deeplab.pipeline.options.values import FlagOptions, byte_count, location, price
 from beam_deeplab.transforms.sources.reading import MAX_BYTES
 
 
 @dataclass(frozen=True)
-class SegmentOptions:
-    """What ``beam-deeplab segment`` was asked to do.
-
-    Attributes:
-        input: Globs, paths, folders and manifests; local ones absolute.
-        output: Folder of the results; absolute if local.
-        network: What shall compute the masks.
-        job: How the job shall run.
-        shard_size: Images that are written together; None for what suits the run.
-        max_file_bytes: Files of more bytes are refused before they are read.
-        resume: Continue the run in the output: what is new, changed, failed or unfinished.
-        discard_damaged: With ``resume``: give up damaged parts also where they may hold images
-            that are no longer among the inputs.
-        overwrite: Remove the run in the output first.
-        attach: Follow the run that is at work in the output, instead of starting one.
-        dry_run: Look, measure and estimate; write nothing.
-        price_per_hour: With ``dry_run``: of one machine, in any currency; None if not known.
-    """
+class SegmentOptions(FlagOptions):
+    """What ``beam-deeplab segment`` was asked to do; local paths are absolute."""
 
     input: tuple[str, ...]
     output: str
@@ -55,19 +39,11 @@ class SegmentOptions:
         """
         if arguments.price_per_hour is not None and not arguments.dry_run:
             raise UsageError("--price_per_hour is for --dry_run")
-        return cls(
+        return cls.take(
+            arguments,
             input=tuple(arguments.input),
-            output=arguments.output,
             network=NetworkOptions.from_arguments(arguments),
-            job=JobOptions.from_arguments(arguments),
-            shard_size=arguments.shard_size,
-            max_file_bytes=arguments.max_file_bytes,
-            resume=arguments.resume,
-            discard_damaged=arguments.discard_damaged,
-            overwrite=arguments.overwrite,
-            attach=arguments.attach,
-            dry_run=arguments.dry_run,
-            price_per_hour=arguments.price_per_hour,
+            job=JobOptions.take(arguments),
         )
 
 

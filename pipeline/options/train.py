@@ -9,21 +9,15 @@ from pathlib import Path
 from beam_deeplab.pipeline.options.errors import UsageError
 from beam_deeplab.pipeline.options.local_paths import local_flag
 from beam_deeplab.pipeline.options.truth import TruthOptions, add_truth_flags
+from beam_deeplab.pipeline.options.values import FlagOptions
 
 
 @dataclass(frozen=True)
-class TrainOptions:
+class TrainOptions(FlagOptions):
     """What ``beam-deeplab train`` was asked to do.
 
     Attributes:
-        data: A folder with pictures and truth, or the two folders.
-        validation: The same of the pictures to be scored with; empty to hold some of ``data`` out.
-        truth_files: How truth files are named and understood.
-        config: The TOML file.
-        output: Folder of the results.
-        resume: Go on where the training in the output ended.
-        overwrite: Remove the training in the output first.
-        quiet: No progress and no summary.
+        validation: Empty to hold some of ``data`` out.
     """
 
     data: tuple[Path, ...]
@@ -42,15 +36,13 @@ class TrainOptions:
         Raises:
             UsageError: More than two folders, or a path that is not on this machine.
         """
-        return cls(
+        return cls.take(
+            arguments,
             data=_folders("--data", arguments.data),
             config=local_flag("--config", arguments.config),
             output=local_flag("--output", arguments.output),
             truth_files=TruthOptions.from_arguments(arguments),
             validation=_folders("--validation", arguments.validation),
-            resume=arguments.resume,
-            overwrite=arguments.overwrite,
-            quiet=arguments.quiet,
         )
 
 

@@ -18,13 +18,7 @@ TRUTH_FORMATS = (AUTO, "ids", "cityscapes", "ade20k", "colors")
 
 @dataclass(frozen=True)
 class TruthOptions:
-    """How truth files are named and understood.
-
-    Attributes:
-        truth_format: ``auto`` or a :class:`deeplab.truth.TruthFormat`.
-        truth_suffix: What the names of truths end with; None for what is known.
-        ignore_labels: Values of pixels that count nowhere, beside 255.
-    """
+    """How truth files are named and understood, as the flags' help says it."""
 
     truth_format: str = AUTO
     truth_suffix: str | None = None

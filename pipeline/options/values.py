@@ -1,17 +1,34 @@
-"""What the values of flags mean, where more than one command takes them."""
+"""What the values of flags mean, and options that are made of them."""
 
 from __future__ import annotations
 
 import argparse
 import math
 import re
-from typing import Final
+from dataclasses import dataclass, fields
+from typing import Any, Final, Self
 
 from beam_deeplab.pipeline.options.local_paths import lost_slash
 from beam_deeplab.transforms.sources.listing import absolute_pattern
 
 _BYTES: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?)b?|b)?", re.IGNORECASE)
 _POWERS: Final = " kmgt"
+
+
+@dataclass(frozen=True)
+class FlagOptions:
+    """Options whose attributes are called as their flags; what they mean the flags' help says."""
+
+    @classmethod
+    def take(cls, arguments: argparse.Namespace, **others: Any) -> Self:
+        """Takes parsed flags.
+
+        Args:
+            arguments: The flags.
+            others: Attributes that are not their flag's value.
+        """
+        own = {each.name for each in fields(cls)} - others.keys()
+        return cls(**{name: getattr(arguments, name) for name in own}, **others)
 
 
 def location(text: str) -> str:
