@@ -10,7 +10,7 @@ from typing import Final
 from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_deeplab.pipeline.beam_flags import pipeline_options
-from beam_deeplab.pipeline.options import RunFailedError, UsageError
+from beam_deeplab.pipeline.options import RunFailedError, UsageError, refusing
 from beam_deeplab.pipeline.progress.display import watch
 from beam_deeplab.pipeline.runs import read_manifest
 from beam_deeplab.pipeline.terminal import say
@@ -43,14 +43,12 @@ def attach(output: str, beam_arguments: Sequence[str] = (), *, quiet: bool) -> M
         KeyboardInterrupt: A signal has ended the following; the run goes on.
     """
     options = pipeline_options(beam_arguments)
-    try:
+    with refusing("--output", OSError):
         writer, _ = find_writer(output, options)
         if writer is None:
             if not storage.exists(storage.join(output, RUN_FILE)):
                 raise UsageError(f"--attach: {output} holds no run, and nobody writes there")
             return read_manifest(output)
-    except OSError as error:
-        raise UsageError(f"--output: {storage.describe(error)}") from error
     if not quiet:
         say(f"following {describe_writer(writer)}, begun {writer.started}")
     try:

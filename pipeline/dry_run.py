@@ -14,9 +14,9 @@ from rich.table import Table
 from beam_deeplab.deeplab.checkpoints import CheckpointError
 from beam_deeplab.deeplab.engines import EngineError, choose_engine, has_gpu
 from beam_deeplab.deeplab.zoo import ZooError
-from beam_deeplab.pipeline.inputs import describe_left_out, refusing
+from beam_deeplab.pipeline.inputs import describe_left_out, refusing_input
 from beam_deeplab.pipeline.machines import Machines
-from beam_deeplab.pipeline.options import SegmentOptions, UsageError
+from beam_deeplab.pipeline.options import SegmentOptions, refusing
 from beam_deeplab.pipeline.progress.display import describe_seconds
 from beam_deeplab.pipeline.sampling import SAMPLES, Cost, Sample, measure, spread
 from beam_deeplab.pipeline.terminal import open_console, safe_line
@@ -53,7 +53,7 @@ def count_inputs(patterns: Sequence[str], output: str = "") -> Inputs:
     listed: list[ImageRef] = []
     left_out: list[LeftOut] = []
     for pattern in patterns:
-        with refusing(pattern):
+        with refusing_input(pattern):
             for found in list_input(pattern, output):
                 if isinstance(found, LeftOut):
                     left_out.append(found)
@@ -69,14 +69,12 @@ def describe_output(output: str) -> str:
     Raises:
         UsageError: Nothing can be written there.
     """
-    try:
+    with refusing("--output", OSError):
         storage.check_writable(output)
         if storage.exists(storage.join(output, MANIFEST_FILE)):
             return "holds a committed run"
         if storage.exists(storage.join(output, RUN_FILE)):
             return "holds a run that was not committed"
-    except OSError as error:
-        raise UsageError(f"--output: {storage.describe(error)}") from error
     return "can be written, holds no run"
 
 
@@ -86,10 +84,8 @@ def unfinished(output: str, refs: Sequence[ImageRef]) -> list[ImageRef]:
     Raises:
         UsageError: The output cannot be read.
     """
-    try:
+    with refusing("--output", OSError):
         standing = take_inventory(output).values()
-    except OSError as error:
-        raise UsageError(f"--output: {storage.describe(error)}") from error
     rows = (row for shard in standing for row in row_records(shard, has_fatal=False))
     decision = decide(itertools.chain(map(input_record, refs), rows))
     return [work.ref for work in decision.work]
@@ -154,16 +150,14 @@ def _try(recipe: Recipe, refs: Sequence[ImageRef]) -> tuple[Cost, Sample]:
     handler = DeepLabHandler(recipe)
     batch_size = handler.batch_size(recipe.canvas)
     loading = Cost()
-    try:
+    with (
+        refusing("--model", ZooError, CheckpointError),
+        refusing("--engine", EngineError),
+        refusing("--input", storage.CredentialsError),
+    ):
         with loading.measured(1):
             model = handler.load_model()
         return loading, measure(refs, recipe, model, batch_size)
-    except (ZooError, CheckpointError) as error:
-        raise UsageError(f"--model: {error}") from error
-    except EngineError as error:
-        raise UsageError(f"--engine: {error}") from error
-    except storage.CredentialsError as error:
-        raise UsageError(f"--input: {storage.describe(error)}") from error
 
 
 _Section = Mapping[str, str | None]

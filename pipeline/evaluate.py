@@ -25,7 +25,7 @@ from beam_deeplab.pipeline.evaluations import (
     clear_evaluation,
     read_metrics,
 )
-from beam_deeplab.pipeline.inputs import describe_left_out, refusing
+from beam_deeplab.pipeline.inputs import describe_left_out, refusing_input
 from beam_deeplab.pipeline.launch import run_to_end, set_verbosity
 from beam_deeplab.pipeline.options import (
     EvaluateOptions,
@@ -33,6 +33,7 @@ from beam_deeplab.pipeline.options import (
     RunFailedError,
     SegmentOptions,
     UsageError,
+    refusing,
 )
 from beam_deeplab.pipeline.recipes import describe_versions
 from beam_deeplab.pipeline.reports.evaluation_summary import print_evaluation
@@ -142,7 +143,7 @@ def find_pairs(options: EvaluateOptions) -> Pairing:
         refs: list[ImageRef] = []
         for pattern in patterns:
             count = len(refs)
-            with refusing(pattern, flag):
+            with refusing_input(pattern, flag):
                 for entry in entries(pattern):
                     (left_out if isinstance(entry, LeftOut) else refs).append(entry)
             if len(refs) == count:
@@ -183,17 +184,14 @@ def read_segmented(output: str) -> Manifest:
     Raises:
         UsageError: It is not committed, or not a run of ours.
     """
-    try:
-        return read_segmented_manifest(output)
-    except FileNotFoundError as error:
-        raise UsageError(
-            f"--segmented {output}: is not committed (it has no manifest.json): finish it with "
-            "`segment --resume`"
-        ) from error
-    except OSError as error:
-        raise UsageError(f"--segmented: {storage.describe(error)}") from error
-    except ValueError as error:
-        raise UsageError(f"--segmented {output}: {error}") from error
+    with refusing("--segmented", OSError), refusing(f"--segmented {output}", ValueError):
+        try:
+            return read_segmented_manifest(output)
+        except FileNotFoundError as error:
+            raise UsageError(
+                f"--segmented {output}: is not committed (it has no manifest.json): finish it with "
+                "`segment --resume`"
+            ) from error
 
 
 def choose_rule(options: EvaluateOptions, labels: LabelSet, pairing: Pairing) -> TruthRule:
@@ -208,13 +206,10 @@ def choose_rule(options: EvaluateOptions, labels: LabelSet, pairing: Pairing) ->
         UsageError: The format does not suit the classes, or cannot be told; or none of the first
             truth files can be read as these classes.
     """
-    flag = f"--truth_format {options.truth_files.truth_format}"
-    try:
+    with refusing(f"--truth_format {options.truth_files.truth_format}", LabelError):
         rule = options.truth_files.rule(labels, options.max_pixels)
         for pair in pairing.pairs:
             rule.format_of(pair.truth.uri)
-    except LabelError as error:
-        raise UsageError(f"{flag}: {error}") from error
     reasons = []
     for pair in pairing.pairs[:_TRIED]:
         try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from beam_deeplab.pipeline.options import RunFailedError, UsageError
+from beam_deeplab.pipeline.options import RunFailedError, UsageError, refusing
 from beam_deeplab.pipeline.runs import remove_run
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.evaluating.committing import METRICS_FILE, PAIRS_FILE, REPORT_FILES
@@ -21,7 +21,7 @@ def check_evaluation_output(output: str, *, resume: bool, overwrite: bool) -> No
     Raises:
         UsageError: It holds one, or something that is not ours.
     """
-    try:
+    with refusing("--output", OSError, RunFailedError):
         for name in (RUN_FILE, MANIFEST_FILE):
             if storage.exists(storage.join(output, name)):
                 raise UsageError(
@@ -42,10 +42,6 @@ def check_evaluation_output(output: str, *, resume: bool, overwrite: bool) -> No
                 f"{output} holds an evaluation that did not end: --resume continues it, "
                 "--overwrite starts anew"
             )
-    except RunFailedError as error:
-        raise UsageError(f"--output: {error}") from error
-    except OSError as error:
-        raise UsageError(f"--output: {storage.describe(error)}") from error
 
 
 def clear_evaluation(output: str, *, resume: bool) -> None:
@@ -60,7 +56,7 @@ def clear_evaluation(output: str, *, resume: bool) -> None:
     Raises:
         UsageError: A file cannot be removed.
     """
-    try:
+    with refusing("--output", OSError):
         is_ours = any(
             storage.exists(storage.join(output, name)) for name in (METRICS_FILE, PAIRS_FILE)
         )
@@ -69,8 +65,6 @@ def clear_evaluation(output: str, *, resume: bool) -> None:
             remove_run(storage.join(output, SEGMENTED))
             for name in reversed(REPORT_FILES):
                 storage.delete(storage.join(output, name))
-    except OSError as error:
-        raise UsageError(f"--output: {storage.describe(error)}") from error
 
 
 def read_metrics(output: str) -> dict[str, Any]:

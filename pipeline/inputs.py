@@ -6,8 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
-from beam_deeplab.pipeline.options import UsageError
-from beam_deeplab.transforms import storage
+from beam_deeplab.pipeline.options import UsageError, refusing
 from beam_deeplab.transforms.records import ImageRef, LeftOut
 from beam_deeplab.transforms.sources.image_lists import ImageListError, is_image_list, read_uris
 from beam_deeplab.transforms.sources.listing import list_input
@@ -27,7 +26,7 @@ def check_inputs(patterns: Sequence[str], output: str) -> None:
         UsageError: One names none, or cannot be listed.
     """
     for pattern in patterns:
-        with refusing(pattern):
+        with refusing_input(pattern):
             if is_image_list(pattern) and not is_wild(pattern):
                 for _ in read_uris(pattern):
                     pass
@@ -35,24 +34,10 @@ def check_inputs(patterns: Sequence[str], output: str) -> None:
 
 
 @contextmanager
-def refusing(pattern: str, flag: str = "--input") -> Iterator[None]:
-    """Makes one line for the user of what cannot be listed.
-
-    Args:
-        pattern: What is listed.
-        flag: The flag that names it.
-
-    Raises:
-        UsageError: The input cannot be listed.
-    """
-    try:
+def refusing_input(pattern: str, flag: str = "--input") -> Iterator[None]:
+    """Within it a pattern is listed that a flag names; a UsageError says why it cannot be."""
+    with refusing(flag, OSError, ImageListError), refusing(f"{flag} {pattern}", PatternError):
         yield
-    except OSError as error:
-        raise UsageError(f"{flag}: {storage.describe(error)}") from error
-    except ImageListError as error:
-        raise UsageError(f"{flag}: {error}") from error
-    except PatternError as error:
-        raise UsageError(f"{flag} {pattern}: {error}") from error
 
 
 def _require_image(pattern: str, output: str) -> None:

@@ -15,7 +15,7 @@ from beam_deeplab.deeplab.labels import LabelError
 from beam_deeplab.deeplab.models import ModelSpec, inspect_model
 from beam_deeplab.deeplab.zoo import ZooError
 from beam_deeplab.pipeline.labels import read_labels
-from beam_deeplab.pipeline.options import NetworkOptions, UsageError
+from beam_deeplab.pipeline.options import NetworkOptions, UsageError, refusing
 from beam_deeplab.pipeline.terminal import safe_line
 from beam_deeplab.transforms.geometry import Canvas
 from beam_deeplab.transforms.segmenting.handler import Recipe
@@ -44,16 +44,12 @@ def find_model_spec(reference: str, labels_file: str | None = None) -> ModelSpec
     Raises:
         UsageError: The model cannot be had, or the labels do not suit it.
     """
-    try:
+    with refusing("--model", ZooError, CheckpointError):
         model = inspect_model(reference)
-    except (ZooError, CheckpointError) as error:
-        raise UsageError(f"--model: {error}") from error
     if labels_file is None:
         return model
-    try:
+    with refusing("--labels", LabelError):
         labels = read_labels(labels_file, classes=model.config.num_classes)
-    except LabelError as error:
-        raise UsageError(f"--labels: {error}") from error
     guesses = tuple(guess for guess in model.guesses if guess[0] != "labels")
     return replace(model, labels=labels, guesses=guesses)
 
@@ -81,12 +77,10 @@ def build_recipe(options: NetworkOptions, *, gpu: bool | None = None) -> Recipe:
     Raises:
         UsageError: The model or the engine cannot be had, or the canvas does not suit them.
     """
-    try:
+    with refusing("--engine", EngineError):
         engine = choose_engine(options.engine, options.precision, gpu=gpu)
         if gpu is None:
             check_engine(engine)
-    except EngineError as error:
-        raise UsageError(f"--engine: {error}") from error
     model = find_model_spec(options.model, options.labels)
     say_guesses(model, known=("canvas",) if options.canvas else ())
     output_stride = options.output_stride or model.output_stride

@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from beam_deeplab.pipeline.options import RunFailedError, UsageError
+from beam_deeplab.pipeline.options import RunFailedError, UsageError, refusing
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.runs import attempts
 from beam_deeplab.transforms.runs.card import CARD_FILE
@@ -28,7 +28,7 @@ def check_output(output: str, *, resume: bool, overwrite: bool) -> None:
     Raises:
         UsageError: It holds one.
     """
-    try:
+    with refusing("--output", OSError):
         if overwrite:
             _refuse_links(output)
         if resume or overwrite:
@@ -43,8 +43,6 @@ def check_output(output: str, *, resume: bool, overwrite: bool) -> None:
                 f"{output} holds a run that was not committed: --resume continues it, "
                 "--overwrite starts anew"
             )
-    except OSError as error:
-        raise UsageError(f"--output: {storage.describe(error)}") from error
 
 
 def _refuse_links(output: str) -> None:
@@ -131,10 +129,8 @@ def read_run(output: str) -> RunRecord:
     Raises:
         UsageError: It is not a file of ours.
     """
-    try:
+    with refusing(output, ValueError):
         return RunRecord.from_json(storage.read(storage.join(output, RUN_FILE)))
-    except ValueError as error:
-        raise UsageError(f"{output}: {error}") from error
 
 
 def read_manifest(output: str) -> Manifest:

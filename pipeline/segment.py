@@ -26,7 +26,7 @@ from beam_deeplab.pipeline.inputs import check_inputs
 from beam_deeplab.pipeline.job import build_job
 from beam_deeplab.pipeline.launch import run_to_end, set_verbosity
 from beam_deeplab.pipeline.machines import machines_of
-from beam_deeplab.pipeline.options import RunFailedError, SegmentOptions, UsageError
+from beam_deeplab.pipeline.options import RunFailedError, SegmentOptions, UsageError, refusing
 from beam_deeplab.pipeline.progress.display import watch
 from beam_deeplab.pipeline.recipes import (
     build_recipe,
@@ -179,12 +179,10 @@ def carry_out(prepared: PreparedRun) -> Manifest | None:
 
 def _carry_out(prepared: PreparedRun, claim: Claim) -> Manifest | None:
     options, job = prepared.options, prepared.options.job
-    try:
+    with refusing("--output", OSError):
         run = start_run(
             options.output, prepared.record, resume=options.resume, overwrite=options.overwrite
         )
-    except OSError as error:
-        raise UsageError(f"--output: {storage.describe(error)}") from error
     template = prepared.beam_options.view_as(GoogleCloudOptions).template_location
     if template:
         # Whoever runs it, and when, holds no note.
@@ -229,13 +227,12 @@ def _staged(prepared: PreparedRun) -> Recipe:
     location = staging_location(prepared.beam_options, prepared.options.output)
     if location is None:
         return prepared.recipe
-    try:
-        with open_console(stderr=True).status("making the model ready for the workers"):
-            return stage_model(prepared.recipe, location)
-    except (ZooError, CheckpointError, EngineError) as error:
-        raise UsageError(f"--model: {error}") from error
-    except OSError as error:
-        raise UsageError(f"--model cannot be staged: {storage.describe(error)}") from error
+    with (
+        refusing("--model", ZooError, CheckpointError, EngineError),
+        refusing("--model cannot be staged", OSError),
+        open_console(stderr=True).status("making the model ready for the workers"),
+    ):
+        return stage_model(prepared.recipe, location)
 
 
 def _on_gpus(

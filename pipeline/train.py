@@ -38,7 +38,7 @@ from beam_deeplab.deeplab.training.state import (
 from beam_deeplab.deeplab.truth import TruthRule
 from beam_deeplab.deeplab.zoo import ZooError
 from beam_deeplab.pipeline.labels import read_labels
-from beam_deeplab.pipeline.options.errors import RunFailedError, UsageError
+from beam_deeplab.pipeline.options.errors import RunFailedError, UsageError, refusing
 from beam_deeplab.pipeline.options.train import TrainOptions
 from beam_deeplab.pipeline.progress.training import TrainingProgress, checking
 from beam_deeplab.pipeline.terminal import safe_line
@@ -101,10 +101,8 @@ def train(options: TrainOptions) -> int:
         raise UsageError(f"--config: {error}") from error
     _start_output(options, config_text)
     try:
-        with TrainingProgress(quiet=options.quiet) as progress:
+        with refusing("--resume", StateError), TrainingProgress(quiet=options.quiet) as progress:
             history = trainer.train(config, data, started, options.output, progress)
-    except StateError as error:
-        raise UsageError(f"--resume: {error}") from error
     except (trainer.TrainingError, OSError) as error:
         raise RunFailedError(f"{error} (--resume goes on behind the last epoch)") from error
     if not options.quiet:
@@ -130,23 +128,19 @@ def read_picture(path: Path, canvas: tuple[int, int] | None) -> Picture:
 
 def _read_config(options: TrainOptions) -> tuple[TrainingConfig, TruthRule, bytes]:
     path = options.config
-    try:
+    with refusing("--config", ConfigError, LabelError):
         config = read_config(path)
         content = path.read_bytes()
         name = config.model.labels
         labels = LABEL_SETS[name] if name in LABEL_SETS else _read_labels(name)
-    except (ConfigError, LabelError) as error:
-        raise UsageError(f"--config: {error}") from error
     weights = config.optimizer.class_weights
     if isinstance(weights, tuple) and len(weights) != len(labels):
         raise UsageError(
             f"--config: {path}: [optimizer] class_weights are {len(weights)}, the classes "
             f"{len(labels)}"
         )
-    try:
+    with refusing(f"--truth_format {options.truth_files.truth_format}", LabelError):
         return config, options.truth_files.rule(labels), content
-    except LabelError as error:
-        raise UsageError(f"--truth_format {options.truth_files.truth_format}: {error}") from error
 
 
 def _read_labels(name: str) -> LabelSet:
@@ -251,12 +245,10 @@ def _check_output(options: TrainOptions) -> None:
 
 
 def _check_resumable(output: Path, identity: dict[str, object]) -> None:
-    try:
+    with refusing("--resume", StateError):
         state = read_state(output / _OWN_FOLDERS[0])
         if state is not None:
             check_same(state.identity, identity)
-    except StateError as error:
-        raise UsageError(f"--resume: {error}") from error
 
 
 def _start_output(options: TrainOptions, config_text: bytes) -> None:

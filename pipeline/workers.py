@@ -28,7 +28,7 @@ from apache_beam.transforms.environments import (
 )
 
 from beam_deeplab.deeplab.engines import available_cores
-from beam_deeplab.pipeline.options import UsageError
+from beam_deeplab.pipeline.options import UsageError, refusing
 from beam_deeplab.transforms import storage
 
 EMBEDDED: Final = "embed"
@@ -80,11 +80,9 @@ def runs_here(options: PipelineOptions) -> bool:
         runner = "PrismRunner"
     if runner not in _PORTABLE:
         return False
-    try:
+    with refusing("--environment_type", ValueError, NotImplementedError):
         # It writes its findings into what it is given.
         environment = create_runner(runner).default_environment(copy.deepcopy(options))
-    except (ValueError, NotImplementedError) as error:
-        raise UsageError(f"--environment_type: {error}") from error
     if isinstance(environment, PythonLoopbackEnvironment):
         return True
     starts_processes = isinstance(environment, ProcessEnvironment | SubprocessSDKEnvironment)

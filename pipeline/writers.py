@@ -15,7 +15,7 @@ import psutil
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 
-from beam_deeplab.pipeline.options import UsageError
+from beam_deeplab.pipeline.options import UsageError, refusing
 from beam_deeplab.pipeline.remote_jobs import RemoteJob, state_of, why
 from beam_deeplab.pipeline.terminal import say
 from beam_deeplab.transforms import storage
@@ -189,11 +189,9 @@ def check_free(
     Raises:
         UsageError: It is not free; the message says who writes it.
     """
-    try:
+    with refusing("--output", OSError):
         storage.check_writable(output)
         writer, dead = find_writer(output, options)
-    except OSError as error:
-        raise UsageError(f"--output: {storage.describe(error)}") from error
     if writer is not None:
         raise UsageError(
             f"{describe_writer(writer)}, begun {writer.started}, still writes to {output}: "
@@ -282,12 +280,10 @@ def writing(
         UsageError: Somebody else has taken it meanwhile, or it cannot be written.
     """
     writer = this_process(started)
-    try:
+    with refusing("--output", OSError, ValueError):
         name = take(output, writer, dead)
         if name is None:
             name = take(output, writer, check_free(output, options))
-    except (OSError, ValueError) as error:
-        raise UsageError(f"--output: {_describe(error)}") from error
     if name is None:
         raise UsageError(f"another run has begun in {output} just now")
     claim = Claim(output, name, writer)
@@ -296,7 +292,3 @@ def writing(
     finally:
         with contextlib.suppress(OSError):
             claim.release()
-
-
-def _describe(error: OSError | ValueError) -> str:
-    return storage.describe(error) if isinstance(error, OSError) else str(error)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from beam_deeplab.transforms import storage
 
 
 class UsageError(Exception):
@@ -20,3 +23,21 @@ class UsageError(Exception):
 
 class RunFailedError(Exception):
     """The run is not committed; the message is one line that says what to do."""
+
+
+@contextmanager
+def refusing(what: str, *kinds: type[Exception]) -> Iterator[None]:
+    """Within it errors of these kinds say what is wrong with something that was asked for.
+
+    Args:
+        what: That, for the message: a flag, as a rule.
+        kinds: Of errors.
+
+    Raises:
+        UsageError: One came up.
+    """
+    try:
+        yield
+    except kinds as error:
+        reason = storage.describe(error) if isinstance(error, OSError) else error
+        raise UsageError(f"{what}: {reason}") from error

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from beam_deeplab.deeplab.engines.choice import ENGINES, PRECISIONS
 from beam_deeplab.deeplab.engines.scales import PLAIN, ScaleError, checked_scales
 from beam_deeplab.deeplab.zoo import BUNDLED_MODELS, OFFICIAL_MODELS
-from beam_deeplab.pipeline.options.errors import UsageError
+from beam_deeplab.pipeline.options.errors import UsageError, refusing
 from beam_deeplab.pipeline.options.values import FlagOptions
 from beam_deeplab.transforms.decoding.options import DEFAULT_MAX_PIXELS, DecodeOptions
 
@@ -48,10 +48,8 @@ class NetworkOptions(FlagOptions):
                 "--model is missing: give a checkpoint's path, or the name of a model: "
                 f"{', '.join([*OFFICIAL_MODELS, *BUNDLED_MODELS])}"
             )
-        try:
+        with refusing("--eval_scales", ScaleError):
             eval_scales = checked_scales(arguments.eval_scales)
-        except ScaleError as error:
-            raise UsageError(f"--eval_scales: {error}") from error
         return cls.take(
             arguments,
             canvas=_canvas(arguments.canvas),
