@@ -78,11 +78,7 @@ class Accelerator:
 
 
 def find_accelerator(options: PipelineOptions, ours: str | None) -> Accelerator | None:
-    """What the workers shall have, wherever that was said.
-
-    Args:
-        options: Beam's options.
-        ours: Our own flag ``--accelerator``.
+    """What the workers shall have, whether our flag ``--accelerator`` or one of Beam's says it.
 
     Raises:
         UsageError: It is said in two ways that are not one, or cannot be understood.

@@ -29,13 +29,7 @@ _MOST_SILENCE: Final = 600.0
 def attach(output: str, beam_arguments: Sequence[str] = (), *, quiet: bool) -> Manifest:
     """Follows the run that is at work in an output; where none is, says how the last one ended.
 
-    Args:
-        output: The output folder.
-        beam_arguments: Beam's flags, by which a cloud is signed in to.
-        quiet: Show no progress.
-
-    Returns:
-        The manifest that the run has committed.
+    By Beam's flags a cloud is signed in to.
 
     Raises:
         UsageError: There is no run.

@@ -48,10 +48,6 @@ def beam_flag_names() -> list[str]:
 def check_flags(flags: Sequence[str], our_flags: Iterable[str]) -> None:
     """Refuses what neither we nor Beam nor the runner know, instead of ignoring it.
 
-    Args:
-        flags: What our own parser left over.
-        our_flags: Names of our flags, for the hint.
-
     Raises:
         UsageError: A flag is unknown, and the message names the closest one; or the runner, which
             is asked about flags that are its own, does not answer.
@@ -86,10 +82,6 @@ def _of_another_runner(flag: str) -> str:
 
 def pipeline_options(flags: Sequence[str], workers: int | None = None) -> PipelineOptions:
     """Beam's options for these flags, local and in one process unless a runner is named.
-
-    Args:
-        flags: Beam's flags.
-        workers: How many there shall be (:func:`pipeline.workers.set_worker_count`).
 
     Raises:
         UsageError: A flag's value is none; there is no such runner, or it, or its running mode,

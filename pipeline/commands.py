@@ -183,11 +183,6 @@ def parse(
 ) -> tuple[argparse.Namespace, list[str]]:
     """A command's own flags, and what is left over for Beam.
 
-    Args:
-        argv: The arguments after the program's name.
-        parser: As :func:`build_parser` gives it, with ``parsers``.
-        parsers: The parser of each command.
-
     Raises:
         UsageError: As :func:`pipeline.options.templates.split_values`.
         SystemExit: ``--help``, ``--version``, or flags that argparse refuses.
@@ -199,13 +194,7 @@ def parse(
 
 
 def run(argv: Sequence[str]) -> int:
-    """Runs one command.
-
-    Args:
-        argv: The arguments after the program's name.
-
-    Returns:
-        The exit code: 0 done.
+    """Runs one command; gives the exit code 0.
 
     Raises:
         UsageError: Something that was asked for cannot be; the message says what to do.

@@ -13,13 +13,7 @@ from beam_deeplab.scenes.collection import Collection, CollectionError, write_co
 
 
 def make_demo_data(options: DemoDataOptions) -> int:
-    """Writes a collection of scenes, and says where it is.
-
-    Args:
-        options: What was asked for.
-
-    Returns:
-        The exit code, 0.
+    """Writes a collection of scenes, and says where it is; gives the exit code 0.
 
     Raises:
         UsageError: It cannot be written there.
@@ -45,14 +39,7 @@ def make_demo_data(options: DemoDataOptions) -> int:
 
 @contextmanager
 def shown_progress(total: int) -> Iterator[Callable[[], None]]:
-    """A bar on standard error where that is a terminal.
-
-    Args:
-        total: Files that will be written.
-
-    Yields:
-        What to call after each of them.
-    """
+    """A bar on standard error where that is a terminal; gives what to call after each file."""
     from rich.progress import Progress
 
     console = open_console(stderr=True)

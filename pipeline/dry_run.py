@@ -104,11 +104,6 @@ def peak_memory() -> int | None:
 def dry_run(options: SegmentOptions, recipe: Recipe, machines: Machines) -> None:
     """Lists, checks, measures, estimates and prints; writes nothing.
 
-    Args:
-        options: What was asked for.
-        recipe: What decides the masks.
-        machines: Among which the images would be shared.
-
     Raises:
         UsageError: An input, the output or the model cannot be had.
     """

@@ -68,14 +68,7 @@ _ADVICE = "the masks stand: --resume scores them again"
 
 
 def evaluate(options: EvaluateOptions, beam_arguments: Sequence[str] = ()) -> int:
-    """Makes the masks, scores them, and waits for both.
-
-    Args:
-        options: Our flags.
-        beam_arguments: Beam's flags.
-
-    Returns:
-        The exit code: 0, the report is written, or the template for it is.
+    """Makes the masks, scores them, and waits for both; gives the exit code 0.
 
     Raises:
         UsageError: Something asked for cannot be had; nothing was touched then.
@@ -196,11 +189,6 @@ def read_segmented(output: str) -> Manifest:
 
 def choose_rule(options: EvaluateOptions, labels: LabelSet, pairing: Pairing) -> TruthRule:
     """How truth files are understood, tried on some of them.
-
-    Args:
-        options: What was asked for.
-        labels: The classes of the masks.
-        pairing: The pairs, of which there is one.
 
     Raises:
         UsageError: The format does not suit the classes, or cannot be told; or none of the first

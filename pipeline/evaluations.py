@@ -47,11 +47,8 @@ def check_evaluation_output(output: str, *, resume: bool, overwrite: bool) -> No
 def clear_evaluation(output: str, *, resume: bool) -> None:
     """Removes the evaluation that stands in an output, also one that never ended.
 
-    ``metrics.json`` goes first, so that nothing half removed is called an evaluation.
-
-    Args:
-        output: The output folder.
-        resume: Keep the masks, and what is about to be written over.
+    ``metrics.json`` goes first, so that nothing half removed is called an evaluation. A resume
+    keeps the masks, and what is about to be written over.
 
     Raises:
         UsageError: A file cannot be removed.

@@ -13,10 +13,7 @@ PACKAGE = "beam-deeplab"
 
 
 def require_extra(extra: str) -> None:
-    """Makes sure that an extra is installed, before anything is touched.
-
-    Args:
-        extra: A name of ``[project.optional-dependencies]``.
+    """Makes sure that one of ``[project.optional-dependencies]`` is installed.
 
     Raises:
         UsageError: Something of it is missing; the message says what to install.

@@ -18,10 +18,6 @@ _KINDS_SAID = 8
 def check_inputs(patterns: Sequence[str], output: str) -> None:
     """Makes sure that each input names an image, and that each list can be read to its end.
 
-    Args:
-        patterns: The inputs.
-        output: The output of the run, which is no input.
-
     Raises:
         UsageError: One names none, or cannot be listed.
     """

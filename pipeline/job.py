@@ -33,24 +33,10 @@ def build_job(
     resource_hints: Mapping[str, str] | None = None,
     note: str = "",
 ) -> None:
-    """Adds the whole job to a pipeline.
+    """Adds the whole job to a pipeline; its ``run.json`` stands in the output already.
 
-    Args:
-        pipeline: An empty pipeline.
-        patterns: What to read: globs, paths, folders, manifests.
-        output: The output folder, in which ``run.json`` stands already.
-        recipe: What decides the masks.
-        run: What ``run.json`` says.
-        resume: Whether to build on what stands in the output.
-        discard_damaged: Whether a resume gives up damaged parts that may hold images which are
-            no longer among the inputs.
-        shard_size: Images a shard; None for what suits the run.
-        max_file_bytes: Files of more bytes are refused before they are read.
-        workers: How many workers share the run.
-        engine_threads: Cores that each process computes on; None for all that it sees.
-        resource_hints: What the workers that read, infer and write must have. They are put on
-            that whole composite: on one step of it they would break its fusion.
-        note: Of who holds the output, without which the job does not begin; empty for nobody.
+    Without the ``note`` of who holds the output the job does not begin. Resource hints are put on
+    all that reads, infers and writes: on one step of it they would break its fusion.
     """
     named = pipeline | "Patterns" >> beam.Create(list(patterns))
     if note:

@@ -8,14 +8,7 @@ from beam_deeplab.transforms import storage
 
 
 def read_labels(uri: str, *, classes: int | None = None) -> LabelSet:
-    """Reads a label set.
-
-    Args:
-        uri: Its file: a path, ``file://``, ``gs://`` or what else images are read from.
-        classes: As :func:`deeplab.labels.parse_labels`.
-
-    Returns:
-        The label set.
+    """Reads a label set, as :func:`deeplab.labels.parse_labels` does, from wherever images are.
 
     Raises:
         LabelError: It cannot be read, or holds no sound label set; one line.

@@ -86,14 +86,8 @@ def run_to_end(
 ) -> None:
     """Runs a pipeline and waits for it.
 
-    A job that lives on a runner of its own holds the output for as long as it may write.
-
-    Args:
-        pipeline: The whole job.
-        claim: On the output that it writes.
-        quiet: Do not say which job that is.
-        verbose: Whether a failure keeps its traceback.
-        advice: What to do after a failure, for its message.
+    A job that lives on a runner of its own holds the output for as long as it may write. With
+    ``verbose`` a failure keeps its traceback; ``advice`` is what to do after one.
 
     Raises:
         RunFailedError: It failed; the message is what its worker raised, in one line.

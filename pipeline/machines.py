@@ -48,12 +48,7 @@ class Machines:
 
 
 def machines_of(options: PipelineOptions, gpu: str = "") -> Machines:
-    """The machines of a run.
-
-    Args:
-        options: Beam's.
-        gpu: The GPU that remote workers run the network on; empty for none.
-    """
+    """The machines of a run; ``gpu`` is what remote workers run the network on, if any."""
     workers, here = worker_count(options), available_cores()
     if runs_here(options):
         return Machines(True, 1, here, workers)

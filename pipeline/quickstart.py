@@ -43,13 +43,7 @@ _WORST_FIRST = """
 
 
 def quickstart(options: QuickstartOptions) -> int:
-    """Composes, segments, scores and shows a small collection.
-
-    Args:
-        options: Our flags.
-
-    Returns:
-        The exit code, 0.
+    """Composes, segments, scores and shows a small collection; gives the exit code 0.
 
     Raises:
         UsageError: The folder cannot be used, or the model cannot be had.
@@ -86,16 +80,7 @@ def quickstart(options: QuickstartOptions) -> int:
 
 
 def show(run: Path, evaluation: Path, folder: Path) -> tuple[Path, Path]:
-    """Writes the contact sheet of a few scored pictures, from the worst mask to the best.
-
-    Args:
-        run: Output of ``segment``, of local pictures.
-        evaluation: Output of ``evaluate`` over it.
-        folder: Where the sheet goes.
-
-    Returns:
-        The sheet as a picture and as a page.
-    """
+    """Writes the contact sheet of a few scored pictures, as a picture and as a page."""
     scored = duckdb.sql(
         _WORST_FIRST,
         params={

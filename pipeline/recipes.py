@@ -37,10 +37,6 @@ _DECIDING = (
 def find_model_spec(reference: str, labels_file: str | None = None) -> ModelSpec:
     """:func:`deeplab.models.inspect_model`, with a user's labels and with usage errors.
 
-    Args:
-        reference: A zoo name, a local path or a ``gs://`` path.
-        labels_file: Where the model's class names and colours are; None for its own.
-
     Raises:
         UsageError: The model cannot be had, or the labels do not suit it.
     """
@@ -55,12 +51,7 @@ def find_model_spec(reference: str, labels_file: str | None = None) -> ModelSpec
 
 
 def say_guesses(model: ModelSpec, known: Iterable[str] = ()) -> None:
-    """Says on stderr what of a model is not known but guessed.
-
-    Args:
-        model: The model.
-        known: Of what nothing is to be said, ``canvas`` for example.
-    """
+    """Says what of a model is not known but guessed, but for what is ``known``."""
     for what, line in model.guesses:
         if what not in known:
             print(f"beam-deeplab: --model: {safe_line(line)}", file=sys.stderr)
@@ -69,10 +60,7 @@ def say_guesses(model: ModelSpec, known: Iterable[str] = ()) -> None:
 def build_recipe(options: NetworkOptions, *, gpu: bool | None = None) -> Recipe:
     """Finds the model and the engine, and fits the options to them.
 
-    Args:
-        options: What was asked for.
-        gpu: Whether the workers have a GPU; None if they are on this machine, and what they can
-            do is known.
+    ``gpu`` is whether the workers have one; None if they are on this machine, which is asked.
 
     Raises:
         UsageError: The model or the engine cannot be had, or the canvas does not suit them.

@@ -74,10 +74,6 @@ def describe_job(result: PipelineResult, options: PipelineOptions) -> RemoteJob 
 def state_of(job: RemoteJob, options: PipelineOptions) -> str:
     """What the runner says of a job, as Beam's ``PipelineState`` names it.
 
-    Args:
-        job: The job.
-        options: Beam's options, by which a cloud is signed in to.
-
     Raises:
         Exception: The runner cannot be asked; :func:`why` says it in words.
     """

@@ -21,9 +21,6 @@ def root_cause(text: str) -> str:
     Runners wrap what a Python step raised in messages of their own: a traceback in the message of
     an exception, that in a Java exception's, that in a gRPC status.
 
-    Args:
-        text: A runner's whole message.
-
     Returns:
         One line: the last Python exception if there is a traceback, as its kind and its message;
         else the innermost Java exception, gRPC's details, or the last line that names an error.

@@ -62,16 +62,7 @@ def _refuse_links(output: str) -> None:
 
 
 def start_run(output: str, run: RunRecord, *, resume: bool, overwrite: bool) -> RunRecord:
-    """Makes an output ready for work.
-
-    Args:
-        output: The output folder.
-        run: What ``run.json`` shall say of a new run.
-        resume: Continue the run that stands there, if one does.
-        overwrite: Remove the run that stands there, if one does.
-
-    Returns:
-        The record to work under: ``run``, or that of the run that is resumed.
+    """Makes an output ready for work, and gives the record of a new or of the resumed run.
 
     Raises:
         UsageError: Another run stands there; or the one to resume had other options.

@@ -98,12 +98,8 @@ class Sample:
 
         A core of each machine is taken for one of this one, and a GPU for the one here. On
         machines with a GPU that was not measured here, the network takes no time of the cores,
-        and the result is the least that the rest takes.
-
-        Args:
-            images: How many.
-            machines: Among which they are shared. Threads of one machine share its cores, and
-                the device of the network too.
+        and the result is the least that the rest takes. Threads of one machine share its cores,
+        and the device of the network too.
         """
         network = Cost() if machines.gpu and not has_gpu() else self.infer.each()
         stages = (self.read_and_decode.each(), network, self.mask.each())
@@ -132,15 +128,7 @@ def measure(
 ) -> Sample:
     """Takes images all the way to their masks; the first of each stage goes twice, to warm up.
 
-    Args:
-        refs: The images.
-        recipe: What decides the masks.
-        model: The network.
-        batch_size: Pictures in a batch.
-        infer_seconds: Once this much was inferred, no further batch is begun.
-
-    Returns:
-        What it took. A failure is counted and takes part no further.
+    A failure is counted and takes part no further.
 
     Raises:
         CredentialsError: Nobody is signed in.

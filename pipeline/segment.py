@@ -91,14 +91,7 @@ class PreparedRun:
 
 
 def segment(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> int:
-    """Runs the job and waits for it, or follows the one that runs.
-
-    Args:
-        options: Our flags.
-        beam_arguments: Beam's flags.
-
-    Returns:
-        The exit code: 0, the output is committed, or the template for it is written.
+    """Runs the job and waits for it, or follows the one that runs; gives the exit code 0.
 
     Raises:
         UsageError: Something asked for cannot be had.
@@ -130,10 +123,6 @@ def _tell(manifest: Manifest, options: SegmentOptions, seconds: float) -> None:
 
 def prepare(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> PreparedRun:
     """Refuses whatever can be refused, and touches nothing.
-
-    Args:
-        options: Our flags.
-        beam_arguments: Beam's flags.
 
     Raises:
         UsageError: Something asked for cannot be had.

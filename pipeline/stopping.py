@@ -59,8 +59,7 @@ def end(advice: str = "") -> NoReturn:
 def doing_at_once(action: Callable[[], None]) -> Iterator[None]:
     """Within it each signal does something before the interrupt unwinds what it has struck.
 
-    Args:
-        action: It takes no locks: the main thread may hold any.
+    The action takes no locks: the main thread may hold any.
     """
     _at_once.append(action)
     try:

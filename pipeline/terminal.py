@@ -42,11 +42,7 @@ def say(line: str) -> None:
 
 
 def open_console(*, stderr: bool = False) -> Console:
-    """A console that takes what it prints for text: no markup, no emoji codes, no colours by guess.
-
-    Args:
-        stderr: Whether it prints to standard error.
-    """
+    """A console that takes what it prints for text: no markup, no emoji, no colours by guess."""
     from rich.console import Console
 
     return Console(stderr=stderr, markup=False, emoji=False, highlight=False)

@@ -62,13 +62,7 @@ class _Pairs:
 def train(options: TrainOptions) -> int:
     """Trains a network.
 
-    TensorFlow is imported only when everything else is known to be right.
-
-    Args:
-        options: Our flags.
-
-    Returns:
-        The exit code: 0, the model is in the output.
+    TensorFlow is imported only when everything else is known to be right. Gives the exit code 0.
 
     Raises:
         UsageError: Something asked for cannot be had, or the data are bad.

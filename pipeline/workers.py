@@ -101,12 +101,7 @@ def _runner_is_here(runner: str, options: PipelineOptions) -> bool:
 
 
 def check_reachable(options: PipelineOptions, paths: Iterable[str], *, shared: bool) -> None:
-    """Refuses local paths for workers that run elsewhere.
-
-    Args:
-        options: Beam's options.
-        paths: What the workers read and write.
-        shared: Whether it was promised that they see the paths of this machine.
+    """Refuses local paths for workers that run elsewhere, unless they see the same (``shared``).
 
     Raises:
         UsageError: A path is local and the workers are not.
@@ -122,15 +117,7 @@ def check_reachable(options: PipelineOptions, paths: Iterable[str], *, shared: b
 
 
 def staging_location(options: PipelineOptions, output: str) -> str | None:
-    """Where the model is put for workers that do not have this machine's cache.
-
-    Args:
-        options: Beam's.
-        output: The run's.
-
-    Returns:
-        The job's temporary location, else its output; None for workers that have it.
-    """
+    """Where the model is put for workers that do not have this machine's cache; else None."""
     environment = options.view_as(PortableOptions).environment_type
     if runs_here(options) and environment in (None, "LOOPBACK"):
         return None
@@ -146,11 +133,8 @@ def default_workers() -> int:
 def set_worker_count(options: PipelineOptions, workers: int | None, given: Collection[str]) -> None:
     """Tells the runner how many workers there shall be, in its own words.
 
-    Args:
-        options: Beam's options, which are changed.
-        workers: How many; None for Beam's own flags, and without these for one a core of this
-            machine where runner and workers are here, else for what the runner takes.
-        given: Names of Beam's flags that were given.
+    None are Beam's flags (``given`` are their names), and without these one a core of this machine
+    where runner and workers are here, else what the runner takes.
 
     Raises:
         UsageError: Beam's own flag says otherwise, or Beam cannot tell where workers run.

@@ -84,12 +84,7 @@ def holder(output: str) -> tuple[str, Writer] | None:
 
 
 class Pulse:
-    """Whether an output's writer lives, as far as can be told from here, asked again and again.
-
-    Args:
-        output: The output folder.
-        options: Beam's options, by which a cloud is signed in to.
-    """
+    """Whether an output's writer lives, as far as can be told from here, asked again and again."""
 
     def __init__(self, output: str, options: PipelineOptions) -> None:
         self._output = output
@@ -105,10 +100,6 @@ class Pulse:
 
     def lives(self, name: str, writer: Writer) -> bool | None:
         """Whether it lives; None where only a heartbeat could tell, and none has come yet.
-
-        Args:
-            name: Of its note.
-            writer: The note's content.
 
         Raises:
             UsageError: Its runner cannot be asked.
@@ -142,10 +133,6 @@ def find_writer(output: str, options: PipelineOptions) -> tuple[Writer | None, f
     That a process of another machine is dead shows only by its silence, which may take
     :data:`PATIENCE`; all else is known at once.
 
-    Args:
-        output: The output folder.
-        options: Beam's options, by which a cloud is signed in to.
-
     Returns:
         The writer that lives, or None; and those that have left their notes and live no more.
 
@@ -176,15 +163,7 @@ def find_writer(output: str, options: PipelineOptions) -> tuple[Writer | None, f
 def check_free(
     output: str, options: PipelineOptions, *, advice: str = "let it end, or end it first"
 ) -> frozenset[Writer]:
-    """Refuses an output that somebody writes, or that nobody can write.
-
-    Args:
-        output: The output folder.
-        options: Beam's options, by which a cloud is signed in to.
-        advice: What to do, for the refusal.
-
-    Returns:
-        Who has left notes there and lives no more.
+    """Refuses an output that somebody writes, or that nobody can write; gives its dead writers.
 
     Raises:
         UsageError: It is not free; the message says who writes it.
@@ -201,11 +180,7 @@ def check_free(
 
 
 class Claim:
-    """An output that this process writes, and nobody else meanwhile.
-
-    Attributes:
-        name: Of its note.
-    """
+    """An output that this process writes, and nobody else meanwhile; ``name`` is of its note."""
 
     def __init__(self, output: str, name: str, writer: Writer) -> None:
         self.name = name
@@ -268,13 +243,7 @@ def _give_way(output: str) -> NoReturn:
 def writing(
     output: str, options: PipelineOptions, started: str, dead: Collection[Writer]
 ) -> Iterator[Claim]:
-    """Holds an output for as long as the context lasts, or a job that was given it.
-
-    Args:
-        output: The output folder.
-        options: Beam's options, by which a cloud is signed in to.
-        started: When the run began, as its ``run.json`` says it.
-        dead: What :func:`check_free` gave.
+    """Holds an output, as free as :func:`check_free` found it, for a context or a job in it.
 
     Raises:
         UsageError: Somebody else has taken it meanwhile, or it cannot be written.

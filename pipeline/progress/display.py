@@ -122,12 +122,6 @@ def watch(
 
     A progress bar on a terminal, else a line now and then and one at the end. A thread of its
     own does all of it, and whatever goes wrong there, the run goes on.
-
-    Args:
-        output: The output folder.
-        quiet: Show nothing.
-        seconds: Between two looks at the output; None for what suits its storage.
-        line_seconds: Between two lines.
     """
     if quiet:
         yield

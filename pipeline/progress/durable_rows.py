@@ -22,21 +22,14 @@ FOOTERS: Final = 64
 
 
 class DurableRows:
-    """Counts the rows in an output's masks and failures.
-
-    Args:
-        output: The output folder; it need not exist yet.
-    """
+    """Counts the rows in an output's masks and failures; it need not exist yet."""
 
     def __init__(self, output: str) -> None:
         self._output = output
         self._known: dict[str, dict[str, tuple[int, int]]] = {}
 
     def count(self, dataset: str) -> int:
-        """Rows of a dataset now.
-
-        Args:
-            dataset: ``masks`` or ``failures``.
+        """Rows of ``masks`` or ``failures`` now.
 
         Raises:
             OSError: The folder cannot be listed.

@@ -24,12 +24,7 @@ from beam_deeplab.transforms.runs.manifest import MANIFEST_FILE
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What a run has to do.
-
-    Attributes:
-        planned: Images that it works on.
-        standing: Rows of earlier work that stay in the output.
-    """
+    """What a run has to do: images to work on, beside rows of earlier work that stay."""
 
     planned: int
     standing: int
@@ -64,12 +59,7 @@ class RunProgress:
 
 
 class Watcher:
-    """Looks at an output again and again; made once the run has begun, before it can end.
-
-    Args:
-        output: The output folder.
-        clock: Seconds from any point on.
-    """
+    """Looks at an output again and again; made once the run has begun, before it can end."""
 
     def __init__(self, output: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock

@@ -52,12 +52,7 @@ def checking(total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
 
 
 class TrainingProgress:
-    """Shows on standard error what a training tells; see :class:`deeplab.training.trainer.Watcher`.
-
-    Args:
-        quiet: Show nothing.
-        line_seconds: Between two lines where standard error is no terminal.
-    """
+    """Shows on standard error what a :class:`deeplab.training.trainer.Watcher` is told."""
 
     def __init__(self, *, quiet: bool, line_seconds: float = LINE_SECONDS) -> None:
         self._quiet = quiet

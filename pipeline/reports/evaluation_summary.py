@@ -13,12 +13,7 @@ _CLASSES_SHOWN = 24
 
 
 def print_evaluation(metrics: Mapping[str, Any], output: str) -> None:
-    """Prints counts, failures by code, the measures, classes by IoU, and where it all is.
-
-    Args:
-        metrics: What ``metrics.json`` holds.
-        output: Where that is.
-    """
+    """Prints of ``metrics.json`` counts, failures, measures and classes by IoU, and its folder."""
     console = open_console()
     table = Table(title="Evaluated", title_justify="left", show_header=False)
     table.add_row("images", f"{metrics['images']:,}")

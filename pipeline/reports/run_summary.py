@@ -33,12 +33,8 @@ def _warnings(counts: Mapping[str, int]) -> Iterator[str]:
 def print_summary(manifest: Manifest, output: str, seconds: float) -> None:
     """Prints images, failures by code, the most common classes by area, and where it all is.
 
-    What the inputs name and the run has left out is one line on standard error.
-
-    Args:
-        manifest: Of the run.
-        output: Where it is.
-        seconds: How long it took by one clock; the manifest knows of two machines' only.
+    What the inputs name and the run has left out is one line on standard error. The time is by
+    one clock: the manifest knows of two machines' only.
     """
     console = open_console()
     counts = manifest.counts

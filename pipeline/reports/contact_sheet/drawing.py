@@ -25,17 +25,7 @@ _SWATCH = 14
 
 
 def draw_sheet(rows: Sequence[Tiles], labels: LabelSet, title: str, subtitle: str) -> Image.Image:
-    """Draw a contact sheet.
-
-    Args:
-        rows: What to show, from left to right and from top to bottom.
-        labels: The classes, for the legend.
-        title: The headline.
-        subtitle: The line below it.
-
-    Returns:
-        An RGB picture: headline, legend, and a card a row with picture, mask, overlay and caption.
-    """
+    """Draws headline, legend, and a card a row with picture, mask, overlay and caption; RGB."""
     across = max(1, min(_CARDS_A_LINE, len(rows)))
     width = 2 * _MARGIN + across * _CARD_WIDTH + (across - 1) * _GAP
     legend = _legend_places(labels, width - 2 * _MARGIN)

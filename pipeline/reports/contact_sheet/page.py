@@ -88,17 +88,7 @@ _ROW = Template("""\
 
 
 def sheet_page(rows: Sequence[Tiles], labels: LabelSet, title: str, subtitle: str) -> str:
-    """Build a contact sheet's page.
-
-    Args:
-        rows: What to show, in their order.
-        labels: The classes, for the legend.
-        title: The headline; plain text, as all other names and words are.
-        subtitle: The line below it.
-
-    Returns:
-        HTML with its pictures and styles inside, for light and dark screens.
-    """
+    """HTML with its pictures and styles inside, for light and dark screens; all words are text."""
     legend = "\n".join(
         f'<li><span class="swatch" style="background: rgb{colour}"></span>{escape(name)}</li>'
         for name, colour in zip(labels.names, labels.palette, strict=True)

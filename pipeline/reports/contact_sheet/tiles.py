@@ -64,15 +64,9 @@ class Tiles:
 
 
 def make_tiles(row: SheetRow, labels: LabelSet) -> Tiles:
-    """Decode and reduce a row.
+    """Decodes and reduces a row.
 
-    Args:
-        row: The row.
-        labels: The classes of the mask. If the first is called ``background``, it is shown dimmed
-            and has no share.
-
-    Returns:
-        The row's tiles.
+    If the first of the classes is called ``background``, it is shown dimmed and has no share.
 
     Raises:
         DecodingError: The picture cannot be decoded.

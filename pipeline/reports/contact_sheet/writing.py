@@ -19,17 +19,7 @@ STEM = "contact_sheet"
 def write_contact_sheet(
     rows: Iterable[SheetRow], labels: LabelSet, folder: Path, *, title: str, subtitle: str
 ) -> tuple[Path, Path]:
-    """Write ``contact_sheet.png`` and ``contact_sheet.html``, over those of an earlier run.
-
-    Args:
-        rows: What to show, in their order; a few dozen.
-        labels: The classes of the masks.
-        folder: Where to; it exists.
-        title: The headline.
-        subtitle: The line below it.
-
-    Returns:
-        The paths of the picture and of the page.
+    """Writes ``contact_sheet.png`` and ``contact_sheet.html``, over those of an earlier run.
 
     Raises:
         DecodingError: A picture cannot be decoded.
