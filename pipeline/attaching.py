@@ -11,16 +11,13 @@ from apache_beam.options.pipeline_options import PipelineOptions
 
 from beam_deeplab.pipeline.beam_flags import pipeline_options
 from beam_deeplab.pipeline.options import RunFailedError, UsageError, refusing
-from beam_deeplab.pipeline.progress.display import watch
+from beam_deeplab.pipeline.progress.display import look_seconds, watch
 from beam_deeplab.pipeline.runs import read_manifest
 from beam_deeplab.pipeline.terminal import say
 from beam_deeplab.pipeline.writers import Pulse, describe_writer, find_writer, holder, how_to_cancel
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.runs.manifest import RUN_FILE, Manifest
 from beam_deeplab.transforms.runs.writer import Writer, is_committed_by
-
-_LOOK_SECONDS: Final = {"": 0.5}
-_LOOK_SECONDS_REMOTE: Final = 15.0
 
 _MOST_SILENCE: Final = 600.0
 """Seconds for which a storage or a runner may not answer before it is given up."""
@@ -59,7 +56,6 @@ def attach(output: str, beam_arguments: Sequence[str] = (), *, quiet: bool) -> M
 
 def _follow(output: str, options: PipelineOptions, writer: Writer) -> Writer:
     """Returns when a run has ended, with what its note said last."""
-    seconds = _LOOK_SECONDS.get(storage.scheme(output), _LOOK_SECONDS_REMOTE)
     pulse = Pulse(output, options)
     answered = time.monotonic()
     while True:
@@ -75,7 +71,7 @@ def _follow(output: str, options: PipelineOptions, writer: Writer) -> Writer:
         except (OSError, UsageError) as error:
             if time.monotonic() - answered > _MOST_SILENCE:
                 raise RunFailedError(str(error)) from error
-        Event().wait(seconds)
+        Event().wait(look_seconds(output))
 
 
 def _check_committed(output: str, writer: Writer) -> None:

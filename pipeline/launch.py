@@ -96,17 +96,18 @@ def run_to_end(
     """
     result: PipelineResult | None = None
     job: RemoteJob | None = None
-    workers = _LocalWorkers()
+    # Workers, whom Beam would wait for, and Prism.
+    ending: list[psutil.Process] = []
     unwound = threading.Event()
 
     def end_anyway() -> None:
         if not unwound.wait(_UNWINDING_SECONDS) and job is None:
             attempts.let_go()
-            workers.wait()
+            _wait_for(ending)
             stopping.end(stopping.RESUME)
 
     def at_once() -> None:
-        workers.end()
+        ending.extend(stopping.end_children())
         threading.Thread(target=end_anyway, daemon=True).start()
 
     try:
@@ -123,7 +124,7 @@ def run_to_end(
         unwound.set()
         if stopping.received() is not None or isinstance(error, KeyboardInterrupt):
             attempts.let_go()
-            workers.wait()
+            _wait_for(ending)
             if job is not None and result is not None:
                 _leave(result, job)
             raise KeyboardInterrupt from error
@@ -138,25 +139,12 @@ def run_to_end(
             claim.take_back()
 
 
-class _LocalWorkers:
-    """The processes that a local run has started: workers, whom Beam would wait for, and Prism."""
-
-    def __init__(self) -> None:
-        self._ending: list[psutil.Process] = []
-
-    def end(self) -> None:
-        """Asks each to end; takes no lock and no time."""
-        self._ending = psutil.Process().children(recursive=True)
-        for process in self._ending:
-            with contextlib.suppress(psutil.Error):
-                process.terminate()
-
-    def wait(self) -> None:
-        """Returns once none can write any more."""
-        _, alive = psutil.wait_procs(self._ending, _END_SECONDS)
-        for process in alive:
-            with contextlib.suppress(psutil.Error):
-                process.kill()
+def _wait_for(ending: list[psutil.Process]) -> None:
+    """Returns once none can write any more."""
+    _, alive = psutil.wait_procs(ending, _END_SECONDS)
+    for process in alive:
+        with contextlib.suppress(psutil.Error):
+            process.kill()
 
 
 def _has_ended(result: PipelineResult) -> bool:

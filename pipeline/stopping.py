@@ -7,11 +7,14 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import Final, NoReturn
+from typing import TYPE_CHECKING, Final, NoReturn
 
 from beam_deeplab.pipeline.terminal import safe_line
+
+if TYPE_CHECKING:
+    import psutil
 
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
@@ -53,6 +56,17 @@ def end(advice: str = "") -> NoReturn:
     sys.stderr.flush()
     # Workers that are threads of this process would go on, and keep it alive.
     os._exit(128 + number)
+
+
+def end_children() -> list[psutil.Process]:
+    """Asks every process that this one has started to end; takes no lock and no time."""
+    import psutil
+
+    children = psutil.Process().children(recursive=True)
+    for process in children:
+        with suppress(psutil.Error):
+            process.terminate()
+    return children
 
 
 @contextmanager

@@ -11,10 +11,10 @@ from collections.abc import Collection, Iterator
 from dataclasses import asdict, replace
 from typing import Final, NoReturn
 
-import psutil
 from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.runners.runner import PipelineState
 
+from beam_deeplab.pipeline import stopping
 from beam_deeplab.pipeline.options import UsageError, refusing
 from beam_deeplab.pipeline.remote_jobs import RemoteJob, state_of, why
 from beam_deeplab.pipeline.terminal import say
@@ -232,9 +232,7 @@ class Claim:
 def _give_way(output: str) -> NoReturn:
     """Ends this process at once: it was silent for so long that somebody else counts it dead."""
     attempts.let_go()
-    for child in psutil.Process().children(recursive=True):
-        with contextlib.suppress(psutil.Error):
-            child.terminate()
+    stopping.end_children()
     say(f"another run writes {output} now, since this one gave no sign of life: it ends here")
     os._exit(1)
 

@@ -19,13 +19,16 @@ _LOGGER = logging.getLogger(__name__)
 LINE_SECONDS: Final = 30.0
 """Between two lines where standard error is no terminal."""
 
-_LOOK_SECONDS: Final = {"": 0.5}
-_LOOK_SECONDS_REMOTE: Final = 15.0
 _MOST_LOOKING: Final = 0.05
 """Share of the time that may go into looking: large outputs are looked at less often."""
 
 _END_SECONDS: Final = 60.0
 _GIVE_UP_SECONDS: Final = 5.0
+
+
+def look_seconds(output: str) -> float:
+    """Between two looks at an output; a storage that answers over a network is spared."""
+    return 15.0 if storage.scheme(output) else 0.5
 
 
 def describe_progress(progress: RunProgress | None, *, ended: bool = False) -> str:
@@ -126,8 +129,7 @@ def watch(
     if quiet:
         yield
         return
-    if seconds is None:
-        seconds = _LOOK_SECONDS.get(storage.scheme(output), _LOOK_SECONDS_REMOTE)
+    seconds = look_seconds(output) if seconds is None else seconds
     follower = _Follower(output, seconds=seconds, line_seconds=line_seconds)
     follower.begin()
     succeeded = False

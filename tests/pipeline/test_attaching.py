@@ -120,7 +120,7 @@ def test_a_note_that_passes_from_the_launcher_to_its_job(
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr("beam_deeplab.pipeline.writers.state_of", cannot_be_asked)
-        patch.setitem(attaching._LOOK_SECONDS, "", 0.01)
+        patch.setattr(attaching, "look_seconds", lambda _: 0.01)
         assert attach(world.out, quiet=True).counts["masks"] == 1
     assert len(asked) == 2
 
