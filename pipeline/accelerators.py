@@ -100,12 +100,13 @@ def find_accelerator(options: PipelineOptions, ours: str | None) -> Accelerator 
     if len(found) > 1 and any(_SERVICE in flag for flag in found):
         raise UsageError(f"{flags}: Dataflow takes the service option or the hint, not both")
     accelerator = next(iter(found.values()), None)
-    if accelerator and accelerator.shared and _has_one_process(options):
+    if accelerator and accelerator.shared and has_one_process(options):
         raise UsageError(f"{flags}: {_MPS} shares a GPU, --experiments={_ONE_PROCESS} does not")
     return accelerator
 
 
-def _has_one_process(options: PipelineOptions) -> bool:
+def has_one_process(options: PipelineOptions) -> bool:
+    """Whether Dataflow starts one process a machine, and not one a vCPU."""
     return _ONE_PROCESS in (options.view_as(DebugOptions).experiments or [])
 
 
@@ -137,7 +138,7 @@ def missing_partners(accelerator: Accelerator, options: PipelineOptions) -> list
         )
     if not accelerator.installs_driver:
         lines.append(f"no driver is installed on the workers: add ;{_DRIVER}")
-    if not accelerator.shared and not _has_one_process(options):
+    if not accelerator.shared and not has_one_process(options):
         lines.append(
             "one process for each vCPU would take the GPU: add "
             f"--experiments={_ONE_PROCESS}, or ;{_MPS}"

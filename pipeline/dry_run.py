@@ -15,11 +15,11 @@ from beam_deeplab.deeplab.checkpoints import CheckpointError
 from beam_deeplab.deeplab.engines import EngineError, choose_engine, has_gpu
 from beam_deeplab.deeplab.zoo import ZooError
 from beam_deeplab.pipeline.inputs import describe_left_out, refusing_input
-from beam_deeplab.pipeline.machines import Machines
 from beam_deeplab.pipeline.options import SegmentOptions, refusing
 from beam_deeplab.pipeline.progress.display import describe_seconds
 from beam_deeplab.pipeline.sampling import SAMPLES, Cost, Sample, measure, spread
 from beam_deeplab.pipeline.terminal import open_console, safe_line
+from beam_deeplab.pipeline.workers import Machines
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.records import ImageRef, LeftOut
 from beam_deeplab.transforms.runs.inventory import take_inventory

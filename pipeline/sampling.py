@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from beam_deeplab.deeplab.engines import available_cores, has_gpu
-from beam_deeplab.pipeline.machines import Machines
+from beam_deeplab.pipeline.workers import Machines
 from beam_deeplab.transforms.decoding.decode import decode_image
 from beam_deeplab.transforms.records import (
     DecodedImage,

@@ -25,7 +25,6 @@ from beam_deeplab.pipeline.dry_run import dry_run
 from beam_deeplab.pipeline.inputs import check_inputs
 from beam_deeplab.pipeline.job import build_job
 from beam_deeplab.pipeline.launch import run_to_end, set_verbosity
-from beam_deeplab.pipeline.machines import machines_of
 from beam_deeplab.pipeline.options import RunFailedError, SegmentOptions, UsageError, refusing
 from beam_deeplab.pipeline.progress.display import watch
 from beam_deeplab.pipeline.recipes import (
@@ -41,6 +40,7 @@ from beam_deeplab.pipeline.terminal import open_console, safe_line, say
 from beam_deeplab.pipeline.workers import (
     check_reachable,
     engine_threads,
+    machines_of,
     runs_here,
     staging_location,
     worker_count,

@@ -5,10 +5,10 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Collection, Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from apache_beam.options.pipeline_options import (
-    DebugOptions,
     DirectOptions,
     FlinkRunnerOptions,
     GoogleCloudOptions,
@@ -28,6 +28,7 @@ from apache_beam.transforms.environments import (
 )
 
 from beam_deeplab.deeplab.engines import available_cores
+from beam_deeplab.pipeline.accelerators import has_one_process
 from beam_deeplab.pipeline.options import UsageError, refusing
 from beam_deeplab.transforms import storage
 
@@ -38,6 +39,9 @@ _IN_PROCESS: Final = ("FnApiRunner", "BundleBasedDirectRunner")
 _PORTABLE: Final = ("FlinkRunner", "PortableRunner", "PrismRunner", "SparkRunner")
 _PRISM: Final = ("DirectRunner", "PrismRunner")
 """The first is Prism too wherever Beam can fetch or find it, and else in process."""
+
+_CORES: Final = re.compile(r"-(\d+)(?:-|$)")
+"""In ``n1-standard-4``, ``n2-custom-8-16384``, ``c3-standard-8-lssd``; not in ``a2-highgpu-1g``."""
 
 
 def runner_name(options: PipelineOptions) -> str:
@@ -57,11 +61,6 @@ def known_runner(name: str) -> str:
         raise UsageError(f"--runner={name}: {' '.join(str(error).split())}") from error
     short = {"SwitchingDirectRunner": "DirectRunner"}.get(runner.__name__, runner.__name__)
     return short if short in StandardOptions.KNOWN_RUNNER_NAMES else name
-
-
-def is_local(uri: str) -> bool:
-    """Whether a path names this machine's file system: it has no scheme but ``file://``."""
-    return not storage.scheme(uri)
 
 
 def runs_here(options: PipelineOptions) -> bool:
@@ -109,7 +108,7 @@ def check_reachable(options: PipelineOptions, paths: Iterable[str], *, shared: b
     if shared or runs_here(options):
         return
     for path in paths:
-        if is_local(path):
+        if not storage.scheme(path):
             raise UsageError(
                 f"{path} is on this machine, and the workers of {runner_name(options)} are not: "
                 "give a gs:// path, or --shared_paths if each of them sees the same files there"
@@ -125,23 +124,19 @@ def staging_location(options: PipelineOptions, output: str) -> str | None:
     return str(cloud.temp_location or cloud.staging_location or output)
 
 
-def default_workers() -> int:
-    """Threads of a local run: one a core, so that some decode while the network runs for others."""
-    return available_cores()
-
-
 def set_worker_count(options: PipelineOptions, workers: int | None, given: Collection[str]) -> None:
     """Tells the runner how many workers there shall be, in its own words.
 
     None are Beam's flags (``given`` are their names), and without these one a core of this machine
-    where runner and workers are here, else what the runner takes.
+    where runner and workers are here, so that some decode while the network runs for others, else
+    what the runner takes.
 
     Raises:
         UsageError: Beam's own flag says otherwise, or Beam cannot tell where workers run.
     """
     direct = options.view_as(DirectOptions)
     if workers is not None or "--direct_num_workers" not in given:
-        direct.direct_num_workers = workers or default_workers()
+        direct.direct_num_workers = workers or available_cores()
     flink = options.view_as(FlinkRunnerOptions)
     if workers is not None and "--parallelism" in given and flink.parallelism != workers:
         raise UsageError(f"--workers={workers} and --parallelism={flink.parallelism}: give one")
@@ -150,11 +145,10 @@ def set_worker_count(options: PipelineOptions, workers: int | None, given: Colle
     # A cluster may have fewer slots than this machine has cores.
     here = runs_here(options) and _runner_is_here(runner_name(options), options)
     if "--parallelism" not in given and (workers is not None or here):
-        flink.parallelism = workers or default_workers()
+        flink.parallelism = workers or available_cores()
     if here and "--spark_master_url" not in given:
-        options.view_as(
-            SparkRunnerOptions
-        ).spark_master_url = f"local[{workers or default_workers()}]"
+        spark = options.view_as(SparkRunnerOptions)
+        spark.spark_master_url = f"local[{workers or available_cores()}]"
 
 
 def worker_count(options: PipelineOptions) -> int:
@@ -197,5 +191,47 @@ def engine_threads(options: PipelineOptions) -> int | None:
         return None
     if runner in (*_PORTABLE, *_PRISM):
         return None if int(options.view_as(PortableOptions).sdk_worker_parallelism) == 1 else 1
-    experiments = options.view_as(DebugOptions).experiments or []
-    return None if "no_use_multiple_sdk_containers" in experiments else 1
+    return None if has_one_process(options) else 1
+
+
+@dataclass(frozen=True, slots=True)
+class Machines:
+    """Those that share the images.
+
+    Attributes:
+        here: Whether it is this one.
+        count: How many.
+        cores: Of each, on all of which its processes or threads compute.
+        threads: Images that each works on at once.
+        kind: The type that each has; empty if none is known.
+        gpu: What each runs the network on; empty for its cores.
+    """
+
+    here: bool
+    count: int
+    cores: int
+    threads: int
+    kind: str = ""
+    gpu: str = ""
+
+    @property
+    def workers(self) -> int:
+        """Beam's workers: threads or processes here, machines elsewhere."""
+        return self.threads if self.here else self.count
+
+    def __str__(self) -> str:
+        """What each is, for people."""
+        cores = f"{self.cores} core{'s' * (self.cores > 1)}"
+        like = f"{self.kind} of {cores}" if self.kind else f"taken for one like this, of {cores}"
+        return f"{like}, with {self.gpu}" if self.gpu else like
+
+
+def machines_of(options: PipelineOptions, gpu: str = "") -> Machines:
+    """The machines of a run; ``gpu`` is what remote workers run the network on, if any."""
+    workers, here = worker_count(options), available_cores()
+    if runs_here(options):
+        return Machines(True, 1, here, workers)
+    kind = str(options.view_as(WorkerOptions).machine_type or "")
+    said = _CORES.search(kind)
+    cores = int(said[1]) if said else here
+    return Machines(False, workers, cores, cores, kind if said else "", gpu)

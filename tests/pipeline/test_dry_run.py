@@ -18,8 +18,8 @@ from beam_deeplab.pipeline.dry_run import (
     peak_memory,
     unfinished,
 )
-from beam_deeplab.pipeline.machines import Machines
 from beam_deeplab.pipeline.options import NetworkOptions, SegmentOptions, UsageError
+from beam_deeplab.pipeline.workers import Machines
 from beam_deeplab.transforms.geometry import Canvas
 from beam_deeplab.transforms.records import ImageRef
 from beam_deeplab.transforms.runs.sharding import Sharding

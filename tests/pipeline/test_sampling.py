@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from beam_deeplab.pipeline.machines import Machines
 from beam_deeplab.pipeline.sampling import Cost, Sample, measure, spread
+from beam_deeplab.pipeline.workers import Machines
 from beam_deeplab.transforms.geometry import Canvas
 from beam_deeplab.transforms.records import ImageRef
 from beam_deeplab.transforms.segmenting.handler import Recipe

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import pytest
 
+from beam_deeplab.deeplab.engines import available_cores
 from beam_deeplab.pipeline.beam_flags import pipeline_options
 from beam_deeplab.pipeline.options import UsageError
 from beam_deeplab.pipeline.workers import (
+    Machines,
     check_reachable,
-    default_workers,
     engine_threads,
+    machines_of,
     runner_name,
     runs_here,
     worker_count,
 )
 
-CORES = default_workers()
+CORES = available_cores()
 PROCESS = ["--environment_type=PROCESS", "--environment_option=process_command=/worker"]
 SERVICE = "--job_endpoint=localhost:8099"
 
@@ -145,3 +147,30 @@ def test_an_environment_that_beam_cannot_make_out_is_one_line() -> None:
     with pytest.raises(UsageError, match="--environment_type: ") as error:
         pipeline_options(["--runner=FlinkRunner", "--environment_type=CLOUD"])
     assert "\n" not in str(error.value)
+
+
+def test_a_local_run_has_this_machine() -> None:
+    machines = machines_of(pipeline_options([], workers=3))
+    assert machines == Machines(here=True, count=1, cores=CORES, threads=3)
+    assert machines.workers == 3
+
+
+@pytest.mark.parametrize(
+    ("kind", "cores"),
+    [
+        ("n1-standard-4", 4),
+        ("e2-highcpu-16", 16),
+        ("n2-custom-8-16384", 8),
+        ("c3-standard-22-lssd", 22),
+        ("g2-standard-4", 4),
+        ("a2-highgpu-1g", None),
+        ("e2-medium", None),
+    ],
+)
+def test_remote_machines_say_their_cores_or_are_like_this_one(kind: str, cores: int | None) -> None:
+    flags = ["--runner=DataflowRunner", f"--machine_type={kind}", "--num_workers=5"]
+    machines = machines_of(pipeline_options(flags), "nvidia-l4")
+    assert (machines.here, machines.count, machines.workers) == (False, 5, 5)
+    assert machines.cores == machines.threads == (cores or CORES)
+    assert str(machines).startswith(kind if cores else "taken for one like this")
+    assert str(machines).endswith(", with nvidia-l4")
