@@ -20,8 +20,8 @@ from beam_deeplab.pipeline.options.evaluate import add_evaluate_flags
 from beam_deeplab.pipeline.options.network import add_labels_flag
 from beam_deeplab.pipeline.options.quickstart import QuickstartOptions, add_quickstart_flags
 from beam_deeplab.pipeline.options.segment import add_segment_flags
-from beam_deeplab.pipeline.options.templates import split_values
 from beam_deeplab.pipeline.options.train import TrainOptions, add_train_flags
+from beam_deeplab.pipeline.options.values import split_values
 
 AddFlags: TypeAlias = Callable[[argparse.ArgumentParser], None]
 Run: TypeAlias = Callable[[argparse.Namespace, Sequence[str]], int]
@@ -184,7 +184,7 @@ def parse(
     """A command's own flags, and what is left over for Beam.
 
     Raises:
-        UsageError: As :func:`pipeline.options.templates.split_values`.
+        UsageError: As :func:`pipeline.options.values.split_values`.
         SystemExit: ``--help``, ``--version``, or flags that argparse refuses.
     """
     command = COMMANDS.get(argv[0]) if argv else None

@@ -7,9 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from beam_deeplab.pipeline.options.errors import UsageError
-from beam_deeplab.pipeline.options.local_paths import local_flag
-from beam_deeplab.pipeline.options.network import positive
-from beam_deeplab.pipeline.options.values import FlagOptions
+from beam_deeplab.pipeline.options.values import FlagOptions, local_flag, positive
 from beam_deeplab.scenes.settings import DEFAULT_SIZE, SEEDS, SPLITS, SceneSettings, Split
 
 _NOTE = """\

@@ -6,9 +6,8 @@ import argparse
 import textwrap
 from dataclasses import dataclass
 
-from beam_deeplab.pipeline.options.network import positive
 from beam_deeplab.pipeline.options.runner_flags import RUNNER_FLAGS
-from beam_deeplab.pipeline.options.values import FlagOptions
+from beam_deeplab.pipeline.options.values import FlagOptions, positive
 
 
 def _flags_of(runner: str) -> str:

@@ -9,7 +9,7 @@ from beam_deeplab.deeplab.engines.choice import ENGINES, PRECISIONS
 from beam_deeplab.deeplab.engines.scales import PLAIN, ScaleError, checked_scales
 from beam_deeplab.deeplab.zoo import BUNDLED_MODELS, OFFICIAL_MODELS
 from beam_deeplab.pipeline.options.errors import UsageError, refusing
-from beam_deeplab.pipeline.options.values import FlagOptions
+from beam_deeplab.pipeline.options.values import FlagOptions, positive
 from beam_deeplab.transforms.decoding.options import DEFAULT_MAX_PIXELS, DecodeOptions
 
 
@@ -149,14 +149,6 @@ def add_labels_flag(parser: argparse._ActionsContainer) -> None:
         'classes: JSON as ["road", {"name": "sky", "color": [70, 130, 180]}], one name a line, or '
         "what CVAT, COCO, mmsegmentation, Hugging Face and others write (default: the dataset's)",
     )
-
-
-def positive(text: str) -> int:
-    """A whole number of at least 1, for argparse."""
-    value = int(text)
-    if value < 1:
-        raise ValueError(text)
-    return value
 
 
 def _canvas(words: list[str]) -> tuple[int, int] | None:

@@ -8,9 +8,7 @@ from pathlib import Path
 
 from beam_deeplab.deeplab.zoo.bundled import EMOJI_SCENES
 from beam_deeplab.pipeline.options.errors import UsageError
-from beam_deeplab.pipeline.options.local_paths import local_flag
-from beam_deeplab.pipeline.options.network import positive
-from beam_deeplab.pipeline.options.values import FlagOptions
+from beam_deeplab.pipeline.options.values import FlagOptions, local_flag, positive
 from beam_deeplab.scenes.settings import SEEDS
 
 COUNT = 60

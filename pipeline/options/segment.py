@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 
 from beam_deeplab.pipeline.options.errors import UsageError
 from beam_deeplab.pipeline.options.job import JobOptions, add_job_flags
-from beam_deeplab.pipeline.options.network import NetworkOptions, add_network_flags, positive
-from beam_deeplab.pipeline.options.values import FlagOptions, byte_count, location, price
+from beam_deeplab.pipeline.options.network import NetworkOptions, add_network_flags
+from beam_deeplab.pipeline.options.values import FlagOptions, byte_count, location, positive, price
 from beam_deeplab.transforms.sources.reading import MAX_BYTES
 
 

@@ -7,9 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from beam_deeplab.pipeline.options.errors import UsageError
-from beam_deeplab.pipeline.options.local_paths import local_flag
 from beam_deeplab.pipeline.options.truth import TruthOptions, add_truth_flags
-from beam_deeplab.pipeline.options.values import FlagOptions
+from beam_deeplab.pipeline.options.values import FlagOptions, local_flag
 
 
 @dataclass(frozen=True)

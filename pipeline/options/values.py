@@ -5,14 +5,18 @@ from __future__ import annotations
 import argparse
 import math
 import re
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import Any, Final, Self
 
-from beam_deeplab.pipeline.options.local_paths import lost_slash
+from beam_deeplab.deeplab.zoo import local_path
+from beam_deeplab.pipeline.options.errors import UsageError, refusing
 from beam_deeplab.transforms.sources.listing import absolute_pattern
 
 _BYTES: Final = re.compile(r"(\d+(?:\.\d+)?)\s*(?:([kmgt])(i?)b?|b)?", re.IGNORECASE)
 _POWERS: Final = " kmgt"
+_ONE_SLASH: Final = re.compile(r"([a-z][a-z\d+.-]+):/(?!/)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -21,14 +25,56 @@ class FlagOptions:
 
     @classmethod
     def take(cls, arguments: argparse.Namespace, **others: Any) -> Self:
-        """Takes parsed flags.
-
-        Args:
-            arguments: The flags.
-            others: Attributes that are not their flag's value.
-        """
+        """Takes parsed flags, but for the attributes that are given."""
         own = {each.name for each in fields(cls)} - others.keys()
         return cls(**{name: getattr(arguments, name) for name in own}, **others)
+
+
+def split_values(argv: Sequence[str], parser: argparse.ArgumentParser) -> Iterator[str]:
+    """The words that a parser takes for those of a template of Dataflow: each is ``--name=value``.
+
+    ``--resume=true`` becomes ``--resume``, ``--resume=false`` nothing, and ``--canvas=513 513``
+    ``--canvas 513 513``. Paths, which may have spaces, are left whole.
+
+    Raises:
+        UsageError: A flag that is on or off has another value.
+    """
+    actions = {name: action for action in parser._actions for name in action.option_strings}
+    for word in argv:
+        name, equals, value = word.partition("=")
+        action = actions.get(name) if equals else None
+        if isinstance(action, argparse._StoreTrueAction):
+            if value.lower() not in ("true", "false"):
+                raise UsageError(f"{word}: give {name}=true or {name}=false")
+            if value.lower() == "true":
+                yield name
+        elif action is not None and action.nargs == "+" and action.type in (None, int, float):
+            yield name
+            yield from value.split()
+        else:
+            yield word
+
+
+def local_flag(flag: str, text: str) -> Path:
+    """The path that a flag names, absolute.
+
+    Args:
+        flag: The flag, for the message.
+        text: A path, ``~`` included, or a ``file://`` address.
+
+    Raises:
+        UsageError: It names another place, or nothing.
+    """
+    if mistake := _lost_slash(text):
+        raise UsageError(f"{flag} {text}: {mistake}")
+    path = local_path(text) if text else None
+    if path is None:
+        raise UsageError(
+            f"{flag} {text or repr(text)}: this flag takes only paths of this machine; copy what "
+            "lies elsewhere here first, or what is made here there afterwards"
+        )
+    with refusing(f"{flag} {text}", RuntimeError):
+        return path.expanduser().absolute()
 
 
 def location(text: str) -> str:
@@ -39,9 +85,23 @@ def location(text: str) -> str:
     """
     if not text.strip():
         raise argparse.ArgumentTypeError("is empty")
-    if mistake := lost_slash(text):
+    if mistake := _lost_slash(text):
         raise argparse.ArgumentTypeError(f"{text} {mistake}")
     return absolute_pattern(text)
+
+
+def _lost_slash(text: str) -> str:
+    """What is wrong with ``gs:/bucket/x``, which would be a folder ``gs:`` here; or nothing."""
+    found = _ONE_SLASH.match(text)
+    return f"has one slash: write {found[1]}://, or ./{found[0]} for a folder here" if found else ""
+
+
+def positive(text: str) -> int:
+    """A whole number of at least 1, for argparse."""
+    value = int(text)
+    if value < 1:
+        raise ValueError(text)
+    return value
 
 
 def byte_count(text: str) -> int:
