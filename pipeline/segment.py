@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-import apache_beam as beam
 from apache_beam.options.pipeline_options import (
     GoogleCloudOptions,
     PipelineOptions,
@@ -39,11 +38,9 @@ from beam_deeplab.pipeline.runs import check_output, check_same_options, read_ma
 from beam_deeplab.pipeline.terminal import open_console, safe_line, say
 from beam_deeplab.pipeline.workers import (
     check_reachable,
-    engine_threads,
     machines_of,
     runs_here,
     staging_location,
-    worker_count,
 )
 from beam_deeplab.pipeline.writers import Claim, check_free, writing
 from beam_deeplab.transforms import storage
@@ -173,38 +170,17 @@ def _carry_out(prepared: PreparedRun, claim: Claim) -> Manifest | None:
             options.output, prepared.record, resume=options.resume, overwrite=options.overwrite
         )
     template = prepared.beam_options.view_as(GoogleCloudOptions).template_location
-    if template:
-        # Whoever runs it, and when, holds no note.
-        run_to_end(_build(prepared, run), claim, quiet=job.quiet, verbose=job.verbose)
-        if not job.quiet:
-            done = f"Wrote the job's template to {template}; running it commits {options.output}"
-            print(safe_line(done))
-        return None
-    pipeline = _build(prepared, run, claim.name)
-    with watch(options.output, quiet=job.quiet):
+    pipeline = open_pipeline(prepared.beam_options)
+    # Whoever runs a template, and when, holds no note.
+    build_job(pipeline, options, prepared.recipe, run, "" if template else claim.name)
+    with watch(options.output, quiet=job.quiet or bool(template)):
         run_to_end(pipeline, claim, quiet=job.quiet, verbose=job.verbose)
-    return read_manifest(options.output)
-
-
-def _build(prepared: PreparedRun, run: RunRecord, note: str = "") -> beam.Pipeline:
-    options, beam_options = prepared.options, prepared.beam_options
-    pipeline = open_pipeline(beam_options)
-    build_job(
-        pipeline,
-        options.input,
-        options.output,
-        prepared.recipe,
-        run,
-        resume=options.resume,
-        discard_damaged=options.discard_damaged,
-        shard_size=options.shard_size,
-        max_file_bytes=options.max_file_bytes,
-        workers=worker_count(beam_options),
-        engine_threads=options.job.engine_threads or engine_threads(beam_options),
-        resource_hints=options.job.resource_hints(),
-        note=note,
-    )
-    return pipeline
+    if not template:
+        return read_manifest(options.output)
+    if not job.quiet:
+        done = f"Wrote the job's template to {template}; running it commits {options.output}"
+        print(safe_line(done))
+    return None
 
 
 def _staged(prepared: PreparedRun) -> Recipe:

@@ -13,6 +13,7 @@ from beam_deeplab.deeplab.labels import VOC
 from beam_deeplab.deeplab.models import ModelSpec
 from beam_deeplab.deeplab.truth import TruthRule
 from beam_deeplab.pipeline.job import build_job
+from beam_deeplab.pipeline.options import NetworkOptions, SegmentOptions
 from beam_deeplab.transforms.evaluating.composites import ScoreRun
 from beam_deeplab.transforms.geometry import Canvas
 from beam_deeplab.transforms.runs.writer import NotHeldError
@@ -22,11 +23,15 @@ from tests.rows import RUN
 MODEL = ModelSpec("/nowhere", "0" * 64, DeepLabConfig("mobilenet_v2", 21), VOC, (513, 513))
 
 
+def _options(folder: Path) -> SegmentOptions:
+    return SegmentOptions(("*.jpg",), str(folder), NetworkOptions("m"))
+
+
 @pytest.fixture
 def stages(tmp_path: Path) -> list[list[str]]:
     """The names of the transforms of each fused stage."""
     pipeline = beam.Pipeline()
-    build_job(pipeline, ["*.jpg"], str(tmp_path), Recipe(MODEL, Canvas(513, 513)), RUN)
+    build_job(pipeline, _options(tmp_path), Recipe(MODEL, Canvas(513, 513)), RUN)
     return _fused(pipeline)
 
 
@@ -66,7 +71,7 @@ def test_a_job_that_does_not_hold_the_output_touches_nothing(tmp_path: Path) -> 
     """Its launcher was lost, and another run has begun before the job has."""
     recipe = Recipe(MODEL, Canvas(513, 513))
     pipeline = beam.Pipeline()
-    build_job(pipeline, ["*.jpg"], str(tmp_path), recipe, RUN, note="writer-1.json")
+    build_job(pipeline, _options(tmp_path), recipe, RUN, note="writer-1.json")
     with pytest.raises(NotHeldError, match="before the job began"):
         pipeline.run()
     assert list(tmp_path.iterdir()) == []
