@@ -12,7 +12,7 @@ import threading
 from collections.abc import Sequence
 
 from beam_deeplab.pipeline import stopping
-from beam_deeplab.pipeline.terminal import safe_line
+from beam_deeplab.pipeline.terminal import say
 
 FAILED = 1
 USAGE = 2
@@ -77,16 +77,8 @@ def _run(argv: Sequence[str]) -> int:
     try:
         return run(argv)
     except UsageError as error:
-        _say(str(error), *error.details)
+        say(str(error), *error.details)
         return USAGE
     except RunFailedError as error:
-        _say(str(error))
+        say(str(error))
         return FAILED
-
-
-def _say(line: str, *details: str) -> None:
-    print(f"beam-deeplab: {safe_line(line)}", file=sys.stderr)
-    for detail in details:
-        print(f"  {safe_line(detail)}", file=sys.stderr)
-    sys.stdout.flush()
-    sys.stderr.flush()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterable
 from dataclasses import asdict, replace
 from functools import cache
@@ -16,7 +15,7 @@ from beam_deeplab.deeplab.models import ModelSpec, inspect_model
 from beam_deeplab.deeplab.zoo import ZooError
 from beam_deeplab.pipeline.labels import read_labels
 from beam_deeplab.pipeline.options import NetworkOptions, UsageError, refusing
-from beam_deeplab.pipeline.terminal import safe_line
+from beam_deeplab.pipeline.terminal import say
 from beam_deeplab.transforms.geometry import Canvas
 from beam_deeplab.transforms.segmenting.handler import Recipe
 
@@ -54,7 +53,7 @@ def say_guesses(model: ModelSpec, known: Iterable[str] = ()) -> None:
     """Says what of a model is not known but guessed, but for what is ``known``."""
     for what, line in model.guesses:
         if what not in known:
-            print(f"beam-deeplab: --model: {safe_line(line)}", file=sys.stderr)
+            say(f"--model: {line}")
 
 
 def build_recipe(options: NetworkOptions, *, gpu: bool | None = None) -> Recipe:

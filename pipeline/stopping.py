@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from beam_deeplab.pipeline.terminal import safe_line
+from beam_deeplab.pipeline.terminal import say
 
 if TYPE_CHECKING:
     import psutil
@@ -51,9 +51,8 @@ def end(advice: str = "") -> NoReturn:
     ignore()
     number = received() or signal.SIGINT
     what = "interrupted" if number is signal.SIGINT else f"ended by {number.name}"
-    print(f"beam-deeplab: {safe_line(f'{what}; {advice}' if advice else what)}", file=sys.stderr)
+    say(f"{what}; {advice}" if advice else what)
     sys.stdout.flush()
-    sys.stderr.flush()
     # Workers that are threads of this process would go on, and keep it alive.
     os._exit(128 + number)
 

@@ -36,9 +36,12 @@ def _shown(match: re.Match[str]) -> str:
     return match[0].encode("unicode_escape").decode()
 
 
-def say(line: str) -> None:
-    """Prints a line of the program's own on standard error."""
-    print(f"beam-deeplab: {safe_line(line)}", file=sys.stderr, flush=True)
+def say(line: str, *details: str) -> None:
+    """Prints a line of the program's own on standard error, and details below it."""
+    print(f"beam-deeplab: {safe_line(line)}", file=sys.stderr)
+    for detail in details:
+        print(f"  {safe_line(detail)}", file=sys.stderr)
+    sys.stderr.flush()
 
 
 def open_console(*, stderr: bool = False) -> Console:
