@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+
+from rich.progress import Progress
 
 from beam_deeplab.pipeline.options import UsageError
 from beam_deeplab.pipeline.options.demo_data import DemoDataOptions
@@ -19,14 +19,16 @@ def make_demo_data(options: DemoDataOptions) -> int:
         UsageError: It cannot be written there.
     """
     collection = Collection(options.count, options.seed, options.settings, options.faults)
+    console = open_console(stderr=True)
     try:
-        with shown_progress(options.count + options.faults) as on_written:
+        with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as bars:
+            task = bars.add_task("Composing scenes", total=options.count + options.faults)
             write_collection(
                 collection,
                 options.output,
                 options.truth,
                 overwrite=options.overwrite,
-                on_written=on_written,
+                on_written=lambda: bars.advance(task),
             )
     except CollectionError as error:
         raise UsageError(str(error)) from None
@@ -35,14 +37,3 @@ def make_demo_data(options: DemoDataOptions) -> int:
     if options.truth is not None:
         print(f"Their truth: {safe_line(options.truth)}")
     return 0
-
-
-@contextmanager
-def shown_progress(total: int) -> Iterator[Callable[[], None]]:
-    """A bar on standard error where that is a terminal; gives what to call after each file."""
-    from rich.progress import Progress
-
-    console = open_console(stderr=True)
-    with Progress(console=console, transient=True, disable=not sys.stderr.isatty()) as bars:
-        task = bars.add_task("Composing scenes", total=total)
-        yield lambda: bars.advance(task)

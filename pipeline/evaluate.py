@@ -11,10 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from apache_beam.options.pipeline_options import (
-    GoogleCloudOptions,
-    StandardOptions,
-)
+from apache_beam.options.pipeline_options import GoogleCloudOptions, StandardOptions
 
 from beam_deeplab.deeplab.labels import LabelError, LabelSet
 from beam_deeplab.deeplab.truth import TruthError, TruthRule
@@ -29,7 +26,6 @@ from beam_deeplab.pipeline.inputs import describe_left_out, refusing_input
 from beam_deeplab.pipeline.launch import run_to_end, set_verbosity
 from beam_deeplab.pipeline.options import (
     EvaluateOptions,
-    NetworkOptions,
     RunFailedError,
     SegmentOptions,
     UsageError,
@@ -94,7 +90,15 @@ def evaluate(options: EvaluateOptions, beam_arguments: Sequence[str] = ()) -> in
     pairing = find_pairs(options)
     prepared = None
     if options.network is not None:
-        prepared = prepare(_segment_options(options, options.network, segmented), beam_arguments)
+        segmenting = SegmentOptions(
+            options.input,
+            segmented,
+            options.network,
+            job,
+            resume=options.resume,
+            overwrite=options.overwrite,
+        )
+        prepared = prepare(segmenting, beam_arguments)
         labels = prepared.recipe.model.labels
     else:
         assert earlier is not None
@@ -255,19 +259,6 @@ def describe_evaluation(
 
 def _iso(time: datetime) -> str:
     return time.isoformat(timespec="milliseconds")
-
-
-def _segment_options(
-    options: EvaluateOptions, network: NetworkOptions, output: str
-) -> SegmentOptions:
-    return SegmentOptions(
-        input=options.input,
-        output=output,
-        network=network,
-        job=options.job,
-        resume=options.resume,
-        overwrite=options.overwrite,
-    )
 
 
 def _warn_of_missing_classes(metrics: dict[str, Any]) -> None:

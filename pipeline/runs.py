@@ -71,16 +71,12 @@ def start_run(output: str, run: RunRecord, *, resume: bool, overwrite: bool) -> 
     if overwrite:
         remove_run(output)
     file = storage.join(output, RUN_FILE)
-    if not storage.create_if_absent(file, run.to_json()):
-        if not storage.exists(file):
-            raise UsageError(f"{file} is no file: remove it, or give another --output")
-        if not resume:
-            raise UsageError(f"{output} holds another run, which began just now")
-        return _continue(output, run)
-    return run
-
-
-def _continue(output: str, run: RunRecord) -> RunRecord:
+    if storage.create_if_absent(file, run.to_json()):
+        return run
+    if not storage.exists(file):
+        raise UsageError(f"{file} is no file: remove it, or give another --output")
+    if not resume:
+        raise UsageError(f"{output} holds another run, which began just now")
     check_same_options(output, run)
     earlier = read_run(output)
     remove_temporary_files(output)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 from beam_deeplab.deeplab.checkpoints import CheckpointError
@@ -41,7 +39,7 @@ from beam_deeplab.pipeline.labels import read_labels
 from beam_deeplab.pipeline.options.errors import RunFailedError, UsageError, refusing
 from beam_deeplab.pipeline.options.train import TrainOptions
 from beam_deeplab.pipeline.progress.training import TrainingProgress, checking
-from beam_deeplab.pipeline.terminal import safe_line
+from beam_deeplab.pipeline.terminal import safe_line, say
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.decoding.decode import DecodingError, decode
 from beam_deeplab.transforms.geometry import Canvas
@@ -51,12 +49,6 @@ _OWN_FOLDERS = ("checkpoint", "model", "logs")
 _OWN_FILES = ("history.csv", CONFIG_FILE)
 _PROBLEMS_SHOWN = 10
 _UNBOUNDED = Canvas(1 << 30, 1 << 30)
-
-
-@dataclass(frozen=True, slots=True)
-class _Pairs:
-    training: list[Pair]
-    validation: list[Pair]
 
 
 def train(options: TrainOptions) -> int:
@@ -69,17 +61,14 @@ def train(options: TrainOptions) -> int:
         RunFailedError: The training ended without being finished.
     """
     config, rule, config_text = _read_config(options)
-    pairs = _find_pairs(options, config)
+    pairs, held_out = _find_pairs(options, config)
     _check_output(options)
     identity = identify(
-        config,
-        rule,
-        [pair.name for pair in pairs.training],
-        [pair.name for pair in pairs.validation],
+        config, rule, [pair.name for pair in pairs], [pair.name for pair in held_out]
     )
     if options.resume:
         _check_resumable(options.output, identity)
-    training, validation = _load(pairs, config, rule, quiet=options.quiet)
+    training, validation = _load(pairs, held_out, config, rule, quiet=options.quiet)
     _check_classes(training, rule.labels)
     # Steps took twice as long without; TensorFlow turns it on by itself on some CPUs only.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
@@ -145,7 +134,8 @@ def _read_labels(name: str) -> LabelSet:
     return read_labels(name)
 
 
-def _find_pairs(options: TrainOptions, config: TrainingConfig) -> _Pairs:
+def _find_pairs(options: TrainOptions, config: TrainingConfig) -> tuple[list[Pair], list[Pair]]:
+    """Those to train on, and those to validate with."""
     listing = _listed("--data", options, options.data)
     training, validation, problems = listing.training, listing.validation, listing.problems
     if options.validation:
@@ -157,7 +147,7 @@ def _find_pairs(options: TrainOptions, config: TrainingConfig) -> _Pairs:
     _refuse(problems)
     if not training:
         raise UsageError(f"--data {' '.join(map(str, options.data))}: there is no pair to train on")
-    return _Pairs(training, validation)
+    return training, validation
 
 
 def _listed(flag: str, options: TrainOptions, folders: tuple[Path, ...]) -> Listing:
@@ -168,26 +158,17 @@ def _listed(flag: str, options: TrainOptions, folders: tuple[Path, ...]) -> List
 
 
 def _load(
-    pairs: _Pairs, config: TrainingConfig, rule: TruthRule, *, quiet: bool
+    pairs: list[Pair], held_out: list[Pair], config: TrainingConfig, rule: TruthRule, *, quiet: bool
 ) -> tuple[LoadedSamples, LoadedSamples]:
     """Decodes all pairs; whatever is wrong with any of them is said at once."""
     canvas = config.input.canvas
     cache = config.input.cache_megabytes << 20
-    total = len(pairs.training) + len(pairs.validation)
-    with checking(total, quiet=quiet) as seen:
-        training = load_samples(
-            pairs.training,
-            SampleReader(read_picture, canvas if config.input.fit else None, rule),
-            cache,
-            seen,
-        )
+    with checking(len(pairs) + len(held_out), quiet=quiet) as seen:
+        reader = SampleReader(read_picture, canvas if config.input.fit else None, rule)
+        training = load_samples(pairs, reader, cache, seen)
+        reader = SampleReader(read_picture, canvas, rule)
         left = max(0, cache - training.cached_bytes)
-        validation = load_samples(
-            pairs.validation,
-            SampleReader(read_picture, canvas, rule),
-            left,
-            seen,
-        )
+        validation = load_samples(held_out, reader, left, seen)
     _refuse([*training.problems, *validation.problems])
     return training, validation
 
@@ -212,7 +193,7 @@ def _check_classes(training: LoadedSamples, labels: LabelSet) -> None:
             f"--data: {lack}. 255 is what is ignored: where masks are 0 and 255, give the classes "
             "the colors [0, 0, 0] and [255, 255, 255] in the labels, and say --truth_format colors"
         )
-    print(f"beam-deeplab: {safe_line(lack)}", file=sys.stderr)
+    say(lack)
 
 
 def _refuse(problems: list[Problem]) -> None:

@@ -11,7 +11,7 @@ import contextlib
 import json
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from beam_deeplab.pipeline.progress.durable_rows import DurableRows
@@ -85,13 +85,8 @@ class Watcher:
         progress = progress_of(self._work, masks, failures)
         now = self._clock()
         self._rate.add(now, progress.done)
-        return RunProgress(
-            progress.planned,
-            progress.done,
-            progress.failures,
-            self._rate.per_second(now),
-            self._rate.seconds_for(progress.planned - progress.done, now),
-        )
+        left = self._rate.seconds_for(progress.planned - progress.done, now)
+        return replace(progress, rate=self._rate.per_second(now), seconds_left=left)
 
     def _read_work(self) -> Work | None:
         with contextlib.suppress(FileNotFoundError):

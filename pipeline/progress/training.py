@@ -6,7 +6,6 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
-from types import TracebackType
 
 from rich.progress import (
     BarColumn,
@@ -70,12 +69,7 @@ class TrainingProgress:
         self._task = self._bars.add_task("building the network", total=None)
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._bars.stop()
 
     def began(self, steps: int, done: int, history: tuple[EpochRecord, ...], epochs: int) -> None:
