@@ -19,7 +19,7 @@ from beam_deeplab.pipeline.options.demo_data import DemoDataOptions
 from beam_deeplab.pipeline.options.evaluate import EvaluateOptions
 from beam_deeplab.pipeline.options.quickstart import QuickstartOptions
 from beam_deeplab.pipeline.options.segment import SegmentOptions
-from beam_deeplab.pipeline.reports.contact_sheet import SheetRow, write_contact_sheet
+from beam_deeplab.pipeline.reports.contact_sheet import make_tiles, write_contact_sheet
 from beam_deeplab.pipeline.runs import read_manifest
 from beam_deeplab.pipeline.segment import segment
 from beam_deeplab.pipeline.terminal import open_console, safe_line
@@ -88,14 +88,14 @@ def show(run: Path, evaluation: Path, folder: Path) -> tuple[Path, Path]:
             "masks": str(run / "masks" / "*.parquet"),
         },
     ).fetchall()
+    labels = LabelSet.from_dict(read_manifest(str(run)).options["labels"])
     rows = [
-        SheetRow(Path(uri).name, Path(uri).read_bytes(), mask, score)
+        make_tiles(Path(uri).name, Path(uri).read_bytes(), mask, score, labels)
         for uri, mask, score in evenly_spread(scored, SHOWN)
     ]
-    manifest = read_manifest(str(run))
     return write_contact_sheet(
         rows,
-        LabelSet.from_dict(manifest.options["labels"]),
+        labels,
         folder,
         title="beam-deeplab quickstart",
         subtitle=f"{len(rows)} of {len(scored)} pictures, from the worst mask to the best",

@@ -25,34 +25,17 @@ _COLOUR_SHARE = 0.6
 _DIMMED = 0.45
 
 
-@dataclass(frozen=True, slots=True)
-class SheetRow:
-    """What a sheet shows of one picture.
-
-    Attributes:
-        name: Its file name, or whatever people know it by.
-        picture: The file, of any format that ``segment`` decodes.
-        mask: A PNG of class ids, indexed or grey, of the upright picture's size or shape.
-        score: Its IoU, 0 to 1; None if it is not known.
-    """
-
-    name: str
-    picture: bytes
-    mask: bytes
-    score: float | None = None
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Tiles:
-    """A row, ready to be shown: three uint8 RGB pictures of one shape [height, width, 3].
+    """What a sheet shows in a row: three uint8 RGB pictures of one shape [height, width, 3].
 
     Attributes:
-        name: As in the row.
+        name: Of the picture's file, or whatever people know it by.
         picture: The upright picture, its long side at most :data:`TILE`.
         mask: The mask in the classes' colours.
         overlay: The picture in the classes' colours, dimmed where it is background.
         shares: Class id and share of the mask's pixels, the largest first, without background.
-        score: As in the row.
+        score: The mask's IoU, 0 to 1; None if it is not known.
     """
 
     name: str
@@ -63,8 +46,10 @@ class Tiles:
     score: float | None
 
 
-def make_tiles(row: SheetRow, labels: LabelSet) -> Tiles:
-    """Decodes and reduces a row.
+def make_tiles(
+    name: str, file: bytes, mask_png: bytes, score: float | None, labels: LabelSet
+) -> Tiles:
+    """Decodes and reduces a picture, of any format, and its mask of class ids.
 
     If the first of the classes is called ``background``, it is shown dimmed and has no share.
 
@@ -72,8 +57,8 @@ def make_tiles(row: SheetRow, labels: LabelSet) -> Tiles:
         DecodingError: The picture cannot be decoded.
         OSError: The mask is no picture.
     """
-    picture = decode(row.picture, Canvas(TILE, TILE)).pixels
-    with Image.open(BytesIO(row.mask)) as stored:
+    picture = decode(file, Canvas(TILE, TILE)).pixels
+    with Image.open(BytesIO(mask_png)) as stored:
         ids = np.asarray(stored)
     counts = np.bincount(ids.ravel(), minlength=256)
     background = 0 if labels.names[0] == "background" else None
@@ -87,12 +72,12 @@ def make_tiles(row: SheetRow, labels: LabelSet) -> Tiles:
     colours = np.frombuffer(labels.palette_bytes(), np.uint8).reshape(256, 3)
     mask: NDArray[np.uint8] = colours[reduced]
     return Tiles(
-        row.name,
+        name,
         picture,
         mask,
         _overlaid(picture, mask, reduced == background),
         tuple(sorted(shares, key=lambda share: -share[1])),
-        row.score,
+        score,
     )
 
 

@@ -14,10 +14,10 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from beam_deeplab.deeplab.labels import CITYSCAPES, SCENES, LabelSet
-from beam_deeplab.pipeline.reports.contact_sheet import SheetRow, write_contact_sheet
+from beam_deeplab.pipeline.reports.contact_sheet import make_tiles, write_contact_sheet
 from beam_deeplab.pipeline.reports.contact_sheet.drawing import draw_sheet, shares_text
 from beam_deeplab.pipeline.reports.contact_sheet.page import sheet_page
-from beam_deeplab.pipeline.reports.contact_sheet.tiles import make_tiles
+from beam_deeplab.pipeline.reports.contact_sheet.tiles import Tiles
 from beam_deeplab.scenes.composing import compose_scene
 from beam_deeplab.scenes.encoding import FileKind, encode_picture, encode_truth
 from beam_deeplab.transforms.decoding.decode import DecodingError
@@ -38,15 +38,17 @@ def _half_person(height: int = 300, width: int = 400) -> NDArray[np.uint8]:
     return ids
 
 
-def _row(name: str = "a.jpg", score: float | None = 0.5) -> SheetRow:
+def _row(name: str = "a.jpg", score: float | None = 0.5) -> Tiles:
     mask = encode_label_map(_half_person(), SCENES.palette_bytes())
-    return SheetRow(name, _picture(300, 400), mask, score)
+    return make_tiles(name, _picture(300, 400), mask, score, SCENES)
+
+
+def _tiles(picture: bytes, ids: NDArray[np.uint8], labels: LabelSet = SCENES) -> Tiles:
+    return make_tiles("a", picture, encode_truth(ids), None, labels)
 
 
 def test_tiles_show_the_picture_upright_and_the_mask_in_its_colours() -> None:
-    tiles = make_tiles(
-        SheetRow("a", _picture(300, 400, orientation=6), encode_truth(_half_person())), SCENES
-    )
+    tiles = _tiles(_picture(300, 400, orientation=6), _half_person())
     assert tiles.picture.shape == tiles.mask.shape == tiles.overlay.shape == (144, 192, 3)
     assert tiles.mask[100, 10].tolist() == list(SCENES.palette[PERSON])
     assert tiles.mask[5, 190].tolist() == list(SCENES.palette[ANIMAL])
@@ -61,7 +63,7 @@ def test_tiles_show_the_picture_upright_and_the_mask_in_its_colours() -> None:
 
 def test_without_a_background_class_every_class_is_covered_and_counted() -> None:
     ids = np.zeros((20, 20), np.uint8)
-    tiles = make_tiles(SheetRow("a", _picture(20, 20), encode_truth(ids)), CITYSCAPES)
+    tiles = _tiles(_picture(20, 20), ids, CITYSCAPES)
     assert tiles.shares == ((0, 1.0),)
     assert shares_text(tiles, CITYSCAPES) == "road 100%"
     expected = 0.6 * np.array(CITYSCAPES.palette[0])
@@ -71,13 +73,13 @@ def test_without_a_background_class_every_class_is_covered_and_counted() -> None
 def test_a_mask_of_another_scale_lies_over_its_picture() -> None:
     scene = compose_scene(0, 3)
     data = encode_picture(scene.image, FileKind(".png", 90))
-    tiles = make_tiles(SheetRow("a", data, encode_truth(scene.truth)), SCENES)
+    tiles = _tiles(data, scene.truth)
     share = np.mean(tiles.mask.any(axis=-1))
     assert share == pytest.approx(np.mean(scene.truth > 0), abs=0.01)
 
 
 def test_the_sheet_grows_with_its_rows_and_its_legend() -> None:
-    tiles = make_tiles(_row(), SCENES)
+    tiles = _row()
     one, two, three = (draw_sheet([tiles] * n, SCENES, "title", "below") for n in (1, 2, 3))
     assert two.width > one.width
     assert two.height <= one.height
@@ -88,7 +90,7 @@ def test_the_sheet_grows_with_its_rows_and_its_legend() -> None:
 
 
 def test_the_sheet_shows_the_tiles_and_the_legend_s_colours() -> None:
-    tiles = make_tiles(_row(), SCENES)
+    tiles = _row()
     pixels = np.asarray(draw_sheet([tiles], SCENES, "title", "below"))
     for tile in (tiles.mask, tiles.overlay):
         found = np.all(pixels == tile[100, 10], axis=-1)
@@ -99,9 +101,9 @@ def test_the_sheet_shows_the_tiles_and_the_legend_s_colours() -> None:
 
 def test_more_than_three_classes_are_summed_up() -> None:
     ids = np.repeat(np.arange(7, dtype=np.uint8), 10)[None].repeat(10, axis=0)
-    tiles = make_tiles(SheetRow("a", _picture(10, 70), encode_truth(ids)), SCENES)
+    tiles = _tiles(_picture(10, 70), ids)
     assert shares_text(tiles, SCENES) == "person 14%, animal 14%, food 14%, 3 more"
-    blank = make_tiles(SheetRow("a", _picture(9, 9), encode_truth(ids[:9, :9] * 0)), SCENES)
+    blank = _tiles(_picture(9, 9), ids[:9, :9] * 0)
     assert shares_text(blank, SCENES) == "background only"
 
 
@@ -131,7 +133,7 @@ class _Page(HTMLParser):
 
 def test_the_page_needs_nothing_beside_it_and_escapes_names() -> None:
     name = '"><script>alert("x")</script>&amp;.jpg'
-    tiles = [make_tiles(_row(name), SCENES), make_tiles(_row("b.jpg", None), SCENES)]
+    tiles = [_row(name), _row("b.jpg", None)]
     text = sheet_page(tiles, SCENES, "<b>Title</b> $name", "a & b")
     page = _Page(text)
     assert not page.open
@@ -155,7 +157,7 @@ def test_both_files_are_written_over_older_ones(tmp_path: Path) -> None:
     for name in ("contact_sheet.png", "contact_sheet.html"):
         (tmp_path / name).write_bytes(b"old")
     paths = write_contact_sheet(
-        (_row(f"{n}.jpg") for n in range(3)), SCENES, tmp_path, title="Title", subtitle="below"
+        [_row(f"{n}.jpg") for n in range(3)], SCENES, tmp_path, title="Title", subtitle="below"
     )
     assert paths == (tmp_path / "contact_sheet.png", tmp_path / "contact_sheet.html")
     with Image.open(paths[0]) as sheet:
@@ -166,4 +168,4 @@ def test_both_files_are_written_over_older_ones(tmp_path: Path) -> None:
 
 def test_a_broken_picture_is_told_by_its_decoder() -> None:
     with pytest.raises(DecodingError, match="empty"):
-        make_tiles(SheetRow("a", b"", encode_truth(_half_person())), SCENES)
+        _tiles(b"", _half_person())
