@@ -31,13 +31,7 @@ from beam_deeplab.transforms.sources.listing import list_input
 
 @dataclass(frozen=True)
 class Inputs:
-    """What the inputs name.
-
-    Attributes:
-        refs: Distinct images, by URI.
-        duplicates: How many further times one of them was named.
-        left_out: What of them is no image.
-    """
+    """What the inputs name: distinct images by URI, repetitions, and what is no image."""
 
     refs: Sequence[ImageRef] = field(repr=False)
     duplicates: int
@@ -194,7 +188,7 @@ def _estimated(
         "time": f"{least}{describe_seconds(seconds)} for {_number(len(todo), 'image')} "
         f"with {_number(machines.workers, 'worker')}",
         "worker hours": None if machines.here else f"{least}{hours:,.3g}, without their starts",
-        "cost": cost or None,
+        "cost": cost,
         "to be read": decimal(sum(sizes)) if len(sizes) == len(todo) else None,
         "masks": decimal(sample.bytes_for(len(todo))),
     }

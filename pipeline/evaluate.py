@@ -70,7 +70,7 @@ def evaluate(options: EvaluateOptions, beam_arguments: Sequence[str] = ()) -> in
         UsageError: Something asked for cannot be had; nothing was touched then.
         RunFailedError: A job ended without its result, or with too many failures.
     """
-    started = datetime.now(UTC)
+    started = datetime.now(UTC).isoformat(timespec="milliseconds")
     job = options.job
     beam_options = pipeline_options(beam_arguments, job.workers)
     segmented = options.segmented or storage.join(options.output, SEGMENTED)
@@ -105,7 +105,7 @@ def evaluate(options: EvaluateOptions, beam_arguments: Sequence[str] = ()) -> in
         labels = LabelSet.from_dict(earlier.model["labels"])
     rule = choose_rule(options, labels, pairing)
     pipeline = open_pipeline(beam_options)
-    with writing(options.output, beam_options, _iso(started), dead) as claim:
+    with writing(options.output, beam_options, started, dead) as claim:
         clear_evaluation(options.output, resume=options.resume)
         begin_evaluation(options.output, pairing)
         if prepared is not None:
@@ -227,7 +227,7 @@ def describe_evaluation(
     manifest: Manifest,
     *,
     runner: str,
-    started: datetime,
+    started: str,
 ) -> RunRecord:
     """What the report says of an evaluation of a run's masks."""
     formats = sorted({str(rule.format_of(pair.truth.uri)) for pair in pairing.pairs})
@@ -253,12 +253,8 @@ def describe_evaluation(
         },
         model=dict(manifest.model),
         versions=describe_versions(),
-        started=_iso(started),
+        started=started,
     )
-
-
-def _iso(time: datetime) -> str:
-    return time.isoformat(timespec="milliseconds")
 
 
 def _warn_of_missing_classes(metrics: dict[str, Any]) -> None:

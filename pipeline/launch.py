@@ -61,7 +61,8 @@ def set_verbosity(*, verbose: bool) -> None:
         return
     # What ends workers that are threads of ours is said by the job's end, once.
     threading.excepthook = _log_end_of_thread
-    vars(sdk_worker)["print"] = _print_nothing
+    # It prints each traceback.
+    vars(sdk_worker)["print"] = lambda *_, **__: None
     logging.getLogger().setLevel(logging.CRITICAL)
     logging.getLogger("beam_deeplab").setLevel(logging.WARNING)
     if logging.lastResort is not None:
@@ -70,10 +71,6 @@ def set_verbosity(*, verbose: bool) -> None:
 
 def _log_end_of_thread(end: threading.ExceptHookArgs) -> None:
     _LOGGER.debug("A thread has ended", exc_info=end.exc_value)
-
-
-def _print_nothing(*_: object, **__: object) -> None:
-    """For Beam's worker, which prints each traceback."""
 
 
 def run_to_end(

@@ -46,11 +46,7 @@ def check_output(output: str, *, resume: bool, overwrite: bool) -> None:
 
 
 def _refuse_links(output: str) -> None:
-    """What a link within the output leads to is not the output's to remove.
-
-    Raises:
-        UsageError: A folder of a run is a link.
-    """
+    """What a link within the output leads to is not the output's to remove."""
     if storage.scheme(output):
         return
     for name in (*FILES, attempts.FOLDER):

@@ -184,11 +184,7 @@ def _carry_out(prepared: PreparedRun, claim: Claim) -> Manifest | None:
 
 
 def _staged(prepared: PreparedRun) -> Recipe:
-    """The recipe as workers elsewhere can follow it: with the model where they find it.
-
-    Raises:
-        UsageError: It cannot be had any more, or put there.
-    """
+    """The recipe as workers elsewhere can follow it: with the model where they find it."""
     location = staging_location(prepared.beam_options, prepared.options.output)
     if location is None:
         return prepared.recipe
@@ -203,11 +199,7 @@ def _staged(prepared: PreparedRun) -> Recipe:
 def _on_gpus(
     recipe: Recipe, accelerator: Accelerator, options: SegmentOptions, beam_options: PipelineOptions
 ) -> Recipe:
-    """The recipe for workers that must have GPUs; says what they lack for it.
-
-    Raises:
-        UsageError: Its engine leaves them idle.
-    """
+    """The recipe for workers that must have GPUs; says what they lack for it."""
     if recipe.engine.name != "tensorflow":
         if options.job.allow_cpu:
             return recipe

@@ -174,11 +174,7 @@ def _load(
 
 
 def _check_classes(training: LoadedSamples, labels: LabelSet) -> None:
-    """Refuses truth from which nothing can be learnt, and says which classes it lacks.
-
-    Raises:
-        UsageError: Fewer than two classes occur.
-    """
+    """Refuses truth from which nothing can be learnt, and says which classes it lacks."""
     missing = [
         name
         for name, pixels in zip(labels.names, training.class_pixels, strict=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -42,12 +43,7 @@ def describe_epoch(record: EpochRecord, epochs: int) -> str:
 def checking(total: int, *, quiet: bool) -> Iterator[Callable[[int], None]]:
     """A bar over the files that are checked, on a terminal; gives what is told of each."""
     with _bars(quiet=quiet) as bars:
-        task = bars.add_task("checking the data", total=total)
-
-        def seen(count: int) -> None:
-            bars.advance(task, count)
-
-        yield seen
+        yield functools.partial(bars.advance, bars.add_task("checking the data", total=total))
 
 
 class TrainingProgress:
