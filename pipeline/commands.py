@@ -176,21 +176,19 @@ def build_parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.Argument
     return parser, parsers
 
 
-def parse(
-    argv: Sequence[str],
-    parser: argparse.ArgumentParser,
-    parsers: Mapping[str, argparse.ArgumentParser],
-) -> tuple[argparse.Namespace, list[str]]:
-    """A command's own flags, and what is left over for Beam.
+def parse(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str], argparse.ArgumentParser]:
+    """A command's own flags, what is left over for Beam, and the command's parser.
 
     Raises:
         UsageError: As :func:`pipeline.options.values.split_values`.
         SystemExit: ``--help``, ``--version``, or flags that argparse refuses.
     """
+    parser, parsers = build_parser()
     command = COMMANDS.get(argv[0]) if argv else None
     if command is not None and command.takes_beam_flags:
         argv = [argv[0], *split_values(argv[1:], parsers[argv[0]])]
-    return parser.parse_known_args(argv)
+    arguments, left_over = parser.parse_known_args(argv)
+    return arguments, left_over, parsers[arguments.command]
 
 
 def run(argv: Sequence[str]) -> int:
@@ -202,10 +200,8 @@ def run(argv: Sequence[str]) -> int:
         KeyboardInterrupt: A signal asks for an end; the message says what to do.
         SystemExit: ``--help``, ``--version``, or flags that argparse refuses.
     """
-    parser, parsers = build_parser()
-    arguments, left_over = parse(argv, parser, parsers)
+    arguments, left_over, own = parse(argv)
     command = COMMANDS[arguments.command]
-    own = parsers[arguments.command]
     if left_over and not command.takes_beam_flags:
         own.error(f"unexpected argument {left_over[0]!r}")
     try:

@@ -98,7 +98,7 @@ def test_values_pass_their_expressions_and_the_parser() -> None:
             assert re.search(expression, given[parameter["name"]]), parameter["name"]
             assert not re.search(expression, "gs:/"), parameter["name"]
     words = [f"--{name}={value}" for name, value in given.items()]
-    arguments, left_over = parse(["segment", *words], *build_parser())
+    arguments, left_over, _ = parse(["segment", *words])
     assert not left_over
     options = SegmentOptions.from_arguments(arguments)
     assert options.resume
@@ -153,7 +153,7 @@ _JOB = {
 def test_make_runs_jobs_with_flags_that_there_are(target: str) -> None:
     (command,) = _recipe(target, **_JOB, FLAGS="--resume --max_num_workers=9")
     assert command[0].endswith("/beam-deeplab")
-    arguments, beam_flags = parse(command[1:], *build_parser())
+    arguments, beam_flags, _ = parse(command[1:])
     assert SegmentOptions.from_arguments(arguments).resume
     from beam_deeplab.pipeline.accelerators import find_accelerator, missing_partners
     from beam_deeplab.pipeline.beam_flags import check_flags, pipeline_options

@@ -10,9 +10,8 @@ from __future__ import annotations
 import contextlib
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from beam_deeplab.pipeline.progress.durable_rows import DurableRows
 from beam_deeplab.pipeline.progress.rate import Rate
@@ -20,23 +19,6 @@ from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.parquet.schemas import FAILURES, MASKS
 from beam_deeplab.transforms.runs.attempts import FOLDER, PLAN_FILE
 from beam_deeplab.transforms.runs.manifest import MANIFEST_FILE
-
-
-@dataclass(frozen=True, slots=True)
-class Work:
-    """What a run has to do: images to work on, beside rows of earlier work that stay."""
-
-    planned: int
-    standing: int
-
-    @classmethod
-    def from_counts(cls, counts: dict[str, Any]) -> Work:
-        """Takes the counts of ``attempts/plan.json`` or of a manifest.
-
-        Raises:
-            KeyError: They are not such counts.
-        """
-        return cls(counts["planned"], counts["skipped"] + counts["not_in_inputs"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +45,11 @@ class Watcher:
 
     def __init__(self, output: str, clock: Callable[[], float] = time.monotonic) -> None:
         self._clock = clock
-        self._output = output
         self._plan = storage.join(output, FOLDER, PLAN_FILE)
         self._manifest = storage.join(output, MANIFEST_FILE)
         # What an earlier commit has left is not the end of the run that adds to it.
         self._old_manifest = storage.versions([self._manifest])[0].version
-        self._work: Work | None = None
+        self._counts: dict[str, int] | None = None
         self._rows = DurableRows(output)
         self._rate = Rate()
 
@@ -78,32 +59,34 @@ class Watcher:
         Raises:
             OSError: The output cannot be looked at.
         """
-        self._work = self._work or self._read_work()
-        if self._work is None:
+        self._counts = self._counts or self._read_counts()
+        if self._counts is None:
             return None
         masks, failures = (self._rows.count(dataset) for dataset in (MASKS, FAILURES))
-        progress = progress_of(self._work, masks, failures)
+        progress = progress_of(self._counts, masks, failures)
         now = self._clock()
         self._rate.add(now, progress.done)
         left = self._rate.seconds_for(progress.planned - progress.done, now)
         return replace(progress, rate=self._rate.per_second(now), seconds_left=left)
 
-    def _read_work(self) -> Work | None:
+    def _read_counts(self) -> dict[str, int] | None:
         with contextlib.suppress(FileNotFoundError):
-            return Work.from_counts(json.loads(storage.read(self._plan)))
+            plan: dict[str, int] = json.loads(storage.read(self._plan))
+            return plan
         # The commit tidies the plan away; a short run may have ended before it was seen.
         with contextlib.suppress(FileNotFoundError):
             content, version = storage.read_version(self._manifest, "")
             if version != self._old_manifest:
-                return Work.from_counts(json.loads(content)["counts"])
+                return dict(json.loads(content)["counts"])
         return None
 
 
-def progress_of(work: Work, masks: int, failures: int) -> RunProgress:
-    """Progress from the rows that stand in the output, without a rate.
+def progress_of(counts: Mapping[str, int], masks: int, failures: int) -> RunProgress:
+    """Progress, without a rate, from a plan's counts and the rows that stand in the output.
 
     Rows that are about to be replaced may still stand, and rows that stay may stand no longer
     while their part is rewritten; the count keeps between 0 and what is planned.
     """
-    done = masks + failures - work.standing
-    return RunProgress(work.planned, min(max(0, done), work.planned), failures)
+    planned = counts["planned"]
+    done = masks + failures - counts["skipped"] - counts["not_in_inputs"]
+    return RunProgress(planned, min(max(0, done), planned), failures)

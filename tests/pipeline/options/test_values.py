@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from beam_deeplab.pipeline.cli import main
-from beam_deeplab.pipeline.commands import build_parser, parse
+from beam_deeplab.pipeline.commands import parse
 from beam_deeplab.pipeline.options import SegmentOptions, UsageError
 from beam_deeplab.pipeline.options.values import byte_count, local_flag, location
 
@@ -98,7 +98,7 @@ def test_every_command_says_so_at_once(
 
 
 def _parsed(*flags: str) -> SegmentOptions:
-    arguments, left_over = parse(["segment", *PATHS, *flags], *build_parser())
+    arguments, left_over, _ = parse(["segment", *PATHS, *flags])
     assert not left_over
     return SegmentOptions.from_arguments(arguments)
 
@@ -123,5 +123,5 @@ def test_a_switch_is_on_or_off() -> None:
 
 def test_beam_s_flags_are_handed_on_as_they_are() -> None:
     flags = ["--runner=DataflowRunner", "--streaming=false"]
-    _, left_over = parse(["segment", *PATHS, *flags], *build_parser())
+    _, left_over, _ = parse(["segment", *PATHS, *flags])
     assert left_over == flags

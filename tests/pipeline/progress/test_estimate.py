@@ -9,7 +9,7 @@ from pathlib import Path
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beam_deeplab.pipeline.progress.estimate import RunProgress, Watcher, Work, progress_of
+from beam_deeplab.pipeline.progress.estimate import RunProgress, Watcher, progress_of
 from beam_deeplab.transforms.runs.attempts import note_plan
 from beam_deeplab.transforms.runs.sharding import Sharding
 from tests.gcs_emulator import Gcs
@@ -38,7 +38,8 @@ MANIFEST = {"counts": {"planned": 4, "skipped": 0, "not_in_inputs": 0}}
 def test_done_is_never_below_zero_nor_above_what_is_planned(
     planned: int, standing: int, masks: int, failures: int
 ) -> None:
-    progress = progress_of(Work(planned, standing), masks, failures)
+    plan = {"planned": planned, "skipped": standing, "not_in_inputs": 0}
+    progress = progress_of(plan, masks, failures)
     assert 0 <= progress.done <= planned
     if 0 <= masks + failures - standing <= planned:
         assert progress.done == masks + failures - standing
