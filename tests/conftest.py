@@ -19,8 +19,7 @@ settings.load_profile("untimed")
 def log_levels() -> None:
     """Takes back what the program did to the levels of loggers when an earlier test called it."""
     logging.getLogger().setLevel(logging.WARNING)
-    for name in ("deeplab", "transforms", "pipeline"):
-        logging.getLogger(name).setLevel(logging.NOTSET)
+    logging.getLogger("beam_deeplab").setLevel(logging.NOTSET)
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -14,12 +14,13 @@ from typing import Any
 import apache_beam as beam
 import pytest
 from apache_beam.internal.util import ArgumentPlaceholder
-from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pipeline import AppliedPTransform, PipelineVisitor
 from apache_beam.pvalue import AsIter, AsSingleton, PCollection, TaggedOutput
 from apache_beam.transforms import userstate
 from apache_beam.transforms.core import CombinePerKey, Flatten, GroupByKey, Impulse, ParDo
 from apache_beam.transforms.util import Reshuffle
+
+from beam_deeplab.pipeline.runner_checks import parse_flags
 
 Redo = Callable[[str], bool]
 """Whether the step of a name runs twice."""
@@ -40,7 +41,9 @@ def run_eagerly(
     Returns:
         The elements of each wanted collection.
     """
-    pipeline = beam.Pipeline(runner="FnApiRunner", options=_Options(["--no_pipeline_type_check"]))
+    pipeline = beam.Pipeline(
+        runner="FnApiRunner", options=parse_flags(["--no_pipeline_type_check"])
+    )
     with pytest.MonkeyPatch.context() as patch:
         # Half of the time that adding a step takes goes into looking for states and timers.
         patch.setattr(userstate, "get_dofn_specs", lambda _: (set(), set()))
@@ -48,16 +51,6 @@ def run_eagerly(
     visitor = _Eager(redo, random.Random(seed) if seed is not None else None)
     pipeline.visit(visitor)
     return [visitor.elements[each] for each in wanted]
-
-
-class _Options(PipelineOptions):
-    """Options whose views are made once: Beam asks for one with each step that is added."""
-
-    def view_as(self, cls: Any) -> Any:
-        views = self.__dict__.setdefault("_views", {})
-        if cls not in views:
-            views[cls] = super().view_as(cls)
-        return views[cls]
 
 
 class _Eager(PipelineVisitor):

@@ -343,6 +343,20 @@ class Gcs:
             for each in self.server.requests
         )
 
+    def dataflow_job(self, *flags: str) -> list[str]:
+        """A job for Dataflow over ``photos/`` of the bucket, into ``masks/``."""
+        return [
+            "segment",
+            f"--input={self.uri('photos/**')}",
+            f"--output={self.uri('masks')}",
+            "--model=emoji_scenes",
+            "--runner=DataflowRunner",
+            "--project=my-project",
+            "--region=europe-west4",
+            f"--temp_location={self.uri('tmp')}",
+            *flags,
+        ]
+
 
 @pytest.fixture(scope="session")
 def gcs_server() -> Iterator[GcsServer]:

@@ -35,18 +35,7 @@ def bucket(gcs_service_account: Gcs, tmp_path: Path) -> Gcs:
 
 
 def _flags(bucket: Gcs, *flags: str) -> list[str]:
-    return [
-        "segment",
-        f"--input={bucket.uri('photos/**')}",
-        f"--output={bucket.uri('masks')}",
-        "--model=emoji_scenes",
-        "--runner=DataflowRunner",
-        "--project=my-project",
-        "--region=europe-west4",
-        f"--temp_location={bucket.uri('tmp')}",
-        f"--template_location={bucket.uri('template.json')}",
-        *flags,
-    ]
+    return bucket.dataflow_job(f"--template_location={bucket.uri('template.json')}", *flags)
 
 
 def _read(bucket: Gcs, name: str) -> Any:

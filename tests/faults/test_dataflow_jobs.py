@@ -83,19 +83,8 @@ def dataflow() -> Iterator[Dataflow]:
 def _start(bucket: Gcs, dataflow: Dataflow, folder: Path, *flags: str) -> subprocess.Popen[str]:
     write_picture(folder / "a.png", 1)
     bucket.put("photos/a.png", (folder / "a.png").read_bytes())
-    asked = [
-        f"--input={bucket.uri('photos/**')}",
-        f"--output={bucket.uri('masks')}",
-        "--model=emoji_scenes",
-        "--runner=DataflowRunner",
-        "--project=my-project",
-        "--region=europe-west4",
-        f"--temp_location={bucket.uri('tmp')}",
-        f"--dataflow_endpoint={dataflow.endpoint}",
-        "--no_auth",
-        *flags,
-    ]
-    command = [sys.executable, "-m", "beam_deeplab", "segment", *asked]
+    asked = bucket.dataflow_job(f"--dataflow_endpoint={dataflow.endpoint}", "--no_auth", *flags)
+    command = [sys.executable, "-m", "beam_deeplab", *asked]
     return Forked(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
 
 

@@ -220,18 +220,7 @@ def remote_flags(
     monkeypatch.setenv("COLUMNS", "250")
     for photo in voc_photos[:2]:
         gcs_service_account.put(f"photos/{photo.name}", photo.read_bytes())
-    return [
-        "segment",
-        f"--input={gcs_service_account.uri('photos/*')}",
-        f"--output={gcs_service_account.uri('out')}",
-        "--model=emoji_scenes",
-        "--runner=DataflowRunner",
-        "--project=my-project",
-        "--region=europe-west4",
-        f"--temp_location={gcs_service_account.uri('tmp')}",
-        "--max_num_workers=4",
-        "--dry_run",
-    ]
+    return gcs_service_account.dataflow_job("--max_num_workers=4", "--dry_run")
 
 
 @pytest.mark.slow
@@ -251,7 +240,7 @@ def test_a_remote_run_is_estimated_in_workers_hours_bytes_and_money(
     assert price == "3.6e+06 an hour and machine"
     assert float(cost.replace(",", "")) == pytest.approx(hours * 3.6e6, rel=0.01)
     assert table["to be read"] == decimal(sum(photo.stat().st_size for photo in voc_photos[:2]))
-    assert not gcs_service_account.count("upload", "out/run.json")
+    assert not gcs_service_account.count("upload", "masks/run.json")
     assert gcs_service_account.get("tmp/models") is None
 
 
