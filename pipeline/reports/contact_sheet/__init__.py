@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from beam_deeplab.deeplab.labels import LabelSet
 from beam_deeplab.pipeline.reports.contact_sheet.drawing import draw_sheet
 from beam_deeplab.pipeline.reports.contact_sheet.page import sheet_page
 from beam_deeplab.pipeline.reports.contact_sheet.tiles import Tiles
 from beam_deeplab.pipeline.reports.contact_sheet.tiles import make_tiles as make_tiles
-
-if TYPE_CHECKING:
-    from beam_deeplab.deeplab.labels import LabelSet
 
 
 def write_contact_sheet(

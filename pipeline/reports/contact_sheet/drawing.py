@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias
 
 from PIL import Image, ImageDraw, ImageFont
 
+from beam_deeplab.deeplab.labels import Color, LabelSet
 from beam_deeplab.pipeline.reports.contact_sheet.tiles import TILE, Tiles
-
-if TYPE_CHECKING:
-    from beam_deeplab.deeplab.labels import Color, LabelSet
-
-    Font: TypeAlias = ImageFont.FreeTypeFont | ImageFont.ImageFont
 
 _PAPER, _CARD, _INK, _FAINT, _LINE = "#f4f4f1", "#ffffff", "#1c1c1e", "#6d6d72", "#dcdcd8"
 _MARGIN, _GAP, _PADDING = 32, 20, 14
@@ -22,6 +17,7 @@ _SHARES_SHOWN = 3
 _CARD_WIDTH = 3 * TILE + 4 * _PADDING
 _CARD_HEIGHT = TILE + _CAPTION_HEIGHT + 2 * _PADDING
 _SWATCH = 14
+_font = ImageFont.load_default
 
 
 def draw_sheet(rows: Sequence[Tiles], labels: LabelSet, title: str, subtitle: str) -> Image.Image:
@@ -47,10 +43,6 @@ def draw_sheet(rows: Sequence[Tiles], labels: LabelSet, title: str, subtitle: st
             labels,
         )
     return sheet
-
-
-def _font(size: int) -> Font:
-    return ImageFont.load_default(size)
 
 
 def _legend_places(labels: LabelSet, width: int) -> list[tuple[int, int]]:
@@ -90,7 +82,7 @@ def _draw_card(sheet: Image.Image, place: tuple[int, int], row: Tiles, labels: L
         room = right - 130 - text_left
     else:
         room = right - text_left
-    draw.text((text_left, text_top - 4), _shortened(row.name, 15, room), _INK, _font(15))
+    draw.text((text_left, text_top - 4), _shortened(row.name, room), _INK, _font(15))
     draw.text((text_left, text_top + 18), shares_text(row, labels), _FAINT, _font(13))
 
 
@@ -103,9 +95,9 @@ def _draw_score(draw: ImageDraw.ImageDraw, right: int, top: int, score: float) -
         draw.rounded_rectangle((bar[0], bar[1], bar[0] + filled, bar[3]), 3, _INK)
 
 
-def _shortened(text: str, size: int, room: int) -> str:
+def _shortened(text: str, room: int) -> str:
     """The text, or as much of its end as fits: the ends of paths tell them apart."""
-    font = _font(size)
+    font = _font(15)
     if font.getlength(text) <= room:
         return text
     while text and font.getlength("..." + text) > room:

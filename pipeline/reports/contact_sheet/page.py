@@ -7,18 +7,14 @@ from collections.abc import Sequence
 from html import escape
 from io import BytesIO
 from string import Template
-from typing import TYPE_CHECKING
 
+import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
+from beam_deeplab.deeplab.labels import LabelSet
 from beam_deeplab.pipeline.reports.contact_sheet.drawing import score_text, shares_text
 from beam_deeplab.pipeline.reports.contact_sheet.tiles import TILE, Tiles
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
-
-    from beam_deeplab.deeplab.labels import LabelSet
 
 _JPEG_QUALITY = 88
 

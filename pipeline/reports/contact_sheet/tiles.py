@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from io import BytesIO
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
+from beam_deeplab.deeplab.labels import LabelSet
 from beam_deeplab.transforms.decoding.decode import decode
 from beam_deeplab.transforms.geometry import Canvas
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    from beam_deeplab.deeplab.labels import LabelSet
 
 TILE = 192
 """Long side of a tile in pixels."""
