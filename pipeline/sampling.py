@@ -120,11 +120,7 @@ def spread(refs: Sequence[ImageRef], count: int) -> list[ImageRef]:
 
 
 def measure(
-    refs: Sequence[ImageRef],
-    recipe: Recipe,
-    model: BatchInference,
-    batch_size: int,
-    infer_seconds: float = INFER_SECONDS,
+    refs: Sequence[ImageRef], recipe: Recipe, model: BatchInference, batch_size: int
 ) -> Sample:
     """Takes images all the way to their masks; the first of each stage goes twice, to warm up.
 
@@ -135,7 +131,7 @@ def measure(
     """
     sample = Sample(len(refs))
     pictures = list(_read_and_decode(sample, refs, recipe))
-    grids = list(_infer(sample, pictures, model, batch_size, infer_seconds))
+    grids = list(_infer(sample, pictures, model, batch_size))
     labels = recipe.model.labels
     palette = labels.palette_bytes()
     for grid in grids[:1]:
@@ -174,11 +170,7 @@ def _read_and_decode(
 
 
 def _infer(
-    sample: Sample,
-    pictures: Sequence[DecodedImage],
-    model: BatchInference,
-    batch_size: int,
-    infer_seconds: float,
+    sample: Sample, pictures: Sequence[DecodedImage], model: BatchInference, batch_size: int
 ) -> Iterator[LogitsGrid]:
     if pictures:
         model(pictures[:batch_size])
@@ -191,5 +183,5 @@ def _infer(
                 yield row
             elif isinstance(row, Failure):
                 sample.failures[row.code] += 1
-        if sample.infer.wall >= infer_seconds:
+        if sample.infer.wall >= INFER_SECONDS:
             return

@@ -39,16 +39,11 @@ def forget() -> None:
     _received.clear()
 
 
-def ignore() -> None:
-    """Lets no further signal disturb an end that is under way."""
-    if threading.current_thread() is threading.main_thread():
-        for number in _SIGNALS:
-            signal.signal(number, signal.SIG_IGN)
-
-
 def end(advice: str = "") -> NoReturn:
     """Says that a signal has ended the program, and ends it, from whichever thread."""
-    ignore()
+    if threading.current_thread() is threading.main_thread():
+        for each in _SIGNALS:
+            signal.signal(each, signal.SIG_IGN)
     number = received() or signal.SIGINT
     what = "interrupted" if number is signal.SIGINT else f"ended by {number.name}"
     say(f"{what}; {advice}" if advice else what)

@@ -82,13 +82,9 @@ def _bar() -> Iterator[_Show]:
         task = bars.add_task(describe_progress(None), total=None)
 
         def show(progress: RunProgress | None, *, ended: bool = False) -> None:
+            done, planned = (progress.done, progress.planned) if progress else (None, None)
             words = describe_progress(progress, ended=ended)
-            if progress is None:
-                bars.update(task, description=words)
-            else:
-                bars.update(
-                    task, description=words, completed=progress.done, total=progress.planned
-                )
+            bars.update(task, description=words, completed=done, total=planned)
 
         yield show
 

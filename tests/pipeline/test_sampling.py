@@ -94,11 +94,12 @@ def _mask_png(ref: ImageRef, engine: PatternEngine) -> bytes:
     return segment_logits(grid, MODEL.labels.names, MODEL.labels.palette_bytes()).mask_png
 
 
-def test_a_slow_network_sees_fewer_images(tmp_path: Path) -> None:
+def test_a_slow_network_sees_fewer_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = PatternEngine()
     refs = _photos(tmp_path, 10, 20, 30, 40)
     model = BatchInference(lambda _: engine, [RECIPE.canvas])
-    sample = measure(refs, RECIPE, model, batch_size=1, infer_seconds=0)
+    monkeypatch.setattr("beam_deeplab.pipeline.sampling.INFER_SECONDS", 0)
+    sample = measure(refs, RECIPE, model, batch_size=1)
     assert engine.batches == [1, 1]
     assert (sample.decoded, sample.infer.images, sample.masks) == (4, 1, 1)
     assert sample.success == 1
