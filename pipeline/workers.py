@@ -127,9 +127,9 @@ def staging_location(options: PipelineOptions, output: str) -> str | None:
 def set_worker_count(options: PipelineOptions, workers: int | None, given: Collection[str]) -> None:
     """Tells the runner how many workers there shall be, in its own words.
 
-    None are Beam's flags (``given`` are their names), and without these one a core of this machine
-    where runner and workers are here, so that some decode while the network runs for others, else
-    what the runner takes.
+    If that is not asked for, Beam's own flags count (``given`` are their names). Without these it
+    is one a core of this machine where runner and workers are here, so that some decode while the
+    network runs for others; else what the runner takes.
 
     Raises:
         UsageError: Beam's own flag says otherwise, or Beam cannot tell where workers run.

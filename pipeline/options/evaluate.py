@@ -9,7 +9,7 @@ from beam_deeplab.pipeline.options.errors import UsageError
 from beam_deeplab.pipeline.options.job import JobOptions, add_job_flags
 from beam_deeplab.pipeline.options.network import NetworkOptions, add_network_flags
 from beam_deeplab.pipeline.options.truth import TruthOptions, add_truth_flags
-from beam_deeplab.pipeline.options.values import FlagOptions, location
+from beam_deeplab.pipeline.options.values import FlagOptions, add_again_flags, location
 from beam_deeplab.transforms.decoding.options import DEFAULT_MAX_PIXELS, DecodeOptions
 from beam_deeplab.transforms.sources.image_lists import is_pair_list
 
@@ -129,15 +129,9 @@ def add_evaluate_flags(parser: argparse.ArgumentParser) -> None:
     add_truth_flags(data)
     add_network_flags(parser)
     run = add_job_flags(parser)
-    again = run.add_mutually_exclusive_group()
-    again.add_argument(
-        "--resume",
-        action="store_true",
-        help="continue the evaluation in --output, or score its masks again, with another truth "
-        "if you like: only masks that are missing are made",
-    )
-    again.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="remove the evaluation in --output (its own files only) and start anew",
+    add_again_flags(
+        run,
+        "evaluation",
+        "continue the evaluation in --output, or score its masks again, with another truth if you "
+        "like: only masks that are missing are made",
     )

@@ -8,7 +8,14 @@ from dataclasses import dataclass, field
 from beam_deeplab.pipeline.options.errors import UsageError
 from beam_deeplab.pipeline.options.job import JobOptions, add_job_flags
 from beam_deeplab.pipeline.options.network import NetworkOptions, add_network_flags
-from beam_deeplab.pipeline.options.values import FlagOptions, byte_count, location, positive, price
+from beam_deeplab.pipeline.options.values import (
+    FlagOptions,
+    add_again_flags,
+    byte_count,
+    location,
+    positive,
+    price,
+)
 from beam_deeplab.transforms.sources.reading import MAX_BYTES
 
 
@@ -82,17 +89,11 @@ def add_segment_flags(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="images that are written together (default: at most 64, fewer for small runs)",
     )
-    again = run.add_mutually_exclusive_group()
-    again.add_argument(
-        "--resume",
-        action="store_true",
-        help="continue the run in --output: only images that are new, changed, failed or "
-        "unfinished are worked on",
-    )
-    again.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="remove the run in --output (its own files only) and start anew",
+    again = add_again_flags(
+        run,
+        "run",
+        "continue the run in --output: only images that are new, changed, failed or unfinished are "
+        "worked on",
     )
     again.add_argument(
         "--attach",

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from beam_deeplab.pipeline.options.errors import UsageError
 from beam_deeplab.pipeline.options.truth import TruthOptions, add_truth_flags
-from beam_deeplab.pipeline.options.values import FlagOptions, local_flag
+from beam_deeplab.pipeline.options.values import FlagOptions, add_again_flags, local_flag
 
 
 @dataclass(frozen=True)
@@ -81,17 +81,7 @@ def add_train_flags(parser: argparse.ArgumentParser) -> None:
         "training's state, logs and history",
     )
     run = parser.add_argument_group("the run")
-    again = run.add_mutually_exclusive_group()
-    again.add_argument(
-        "--resume",
-        action="store_true",
-        help="go on behind the last epoch that is finished in --output",
-    )
-    again.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="remove the training in --output (its own files only) and start anew",
-    )
+    add_again_flags(run, "training", "go on behind the last epoch that is finished in --output")
     run.add_argument("--quiet", action="store_true", help="no progress and no summary")
 
 

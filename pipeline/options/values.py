@@ -30,6 +30,20 @@ class FlagOptions:
         return cls(**{name: getattr(arguments, name) for name in own}, **others)
 
 
+def add_again_flags(
+    parser: argparse._ActionsContainer, what: str, resume: str
+) -> argparse._MutuallyExclusiveGroup:
+    """Adds ``--resume``, with its help, and ``--overwrite``, for an output that holds one."""
+    again = parser.add_mutually_exclusive_group()
+    again.add_argument("--resume", action="store_true", help=resume)
+    again.add_argument(
+        "--overwrite",
+        action="store_true",
+        help=f"remove the {what} in --output (its own files only) and start anew",
+    )
+    return again
+
+
 def split_values(argv: Sequence[str], parser: argparse.ArgumentParser) -> Iterator[str]:
     """The words that a parser takes for those of a template of Dataflow: each is ``--name=value``.
 
