@@ -27,7 +27,7 @@ _GIVE_UP_SECONDS: Final = 5.0
 
 
 def look_seconds(output: str) -> float:
-    """Between two looks at an output; a storage that answers over a network is spared."""
+    """Seconds between two looks at an output; storage behind a network is spared."""
     return 15.0 if storage.scheme(output) else 0.5
 
 
@@ -119,8 +119,9 @@ def watch(
 ) -> Iterator[None]:
     """Shows on standard error how far a run is, for as long as the context lasts.
 
-    A progress bar on a terminal, else a line now and then and one at the end. A thread of its
-    own does all of it, and whatever goes wrong there, the run goes on.
+    A progress bar on a terminal, else a line every ``line_seconds`` and one at the end. A thread of
+    its own does all of it, looks every so many seconds, and whatever goes wrong there, the run
+    goes on.
     """
     if quiet:
         yield
