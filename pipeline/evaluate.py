@@ -86,8 +86,8 @@ def evaluate(options: EvaluateOptions, beam_arguments: Sequence[str] = ()) -> in
             "--template_location: `evaluate` with a model is two jobs: make a template of "
             "`segment`, and evaluate its output with --segmented"
         )
-    earlier = read_segmented(segmented) if options.segmented else None
-    pairing = find_pairs(options)
+    earlier = _read_segmented(segmented) if options.segmented else None
+    pairing = _find_pairs(options)
     prepared = None
     if options.network is not None:
         segmenting = SegmentOptions(
@@ -103,7 +103,7 @@ def evaluate(options: EvaluateOptions, beam_arguments: Sequence[str] = ()) -> in
     else:
         assert earlier is not None
         labels = LabelSet.from_dict(earlier.model["labels"])
-    rule = choose_rule(options, labels, pairing)
+    rule = _choose_rule(options, labels, pairing)
     pipeline = open_pipeline(beam_options)
     with writing(options.output, beam_options, started, dead) as claim:
         clear_evaluation(options.output, resume=options.resume)
@@ -111,9 +111,9 @@ def evaluate(options: EvaluateOptions, beam_arguments: Sequence[str] = ()) -> in
         if prepared is not None:
             pairs = storage.join(options.output, PAIRS_FILE)
             carry_out(replace(prepared, options=replace(prepared.options, input=(pairs,))))
-        manifest = read_segmented(segmented)
+        manifest = _read_segmented(segmented)
         runner = str(beam_options.view_as(StandardOptions).runner)
-        run = describe_evaluation(options, rule, pairing, manifest, runner=runner, started=started)
+        run = _describe_evaluation(options, rule, pairing, manifest, runner=runner, started=started)
         pipeline | ScoreRun(segmented, options.output, rule, run)
         run_to_end(pipeline, claim, quiet=job.quiet, verbose=job.verbose, advice=_ADVICE)
     if template:
@@ -128,12 +128,8 @@ def evaluate(options: EvaluateOptions, beam_arguments: Sequence[str] = ()) -> in
     return 0
 
 
-def find_pairs(options: EvaluateOptions) -> Pairing:
-    """Lists what was named, and pairs it; says what of it is left out.
-
-    Raises:
-        UsageError: A pattern matches nothing or cannot be listed, or no image has a truth.
-    """
+def _find_pairs(options: EvaluateOptions) -> Pairing:
+    """Lists what was named, and pairs it; says what of it is left out."""
     left_out: list[LeftOut] = []
 
     def listed(flag: str, patterns: Iterable[str], entries: Callable[[str], Any]) -> list[Any]:
@@ -175,12 +171,8 @@ def _with_pairs(pairing: Pairing) -> Pairing:
     return pairing
 
 
-def read_segmented(output: str) -> Manifest:
-    """The manifest of the run whose masks are scored.
-
-    Raises:
-        UsageError: It is not committed, or not a run of ours.
-    """
+def _read_segmented(output: str) -> Manifest:
+    """The manifest of the run whose masks are scored."""
     with refusing("--segmented", OSError), refusing(f"--segmented {output}", ValueError):
         try:
             return read_segmented_manifest(output)
@@ -191,13 +183,8 @@ def read_segmented(output: str) -> Manifest:
             ) from error
 
 
-def choose_rule(options: EvaluateOptions, labels: LabelSet, pairing: Pairing) -> TruthRule:
-    """How truth files are understood, tried on some of them.
-
-    Raises:
-        UsageError: The format does not suit the classes, or cannot be told; or none of the first
-            truth files can be read as these classes.
-    """
+def _choose_rule(options: EvaluateOptions, labels: LabelSet, pairing: Pairing) -> TruthRule:
+    """How truth files are understood, tried on some of them."""
     with refusing(f"--truth_format {options.truth_files.truth_format}", LabelError):
         rule = options.truth_files.rule(labels, options.max_pixels)
         for pair in pairing.pairs:
@@ -220,7 +207,7 @@ def choose_rule(options: EvaluateOptions, labels: LabelSet, pairing: Pairing) ->
     )
 
 
-def describe_evaluation(
+def _describe_evaluation(
     options: EvaluateOptions,
     rule: TruthRule,
     pairing: Pairing,

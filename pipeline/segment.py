@@ -137,7 +137,7 @@ def prepare(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> Prep
     recipe = build_recipe(options.network, gpu=accelerator is not None if remote else None)
     if remote and accelerator is not None:
         recipe = _on_gpus(recipe, accelerator, options, beam_options)
-    record = describe_run(options, recipe, str(beam_options.view_as(StandardOptions).runner))
+    record = _describe_run(options, recipe, str(beam_options.view_as(StandardOptions).runner))
     if options.resume:
         check_same_options(options.output, record)
     gpu = accelerator.type if accelerator and recipe.engine.name == "tensorflow" else ""
@@ -213,7 +213,7 @@ def _on_gpus(
     return replace(recipe, engine=recipe.engine._replace(needs_gpu=not options.job.allow_cpu))
 
 
-def describe_run(options: SegmentOptions, recipe: Recipe, runner: str) -> RunRecord:
+def _describe_run(options: SegmentOptions, recipe: Recipe, runner: str) -> RunRecord:
     """What ``run.json`` says of a run that starts now."""
     results = describe_recipe(recipe)
     return RunRecord(
