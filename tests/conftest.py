@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from tests.quick_beam import quicken_beam
+
 settings.register_profile("untimed", deadline=None)
 settings.load_profile("untimed")
 
@@ -20,6 +22,12 @@ def log_levels() -> None:
     """Takes back what the program did to the levels of loggers when an earlier test called it."""
     logging.getLogger().setLevel(logging.WARNING)
     logging.getLogger("beam_deeplab").setLevel(logging.NOTSET)
+
+
+@pytest.fixture(autouse=True)
+def beam_is_quick() -> None:
+    """Spares the pipelines of a process what Beam reads again and again."""
+    quicken_beam()
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -7,6 +7,7 @@ results being lost, as after a worker that was held for dead.
 
 from __future__ import annotations
 
+import functools
 import random
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import apache_beam as beam
 import pytest
 from apache_beam.internal.util import ArgumentPlaceholder
+from apache_beam.options.pipeline_options import PipelineOptions
 from apache_beam.pipeline import AppliedPTransform, PipelineVisitor
 from apache_beam.pvalue import AsIter, AsSingleton, PCollection, TaggedOutput
 from apache_beam.transforms import userstate
@@ -41,9 +43,7 @@ def run_eagerly(
     Returns:
         The elements of each wanted collection.
     """
-    pipeline = beam.Pipeline(
-        runner="FnApiRunner", options=parse_flags(["--no_pipeline_type_check"])
-    )
+    pipeline = beam.Pipeline(runner="FnApiRunner", options=_options())
     with pytest.MonkeyPatch.context() as patch:
         # Half of the time that adding a step takes goes into looking for states and timers.
         patch.setattr(userstate, "get_dofn_specs", lambda _: (set(), set()))
@@ -51,6 +51,11 @@ def run_eagerly(
     visitor = _Eager(redo, random.Random(seed) if seed is not None else None)
     pipeline.visit(visitor)
     return [visitor.elements[each] for each in wanted]
+
+
+@functools.cache
+def _options() -> PipelineOptions:
+    return parse_flags(["--no_pipeline_type_check"])
 
 
 class _Eager(PipelineVisitor):

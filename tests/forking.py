@@ -24,6 +24,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from tests.quick_beam import quicken_beam
+
 BEAM = ("beam_deeplab.pipeline.segment", "beam_deeplab.pipeline.evaluate", "openvino")
 NETWORKS = (*BEAM, "beam_deeplab.deeplab.quiet_tensorflow", "keras")
 
@@ -165,6 +167,7 @@ if __name__ == "__main__":
         module = importlib.import_module(name)
         if name.endswith("quiet_tensorflow"):
             module.import_tensorflow_quietly()
+    quicken_beam()
     gc.freeze()
     with socket.socket(fileno=int(sys.argv[1])) as listening:
         own_command = _serve(listening)
