@@ -31,6 +31,7 @@ from tests.faults.conftest import (
     wait_until,
     write_pictures,
 )
+from tests.forking import Forked
 from tests.plans import commit_run, plan_resume, plan_shards, standing_parts_of
 from tests.rows import FACTS, RUN, shard_rows
 
@@ -62,12 +63,11 @@ def _write_at_once(outputs: Path, *failed: list[str]) -> None:
         writers = [
             stack.enter_context(
                 ended(
-                    subprocess.Popen(
+                    Forked(
                         [sys.executable, "-c", _WRITER, str(outputs), *names],
                         cwd=REPOSITORY,
                         stdin=subprocess.PIPE,
                         stdout=subprocess.PIPE,
-                        text=True,
                     )
                 )
             )

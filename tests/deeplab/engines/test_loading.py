@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.forking import NETWORKS, Forked
 from tests.small_models import write_small_checkpoint
 
 _START = """
@@ -27,15 +28,15 @@ print(json.dumps({
 """
 
 
-def start(checkpoint: Path, cache: Path) -> subprocess.Popen[bytes]:
-    return subprocess.Popen(
-        [sys.executable, "-c", _START, str(checkpoint)],
-        env={**os.environ, "BEAM_DEEPLAB_CACHE": str(cache)},
-        stdout=subprocess.PIPE,
-    )
+def start(checkpoint: Path, cache: Path, *, imported: bool = False) -> subprocess.Popen[str]:
+    command = [sys.executable, "-c", _START, str(checkpoint)]
+    environment = {**os.environ, "BEAM_DEEPLAB_CACHE": str(cache)}
+    if imported:
+        return Forked(command, imports=NETWORKS, env=environment, stdout=subprocess.PIPE)
+    return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
 
 
-def answer(process: subprocess.Popen[bytes]) -> tuple[str, list[str]]:
+def answer(process: subprocess.Popen[str]) -> tuple[str, list[str]]:
     said, _ = process.communicate()
     assert process.returncode == 0
     result = json.loads(said.splitlines()[-1])
@@ -55,7 +56,7 @@ def test_a_second_start_needs_neither_tensorflow_nor_keras(tmp_path: Path) -> No
 @pytest.mark.slow
 def test_processes_that_start_at_once_agree(tmp_path: Path) -> None:
     checkpoint = write_small_checkpoint(tmp_path / "small")
-    processes = [start(checkpoint, tmp_path / "cache") for _ in range(3)]
+    processes = [start(checkpoint, tmp_path / "cache", imported=True) for _ in range(3)]
     assert len({answer(process)[0] for process in processes}) == 1
     visible = [path for path in (tmp_path / "cache").rglob("*") if path.name[0] != "."]
     kept = [path for path in visible if path.is_file()]
