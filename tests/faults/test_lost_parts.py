@@ -5,12 +5,14 @@ from __future__ import annotations
 import errno
 import logging
 import os
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from tests.faults.conftest import Job, write_pictures
-from tests.faults.injections import fail_to_open, lose_part
+from tests.faults.injections import fail_to_open, lose_part, use_colour_engine
 
 pytestmark = pytest.mark.slow
 
@@ -23,6 +25,25 @@ def pictures(tmp_path: Path) -> Path:
     folder = write_pictures(tmp_path / "in", 12)
     (folder / NAMES[5]).write_bytes(b"no picture")
     return folder
+
+
+@pytest.fixture(scope="module")
+def first_run(model: Path, tmp_path_factory: pytest.TempPathFactory) -> Job:
+    """A committed run over such pictures, which tests take copies of."""
+    folder = tmp_path_factory.mktemp("first")
+    write_pictures(folder / "in", 12)
+    (folder / "in" / NAMES[5]).write_bytes(b"no picture")
+    job = Job([str(folder / "in" / "*.png")], folder / "out", model)
+    with pytest.MonkeyPatch.context() as patch:
+        use_colour_engine(patch)
+        assert job.main("--max_failure_fraction=1") == 0
+    return job
+
+
+@pytest.fixture
+def committed(first_run: Job, tmp_path: Path) -> Job:
+    output = shutil.copytree(first_run.output, tmp_path / "out")
+    return replace(first_run, output=output)
 
 
 @pytest.mark.usefixtures("colour_engine", "pictures")
@@ -44,13 +65,13 @@ def test_before_the_commit(
     assert job.codes() == {NAMES[5]: "UNSUPPORTED_FORMAT"}
 
 
-@pytest.mark.usefixtures("colour_engine", "pictures")
+@pytest.mark.usefixtures("colour_engine")
 @pytest.mark.parametrize("dataset", ["masks", "failures"])
 @pytest.mark.parametrize("cut", [None, 100], ids=["deleted", "truncated"])
 def test_before_a_resume_of_a_committed_run(
-    dataset: str, cut: int | None, job: Job, caplog: pytest.LogCaptureFixture
+    dataset: str, cut: int | None, committed: Job, caplog: pytest.LogCaptureFixture
 ) -> None:
-    assert job.main("--max_failure_fraction=1") == 0
+    job = committed
     rows = {name: job.rows(name) for name in ("masks", "failures", "class_areas", "images")}
     failures = {path.name for path in job.output.glob("failures/*")}
     # Of the one shard that has both: of another nothing would tell that it ever stood.
@@ -75,10 +96,10 @@ def test_before_a_resume_of_a_committed_run(
     assert job.manifest().counts["planned"] <= 5
 
 
-@pytest.mark.usefixtures("colour_engine", "pictures")
-def test_all_parts_of_a_shard_before_a_resume(job: Job) -> None:
+@pytest.mark.usefixtures("colour_engine")
+def test_all_parts_of_a_shard_before_a_resume(committed: Job) -> None:
     """Nothing but the inputs tells that they ever stood."""
-    assert job.main("--max_failure_fraction=1") == 0
+    job = committed
     victim = sorted(job.output.glob("masks/*"))[0].name
     for path in job.output.glob(f"*/{victim}"):
         path.unlink()
@@ -86,11 +107,11 @@ def test_all_parts_of_a_shard_before_a_resume(job: Job) -> None:
     job.assert_each_once(*NAMES)
 
 
-@pytest.mark.usefixtures("colour_engine", "pictures")
+@pytest.mark.usefixtures("colour_engine")
 def test_a_part_that_is_no_parquet_file_of_ours_is_replaced_when_asked(
-    job: Job, capfd: pytest.CaptureFixture[str]
+    committed: Job, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    assert job.main("--max_failure_fraction=1") == 0
+    job = committed
     manifest = (job.output / "manifest.json").read_bytes()
     sorted(job.output.glob("masks/*"))[0].write_bytes(b"PAR1" + bytes(1000) + b"PAR1")
     (job.output / "masks" / f"part-{'0' * 16}.parquet").write_bytes(b"")
@@ -108,16 +129,16 @@ def test_a_part_that_is_no_parquet_file_of_ours_is_replaced_when_asked(
     assert job.manifest().counts["discarded_parts"] == 1
 
 
-@pytest.mark.usefixtures("colour_engine", "pictures")
+@pytest.mark.usefixtures("colour_engine")
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.EMFILE])
 def test_a_committed_run_that_cannot_be_read_is_left_alone(
-    number: int, job: Job, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    number: int, committed: Job, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Also where its images are no longer among the inputs: nobody could make them again."""
-    assert job.main("--max_failure_fraction=1") == 0
+    job = committed
     before = {path: path.read_bytes() for path in job.output.rglob("*") if path.is_file()}
-    (tmp_path / "in" / NAMES[0]).unlink()
-    capfd.readouterr()
+    (pattern,) = job.inputs
+    job.inputs = [pattern.replace("*", name) for name in ("000[1-9]", "001*")]
     with pytest.MonkeyPatch.context() as patch:
         fail_to_open(patch, number, "/masks/part-")
         assert job.main("--resume", "--max_failure_fraction=1") == 1
