@@ -19,6 +19,7 @@ from google.cloud.dataflow_v1beta3 import TemplateMetadata
 from beam_deeplab.pipeline.commands import build_parser, parse
 from beam_deeplab.pipeline.options import SegmentOptions
 from tests.faults.conftest import write_picture
+from tests.forking import run
 from tests.gcs_emulator import Gcs
 
 pytest_plugins = ("tests.gcs_emulator",)
@@ -197,13 +198,10 @@ def test_the_template_s_program_writes_the_job_and_ends(
         "template_location": bucket.uri("job.json"),
     }
     words = [f"--{name}={value}" for name, value in parameters.items()]
-    done = subprocess.run(
+    done = run(
         [sys.executable, "flex_template/launch.py", *words],
         cwd=ROOT,
-        env={**os.environ, "BEAM_DEEPLAB_IMAGE": "host/image", "PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        check=False,
+        env={**os.environ, "BEAM_DEEPLAB_IMAGE": "host/image"},
     )
     assert done.returncode == 0, done.stderr
     job = json.loads(bucket.get("job.json") or b"")
