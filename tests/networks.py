@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    import pytest
 
 Weights = dict[str, NDArray[np.float32]]
 
@@ -28,6 +31,16 @@ def random_weights(shapes: Mapping[str, tuple[int, ...]], seed: int = 0) -> Weig
             value = rng.normal(0, 0.3, shape)
         weights[name] = value.astype(np.float32)
     return weights
+
+
+def start_at_zero(patch: pytest.MonkeyPatch) -> None:
+    """Networks are built without random weights, which take half of the time and are set later."""
+    import keras
+
+    def zeros(_: Any, shape: tuple[int, ...], **__: Any) -> NDArray[np.float32]:
+        return np.zeros(shape, np.float32)
+
+    patch.setattr(keras.initializers.GlorotUniform, "__call__", zeros)
 
 
 def set_random_weights(network: Any, seed: int = 0) -> Weights:
