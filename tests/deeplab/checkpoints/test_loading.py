@@ -18,10 +18,12 @@ from tests.networks import (
     random_images,
     random_weights,
     relative_error,
+    start_at_zero,
     write_tf1_checkpoint,
 )
 
 CANVAS = 513
+PHOTOS = 4
 
 
 class OfficialAnswers(NamedTuple):
@@ -32,9 +34,14 @@ class OfficialAnswers(NamedTuple):
     masks: list[NDArray[np.int64]]
 
 
+@pytest.fixture(autouse=True)
+def weights_are_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    start_at_zero(monkeypatch)
+
+
 @pytest.fixture(scope="module")
 def pixels(voc_photos: list[Path]) -> list[NDArray[np.uint8]]:
-    return [np.asarray(Image.open(photo).convert("RGB")) for photo in voc_photos]
+    return [np.asarray(Image.open(photo).convert("RGB")) for photo in voc_photos[:PHOTOS]]
 
 
 @pytest.fixture(
@@ -68,10 +75,9 @@ def test_the_keras_network_answers_as_the_frozen_graph(
 ) -> None:
     network = tf.function(load_network(mobilenet_checkpoint, official.output_stride))
     canvases = np.stack([on_canvas(photo) for photo in pixels])
-    assert len(canvases) == 22
-    for batch in (1, 8):
+    for batch in (1, 3):
         logits = np.concatenate(
-            [network(tf.constant(canvases[i : i + batch])) for i in range(0, 22, batch)]
+            [network(tf.constant(canvases[i : i + batch])) for i in range(0, PHOTOS, batch)]
         )
         assert relative_error(logits, official.logits) < 1e-5
         enlarged = tf.compat.v1.image.resize_bilinear(logits, (CANVAS, CANVAS), align_corners=True)
