@@ -197,9 +197,14 @@ def test_labels_are_the_official_graphs(
     import_tensorflow_quietly()
     import tensorflow as tf
 
-    photos = [np.asarray(Image.open(path).convert("RGB")) for path in voc_photos]
-    annotations = sorted((shared / "voc").glob("SegmentationClass*/*.png"))
-    assert [path.stem for path in annotations] == [path.stem for path in voc_photos]
+    some = voc_photos[::3]
+    photos = [np.asarray(Image.open(path).convert("RGB")) for path in some]
+    annotations = [
+        annotation
+        for path in some
+        for annotation in (shared / "voc").glob(f"SegmentationClass*/{path.stem}.png")
+    ]
+    assert [path.stem for path in annotations] == [path.stem for path in some]
     truth = [np.asarray(Image.open(path)) for path in annotations]
     definition = tf.compat.v1.GraphDef()
     definition.ParseFromString((mobilenet_checkpoint / "frozen_inference_graph.pb").read_bytes())
