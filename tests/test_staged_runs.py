@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 from dataclasses import dataclass
 from io import BytesIO
@@ -37,6 +38,13 @@ class Launch:
     def __call__(self, output: str, *flags: str) -> int:
         named = [f"--input={self.photos}", f"--output={output}", f"--model={self.model}"]
         return main(["segment", *named, *CANVAS, *flags, "--quiet"])
+
+    @functools.cached_property
+    def locally(self) -> str:
+        """The output of a run here."""
+        output = str(self.model.parent / "out")
+        assert self(output) == 0
+        return output
 
 
 @pytest.fixture(scope="module")
@@ -81,14 +89,13 @@ def _run(output: str) -> dict[str, Any]:
 def test_rows_and_fingerprint_are_those_of_a_local_run(
     temporary: bool, segment: Launch, elsewhere: list[str], gcs: Gcs, tmp_path: Path
 ) -> None:
-    assert segment(str(tmp_path / "here")) == 0
     output = gcs.uri("out") if temporary else str(tmp_path / "out")
     flags = [f"--temp_location={gcs.uri('tmp')}"] if temporary else []
     assert segment(output, *elsewhere, *flags) == 0
-    here, there = _run(str(tmp_path / "here")), _run(output)
-    assert there["fingerprint"] == here["fingerprint"]
-    assert there["model"] == here["model"]
-    assert _masks(output) == _masks(str(tmp_path / "here"))
+    local, there = _run(segment.locally), _run(output)
+    assert there["fingerprint"] == local["fingerprint"]
+    assert there["model"] == local["model"]
+    assert _masks(output) == _masks(segment.locally)
     assert len(_masks(output)) == 3
     staged = storage.list_folder(storage.join(gcs.uri("tmp") if temporary else output, "models"))
     assert len(staged) == 1
