@@ -62,7 +62,7 @@ def _uris(file: Path, version: tuple[int, int]) -> list[str]:
 
 
 @pytest.mark.slow
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(
     commits=st.lists(
         st.tuples(st.integers(0, 60), st.sampled_from([500, 2000, 9000]), st.integers(0, 20)),

@@ -56,7 +56,7 @@ ROUNDS = st.builds(
 
 
 @pytest.mark.slow
-@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     world=st.dictionaries(st.sampled_from(NAMES), KINDS, max_size=len(NAMES)),
     rounds=st.lists(ROUNDS, min_size=1, max_size=4),
