@@ -87,7 +87,8 @@ def add_segment_flags(parser: argparse.ArgumentParser) -> None:
         "--shard_size",
         type=positive,
         metavar="N",
-        help="images that are written together (default: at most 64, fewer for small runs)",
+        help="images that are written together (default: at most 512 and 64 batches, fewer for "
+        "small runs)",
     )
     again = add_again_flags(
         run,
