@@ -78,16 +78,15 @@ def train(options: TrainOptions) -> int:
     data = trainer.TrainingData(
         training.samples, validation.samples, rule.labels, training.class_pixels.tolist(), identity
     )
-    try:
+    with refusing("--config", ConfigError, CheckpointError, ZooError, OSError):
         started = trainer.prepare_network(config, len(rule.labels))
-    except (ConfigError, CheckpointError, ZooError, OSError) as error:
-        raise UsageError(f"--config: {error}") from error
     _start_output(options, config_text)
     try:
         with refusing("--resume", StateError), TrainingProgress(quiet=options.quiet) as progress:
             history = trainer.train(config, data, started, options.output, progress)
     except (trainer.TrainingError, OSError) as error:
-        raise RunFailedError(f"{error} (--resume goes on behind the last epoch)") from error
+        reason = storage.describe(error) if isinstance(error, OSError) else error
+        raise RunFailedError(f"{reason} (--resume goes on behind the last epoch)") from error
     if not options.quiet:
         best = best_epoch(history)
         score = "" if best.miou is None else f", mIoU {best.miou:.4f}"
@@ -151,10 +150,8 @@ def _find_pairs(options: TrainOptions, config: TrainingConfig) -> tuple[list[Pai
 
 
 def _listed(flag: str, options: TrainOptions, folders: tuple[Path, ...]) -> Listing:
-    try:
+    with refusing(flag, DataError, OSError):
         return list_data(folders, options.truth_files.truth_suffix)
-    except (DataError, OSError) as error:
-        raise UsageError(f"{flag}: {error}") from error
 
 
 def _load(
@@ -223,7 +220,7 @@ def _check_resumable(output: Path, identity: dict[str, object]) -> None:
 
 
 def _start_output(options: TrainOptions, config_text: bytes) -> None:
-    try:
+    with refusing("--output", OSError):
         if options.overwrite:
             for name in _OWN_FOLDERS:
                 if (options.output / name).exists():
@@ -232,5 +229,3 @@ def _start_output(options: TrainOptions, config_text: bytes) -> None:
                 (options.output / file).unlink(missing_ok=True)
         options.output.mkdir(parents=True, exist_ok=True)
         (options.output / CONFIG_FILE).write_bytes(config_text)
-    except OSError as error:
-        raise UsageError(f"--output: {error}") from error
