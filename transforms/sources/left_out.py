@@ -9,7 +9,7 @@ from typing import Final
 from beam_deeplab.transforms.records import ImageRef, LeftOut
 
 KINDS: Final = 20
-"""How many kinds of what is left out one input tells apart; the rest are :data:`OTHERS`."""
+"""How many kinds of what is left out one input tells apart; the rest are ``of other kinds``."""
 
 _KINDS_OF_A_SHARE: Final = 10 * KINDS
 """The same for a share of one: what is common in all of it may be rare in one share."""

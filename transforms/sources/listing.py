@@ -150,7 +150,7 @@ def list_share(share: InputShare, output: str = "") -> _Listed:
         output: As for :func:`list_input`.
 
     Yields:
-        Refs, then counts, which :func:`add_up` adds to those of other shares.
+        Refs, then counts, which :func:`transforms.sources.left_out.add_up` adds to those of others.
 
     Raises:
         ImageListError: A list is malformed.

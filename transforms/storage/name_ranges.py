@@ -54,7 +54,7 @@ def find_ranges(
         prefix: What the names begin with.
         is_flat: Whether names count only as far as a ``/`` behind the prefix, since what is
             listed is one folder without those below.
-        mapping: As :func:`map`; one that works on several at once asks several questions at once.
+        mapping: As ``map``; one that works on several at once asks several questions at once.
 
     Returns:
         Ranges from the smallest name to the largest: one, some :data:`RANGES`, or a few more,
