@@ -87,7 +87,7 @@ def _times(cluster: FlinkCluster) -> tuple[float, float, float, float]:
     """When the last job began, its work began, that was done, and the job; seconds since 1970."""
     last = max(cluster.ask("jobs/overview")["jobs"], key=lambda each: each["start-time"])
     job = cluster.ask(f"jobs/{last['jid']}")
-    work = [each for each in job["vertices"] if f"{WORK}" in each["name"]]
+    work = [each for each in job["vertices"] if WORK in each["name"]]
     begun = min(each["start-time"] for each in work)
     done = max(each["end-time"] for each in work)
     return tuple(ms / 1000 for ms in (job["start-time"], begun, done, job["end-time"]))

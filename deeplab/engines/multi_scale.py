@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from beam_deeplab.deeplab.engines.aligned_resize import resize_aligned
 from beam_deeplab.deeplab.engines.scales import scaled_canvas
 from beam_deeplab.deeplab.softmax import softmax
 
@@ -105,37 +106,6 @@ def to_common_grid(
     if size < canvas:
         logits = resize_aligned(logits, _points(canvas, stride))
     return resize_aligned(logits, _points(canvas, min(stride, GRID_STRIDE)))
-
-
-def resize_aligned(images: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
-    """Resizes images or logits, float32 [n, height, width, channels], to a height and width.
-
-    Out of m points of a side, point i of the n new ones lies at i (m - 1) / (n - 1), reckoned in
-    float32 as TensorFlow's ``resize_bilinear(align_corners=True)`` does, by which the official
-    graphs resize; OpenCV and Pillow have no such mode. What has that size already is given back as
-    it is.
-    """
-    # The side that shrinks most goes first: the other one then has less to do.
-    for axis in sorted((1, 2), key=lambda axis: size[axis - 1] / images.shape[axis]):
-        images = _resize_axis(images, axis, size[axis - 1])
-    return images
-
-
-def _resize_axis(values: NDArray[np.float32], axis: int, points: int) -> NDArray[np.float32]:
-    last = values.shape[axis] - 1
-    if points == last + 1:
-        return values
-    scale = np.float32(last) / np.float32(max(points - 1, 1))
-    position = np.arange(points, dtype=np.float32) * scale
-    lower = np.minimum(position.astype(np.intp), last)
-    upper = np.minimum(lower + 1, last)
-    weight = (position - lower.astype(np.float32)).reshape(-1, *[1] * (3 - axis))
-    result: NDArray[np.float32] = values.take(upper, axis=axis)
-    below = values.take(lower, axis=axis)
-    result -= below
-    result *= weight
-    result += below
-    return result
 
 
 def log_of_mean(total: NDArray[np.float32], count: int) -> NDArray[np.float32]:

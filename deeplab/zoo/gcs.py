@@ -71,7 +71,7 @@ def fetch_object(uri: str, size: int, path: Path) -> None:
     with _one_line_errors(uri), path.open("wb") as file:
         bucket, name = split(uri)
         blob = client(public=True).bucket(bucket).blob(name)
-        _download(blob, size, _Counted(file, lambda received: None, 0), uri)  # noqa: ARG005
+        _download(blob, size, _Counted(file, lambda _: None, 0), uri)
 
 
 def _find(uri: str) -> tuple[list[Any], str]:

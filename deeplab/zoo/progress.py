@@ -19,7 +19,7 @@ def terminal_bar(title: str, total: int | None) -> Iterator[Callable[[int], None
         What to call with the bytes received so far, those of an earlier, resumed attempt included.
     """
     if not sys.stderr.isatty():
-        yield lambda received: None  # noqa: ARG005
+        yield lambda _: None
         return
     from rich.console import Console
     from rich.progress import (

@@ -21,11 +21,7 @@ from beam_deeplab.transforms.sources.matching import (
     match_files,
     split_names,
 )
-from beam_deeplab.transforms.sources.patterns import (
-    Glob,
-    alternatives,
-    is_wild,
-)
+from beam_deeplab.transforms.sources.patterns import Glob, alternatives, is_wild
 from beam_deeplab.transforms.sources.versions import with_versions
 from beam_deeplab.transforms.storage import local as local_storage
 from beam_deeplab.transforms.storage.name_ranges import ALL, NameRange

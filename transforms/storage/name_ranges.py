@@ -10,7 +10,7 @@ what names begin with: ``IMG_0 ... IMG_9``, then ``IMG_00 ... IMG_99``; or ``202
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -86,10 +86,6 @@ class _Node:
     first: str
 
 
-class _SpentError(Exception):
-    """No more may be asked."""
-
-
 class _Asking:
     """Questions, and how many have been asked."""
 
@@ -99,11 +95,12 @@ class _Asking:
         self.asked = 0
 
     def within(self, node: _Node, text: str | None) -> str | None:
-        """The first name of a node at or behind a text, which is no smaller than its prefix."""
-        if text is None:
+        """The first name of a node at or behind a text, which is no smaller than its prefix.
+
+        None too when no more may be asked: what is not parted then stays in one range.
+        """
+        if text is None or self.asked == self._allowed:
             return None
-        if self.asked == self._allowed:
-            raise _SpentError
         self.asked += 1
         name = self._first_at(text)
         return name if name is not None and name.startswith(node.prefix) else None
@@ -111,29 +108,18 @@ class _Asking:
 
 def _parts(node: _Node, asking: _Asking, flat_from: int | None) -> list[_Node]:
     """The nodes that a node's names part into, first to last, as far as one may ask."""
-    parts: list[_Node] = []
-    try:
-        for part in _children(node, asking, flat_from):
-            parts.append(part)  # noqa: PERF402 - those before an error count
-    except _SpentError:
-        pass
-    return parts
-
-
-def _children(node: _Node, asking: _Asking, flat_from: int | None) -> Iterator[_Node]:
     first = node.first
     common, name = _common(node, asking, flat_from)
+    parts: list[_Node] = []
+    behind: str | None = f"{first}\0"
     if common < len(first):
-        child = first[: common + 1]
-        yield _Node(child, first)
-        behind = _behind(child)
-    else:
-        behind = f"{first}\0"
+        parts.append(_Node(first[: common + 1], first))
+        behind = _behind(parts[0].prefix)
     name = name or asking.within(node, behind)
     while name is not None:
-        child = name[: common + 1]
-        yield _Node(child, name)
-        name = asking.within(node, _behind(child))
+        parts.append(_Node(name[: common + 1], name))
+        name = asking.within(node, _behind(parts[-1].prefix))
+    return parts
 
 
 def _common(node: _Node, asking: _Asking, flat_from: int | None) -> tuple[int, str | None]:

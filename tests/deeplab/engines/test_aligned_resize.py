@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from beam_deeplab.deeplab.engines.multi_scale import resize_aligned
+from beam_deeplab.deeplab.engines.aligned_resize import resize_aligned
 
 SIDES = st.integers(1, 40)
 SIZES = st.tuples(SIDES, SIDES)

@@ -11,11 +11,11 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from beam_deeplab.deeplab.engines import load_engine
+from beam_deeplab.deeplab.engines.aligned_resize import resize_aligned
 from beam_deeplab.deeplab.engines.multi_scale import (
     GRID_STRIDE,
     MultiScaleEngine,
     log_of_mean,
-    resize_aligned,
     to_common_grid,
 )
 from beam_deeplab.deeplab.engines.scales import OFFICIAL_SCALES
