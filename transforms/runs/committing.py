@@ -3,10 +3,10 @@
 Its steps hold a share of the parts' names, some shards' rows, a bucket of URIs, a file of a table;
 sums meet in one place::
 
-    parts -> by share: list -> read -+-> facts ---------+-> sum: reconcile -+-> manifest, last
-                                     +-> URIs: once? ---+                   |      |
-                                     +-> rows ------------> deal <----------+      |
-                                                             +-> by file: write ---+
+    parts -> by share: list -> read -+-> facts ---------+-> sum: reconcile -+-----> manifest, last
+                                     +-> URIs: once? ---+                   |         |
+                                     +-> rows -------------------> deal <---+         |
+                                         by file: write what stood, then the new -----+
 
 Listing is behind a GroupByKey, and begins when every shard is written; a table changes when all
 counts are known to add up, and the manifest is written when every table is. Each step may run
@@ -25,7 +25,7 @@ from typing import Any, Final
 import apache_beam as beam
 import pyarrow as pa
 import pyarrow.parquet as pq
-from apache_beam.pvalue import AsSingleton, TaggedOutput
+from apache_beam.pvalue import AsIter, AsSingleton, TaggedOutput
 
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.parquet.schemas import (
@@ -79,7 +79,13 @@ _ROWS: Final = "rows"
 _PARTS: Final = "parts"
 """Names the list of parts among the tables."""
 
+_STANDING: Final = "standing"
+_NEW: Final = "new"
+"""Which files of the tables stood before, and which take rows of those."""
+
 _PartRecord = tuple[str, str, int, int]
+_File = tuple[str, int]
+"""A table's name, and the number of one of its files."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,20 +144,34 @@ class CommitRun(beam.PTransform):
             | "Sum" >> beam.CombinePerKey(Merge(CommitFacts))
             | "Reconcile" >> beam.MapTuple(self._reconcile)
         )
-        dealt = found[_ROWS] | "Deal" >> beam.FlatMap(_deal, AsSingleton(reconciled))
-        every_file = reconciled | "Files" >> beam.FlatMap(_every_file)
-        written = (
-            (every_file, dealt)
-            | "Rows" >> beam.Flatten()
-            | "ByFile" >> beam.GroupByKey()
-            | "Write" >> beam.FlatMapTuple(self._write)
+        every_file = reconciled | "Files" >> beam.FlatMap(_every_file).with_outputs(
+            _NEW, main=_STANDING
         )
+        dealt = found[_ROWS] | "Deal" >> beam.FlatMap(_deal, AsSingleton(reconciled)).with_outputs(
+            _NEW, main=_STANDING
+        )
+        shrunk = self._write_files(_STANDING, every_file, dealt)
+        new = self._write_files(_NEW, every_file, dealt, AsIter(shrunk))
         return (
-            (reconciled, written)
+            (reconciled, shrunk, new)
             | "All" >> beam.Flatten()
             | "Gather" >> beam.WithKeys(None)
             | "Together" >> beam.GroupByKey()
             | "Commit" >> beam.MapTuple(self._commit)
+        )
+
+    def _write_files(
+        self,
+        which: str,
+        every_file: beam.pvalue.DoOutputsTuple,
+        dealt: beam.pvalue.DoOutputsTuple,
+        *after: AsIter,
+    ) -> beam.PCollection[_File]:
+        return (
+            (every_file[which], dealt[which])
+            | f"Rows of {which}" >> beam.Flatten()
+            | f"By {which} file" >> beam.GroupByKey()
+            | f"Write {which}" >> beam.MapTuple(self._write, *after)
         )
 
     @property
@@ -185,28 +205,26 @@ class CommitRun(beam.PTransform):
             remove_surplus(self.output, table.name, files[table.name])
         return Reconciled(plan, counts, facts, files)
 
-    def _write(
-        self, key: tuple[str, int], contents: Iterable[tuple[int, bytes]]
-    ) -> Iterator[tuple[str, str]]:
-        name, _ = key
-        for index in sorted({index for index, _ in contents}):
-            rows = (content for of, content in contents if of == index and content)
-            if name == _PARTS:
-                write_rows(storage.join(self.output, PARTS_FILE), PART_SCHEMA, "path", rows)
-                continue
-            (table,) = (table for table in TABLES if table.name == name)
-            facts = json.dumps(self.run.part_metadata(), sort_keys=True).encode()
-            schema = table.schema(self._collection).with_metadata({RUN_KEY: facts})
-            path = table_file(name, index)
-            write_rows(storage.join(self.output, path), schema, "image_uri", rows)
-            yield name, path
+    def _write(self, file: _File, contents: Iterable[bytes], _after: object = ()) -> _File:
+        name, index = file
+        rows = filter(None, contents)
+        if name == _PARTS:
+            write_rows(storage.join(self.output, PARTS_FILE), PART_SCHEMA, "path", rows)
+            return file
+        (table,) = (table for table in TABLES if table.name == name)
+        facts = json.dumps(self.run.part_metadata(), sort_keys=True).encode()
+        schema = table.schema(self._collection).with_metadata({RUN_KEY: facts})
+        path = storage.join(self.output, table_file(name, index))
+        write_rows(path, schema, "image_uri", rows)
+        return file
 
-    def _commit(self, _: None, gathered: Iterable[Reconciled | tuple[str, str]]) -> Manifest:
+    def _commit(self, _: None, gathered: Iterable[Reconciled | _File]) -> Manifest:
         records = list(gathered)
         (reconciled,) = (record for record in records if isinstance(record, Reconciled))
-        paths = sorted({record for record in records if isinstance(record, tuple)})
+        files = sorted({record for record in records if isinstance(record, tuple)})
         tables = {
-            table.name: [path for name, path in paths if name == table.name] for table in TABLES
+            table.name: [table_file(*file) for file in files if file[0] == table.name]
+            for table in TABLES
         }
         return self._write_manifest(reconciled, tables)
 
@@ -309,26 +327,27 @@ def _find_twice(_: int, uris: Iterable[list[str]]) -> CommitFacts:
     return facts
 
 
-_FileRows = tuple[tuple[str, int], tuple[int, bytes]]
-"""A table's name and a key of its files; a file's number and rows."""
-
-
-def _deal(rows: tuple[str, bytes], reconciled: Reconciled) -> Iterator[_FileRows]:
+def _deal(rows: tuple[str, bytes], reconciled: Reconciled) -> Iterator[Any]:
     name, content = rows
     files = reconciled.files[name]
     if files.count == 1:
-        yield (name, 0), (0, content)
+        yield _for_file(files, (name, 0), content)
         return
     for index, dealt in enumerate(deal(decode_rows(content), files.count)):
         if dealt.num_rows:
-            yield (name, files.key(index)), (index, encode_rows(dealt))
+            yield _for_file(files, (name, index), encode_rows(dealt))
 
 
-def _every_file(reconciled: Reconciled) -> Iterator[_FileRows]:
+def _every_file(reconciled: Reconciled) -> Iterator[Any]:
     """Each file once, without rows: a table of nothing is a file too."""
     for name, files in reconciled.files.items():
         for index in range(files.count):
-            yield (name, files.key(index)), (index, b"")
+            yield _for_file(files, (name, index), b"")
+
+
+def _for_file(files: TableFiles, file: _File, content: bytes) -> Any:
+    rows = file, content
+    return rows if file[1] < files.standing else TaggedOutput(_NEW, rows)
 
 
 def _write_no_failures(output: str, *, is_clean: bool) -> None:

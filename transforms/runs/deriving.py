@@ -5,8 +5,7 @@ file i shrinks before file i + n appears, and where it halves, the latter goes f
 never shows an image twice, and never a table without files once there was one.
 
 Rows cross the shuffle as compressed Arrow streams, some shards' together, under the file they
-belong to. Files between which rows move share a key (:class:`TableFiles`), and whoever holds it
-writes them one after the other; it holds one file and one row group.
+belong to; who writes it holds one file and one row group.
 """
 
 from __future__ import annotations
@@ -24,8 +23,12 @@ import pyarrow.parquet as pq
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.runs.sharding import uri_hash
 
-FILE_BYTES: Final = 128 * 2**20
-"""About how large a file of a table is at most."""
+FILE_BYTES: Final = 64 * 2**20
+"""How many bytes of rows, as they cross the shuffle, a file of a table takes at most.
+
+They are one element there, of which Beam's Python workers hold several before they are looked at:
+twice as many made workers of 1.6 GB. Areas of real pictures take about as much in the file.
+"""
 
 TABLE_FILE = re.compile(r"part-([0-9]{5})\.parquet")
 
@@ -43,8 +46,8 @@ class TableFiles:
 
     Attributes:
         count: How many, a power of two.
-        standing: How many of the first ones stand already, a power of two; file i + ``standing``
-            takes its rows from file i, and may only appear when that has shrunk.
+        standing: How many of the first ones stand already, a power of two; all others take their
+            rows from those, and may only appear when they have shrunk.
     """
 
     count: int
@@ -61,10 +64,6 @@ class TableFiles:
         while unbroken < count and stand.issuperset(range(unbroken * 2)):
             unbroken *= 2
         return cls(count, unbroken if 0 in stand else count)
-
-    def key(self, index: int) -> int:
-        """What is the same for files between which rows move."""
-        return index % self.standing
 
 
 def encode_rows(rows: pa.Table) -> bytes:
