@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
-.PHONY: install quickstart test quick engines docs fuzz bench bench-bars lint types format clean \
+.PHONY: install quickstart test slow engines docs fuzz bench bench-bars lint types format clean \
 	image template run-dataflow-cpu run-dataflow-gpu
 
 install: $(INSTALLED)
@@ -18,11 +18,11 @@ $(INSTALLED): pyproject.toml setup.py
 quickstart: $(INSTALLED) ## pictures of which the truth is known, segmented, scored and shown
 	$(BIN)/beam-deeplab quickstart
 
-test: lint types ## lint, types, and the whole suite but for the engines' tests
-	$(BIN)/pytest --numprocesses=2 --dist=worksteal -m 'not engines'
+test: lint types ## lint, types, and every test that takes seconds
+	$(BIN)/pytest --numprocesses=2 --dist=worksteal -m 'not slow and not engines'
 
-quick: $(INSTALLED) ## the tests that take seconds
-	$(BIN)/pytest -m 'not slow and not engines'
+slow: $(INSTALLED) ## the tests that take longer: runs killed again and again, trainings, large networks
+	$(BIN)/pytest --numprocesses=2 --dist=worksteal -m 'slow and not engines'
 
 engines: $(INSTALLED) ## fetches Prism and Flink by Go and Maven, once, and runs the tests on them
 	$(BIN)/python -m tests.engines.fetching

@@ -20,8 +20,6 @@ from tests.faults.conftest import write_picture
 from tests.gcs_emulator import Gcs
 
 pytest_plugins = ("tests.gcs_emulator",)
-pytestmark = pytest.mark.slow
-
 ROOT = Path(__file__).parent.parent
 T4 = "type:nvidia-tesla-t4;count:1;install-nvidia-driver"
 PARTNERS = ["--sdk_container_image=registry/image", "--experiments=no_use_multiple_sdk_containers"]
@@ -53,6 +51,7 @@ def _packages(job: dict[str, Any]) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 def test_the_command_of_the_readme_stages_a_package_that_installs(
     bucket: Gcs,
     tmp_path: Path,
@@ -127,6 +126,7 @@ def test_workers_know_that_they_were_to_have_a_gpu(
     assert bucket.get("masks/run.json") is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("flags", "words"),
     [

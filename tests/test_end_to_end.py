@@ -24,8 +24,6 @@ from beam_deeplab.transforms.runs.manifest import Manifest
 from tests import forking
 from tests.forking import NETWORKS
 
-pytestmark = pytest.mark.slow
-
 Labels = NDArray[np.uint8]
 
 OFFICIAL = ("--canvas", "official")
@@ -104,6 +102,7 @@ def official_masks(shared: Path, voc_photos: list[Path]) -> Mapping[str, Labels]
         }
 
 
+@pytest.mark.slow
 def test_the_output_is_committed_and_complete(segmented: Path, shared: Path) -> None:
     manifest = Manifest.from_json((segmented / "manifest.json").read_bytes())
     run = json.loads((segmented / "run.json").read_bytes())
@@ -136,6 +135,7 @@ def test_masks_are_the_official_graph_s_at_the_photo_s_size(
     assert differing / pixels < 1e-5, f"{differing} of {pixels} pixels"
 
 
+@pytest.mark.slow
 def test_the_default_canvas_spares_padding_and_changes_few_labels(
     segmented: Path, shared: Path, tmp_path: Path
 ) -> None:
@@ -200,6 +200,7 @@ def test_a_second_run_into_the_same_output_is_refused(segmented: Path, shared: P
     assert (segmented / "manifest.json").read_bytes() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "flags",
     [
@@ -262,6 +263,7 @@ def small_photos(tmp_path: Path, voc_photos: list[Path]) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_number_of_photos(small_photos: Path, tmp_path: Path) -> None:
     """A shard of decoded 160 x 120 pictures is 3.7 MB, all 2,000 are 115 MB."""
     common = ["--model", "emoji_scenes", "--canvas", "129", "161"]

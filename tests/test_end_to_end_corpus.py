@@ -11,8 +11,6 @@ from beam_deeplab.pipeline.cli import main
 from tests.corpus import bad_files, good_files, write_corpus
 from tests.test_end_to_end import rows_of
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def outputs(
@@ -36,6 +34,7 @@ def outputs(
     return root / "all", root / "alone"
 
 
+@pytest.mark.slow
 def test_each_bad_file_is_one_failure_with_its_code(outputs: tuple[Path, Path]) -> None:
     rows = rows_of(outputs[0], "failures")
     assert {Path(row["image_uri"]).name: row["code"] for row in rows} == {

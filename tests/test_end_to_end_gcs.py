@@ -17,7 +17,6 @@ from tests.gcs_emulator import Gcs
 from tests.test_end_to_end import masks_of
 
 pytest_plugins = ("tests.gcs_emulator",)
-pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
@@ -31,6 +30,7 @@ def bucket(gcs_service_account: Gcs, voc_photos: list[Path], mobilenet_checkpoin
     return gcs_service_account
 
 
+@pytest.mark.slow
 def test_a_run_in_object_storage_equals_a_local_one(
     bucket: Gcs, voc_photos: list[Path], mobilenet_checkpoint: Path, tmp_path: Path
 ) -> None:
@@ -65,6 +65,7 @@ def test_a_run_in_object_storage_equals_a_local_one(
     assert (counts["skipped"], counts["planned"], counts["total_masks"]) == (3, 1, 4)
 
 
+@pytest.mark.slow
 def test_an_evaluation_in_object_storage_equals_a_local_one(
     bucket: Gcs, shared: Path, mobilenet_checkpoint: Path, tmp_path: Path
 ) -> None:

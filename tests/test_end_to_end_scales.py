@@ -11,8 +11,6 @@ import pytest
 from beam_deeplab.pipeline.cli import main
 from tests.test_end_to_end import masks_of, rows_of
 
-pytestmark = pytest.mark.slow
-
 AVERAGED = ("--eval_scales", "1.0", "0.5", "--flip")
 
 
@@ -36,6 +34,7 @@ def averaged(
     return output
 
 
+@pytest.mark.slow
 def test_it_is_recorded_and_changes_some_labels(
     averaged: Path, mobilenet_checkpoint: Path, photos: Path, tmp_path: Path
 ) -> None:

@@ -13,8 +13,6 @@ from tests.forking import run
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def scenes(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -39,6 +37,7 @@ def _pixels(run: Path) -> dict[str, int]:
     return dict(duckdb.sql(sums, params={"areas": areas}).fetchall())
 
 
+@pytest.mark.slow
 def test_a_pipeline_of_one_s_own_sums_what_the_program_wrote(scenes: Path) -> None:
     printed = _run("segment_folder.py", scenes / "images").splitlines()
     expected = [f"{name}: {pixels} pixels" for name, pixels in _pixels(scenes / "run").items()]

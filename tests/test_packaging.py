@@ -23,8 +23,6 @@ ROOT = Path(__file__).parent.parent
 FLOORS = ("deeplab", "scenes", "transforms", "pipeline")
 PYTHONS = ("3.11", "3.12", "3.13")
 
-pytestmark = pytest.mark.slow
-
 
 def _run(*command: str | Path, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     """Runs a command that sees nothing of this tree unless its folder holds it."""
@@ -66,6 +64,7 @@ def _product_files() -> set[str]:
     }
 
 
+@pytest.mark.slow
 def test_the_wheel_holds_real_files_once(archives: tuple[Path, Path]) -> None:
     with zipfile.ZipFile(archives[1]) as wheel:
         names = wheel.namelist()
@@ -155,6 +154,7 @@ def test_it_imports_beside_folders_of_the_same_names(core: Path, tmp_path: Path)
     assert str(core.parent) in done.stdout
 
 
+@pytest.mark.slow
 def test_the_core_segments(core: Path, tmp_path: Path) -> None:
     program = core / "beam-deeplab"
     made = _run(
@@ -200,6 +200,7 @@ def test_a_command_without_its_extra_says_what_to_install(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_the_dependencies_resolve(tmp_path: Path) -> None:
     """A resolver's dry run, with every extra: all at once, for it waits for the index."""
 
@@ -220,6 +221,6 @@ def test_the_dependencies_resolve(tmp_path: Path) -> None:
 def test_the_workflow_runs_each_python() -> None:
     workflow = (ROOT / ".github" / "workflows" / "test.yml").read_text()
     assert f"python: {json.dumps(list(PYTHONS))}" in workflow
-    assert "make test" in workflow
+    assert all(f"make {part}" in workflow for part in ("test", "slow", "engines", "docs"))
     requires = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["requires-python"]
     assert requires == ">=3.11,<3.14"

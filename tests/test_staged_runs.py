@@ -23,8 +23,6 @@ from tests.job_service import WORKER
 from tests.small_models import write_small_checkpoint
 
 pytest_plugins = ("tests.gcs_emulator",)
-pytestmark = pytest.mark.slow
-
 CANVAS = ["--canvas", "49", "65"]
 
 
@@ -85,6 +83,7 @@ def _run(output: str) -> dict[str, Any]:
     return run
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("temporary", [True, False], ids=["temp_location", "output"])
 def test_rows_and_fingerprint_are_those_of_a_local_run(
     temporary: bool, segment: Launch, elsewhere: list[str], gcs: Gcs, tmp_path: Path
@@ -101,6 +100,7 @@ def test_rows_and_fingerprint_are_those_of_a_local_run(
     assert len(staged) == 1
 
 
+@pytest.mark.slow
 def test_another_model_in_its_place_ends_the_run_in_one_line(
     segment: Launch, elsewhere: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

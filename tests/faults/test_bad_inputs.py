@@ -16,8 +16,6 @@ from tests.corpus import bad_files
 from tests.faults.conftest import Job, write_picture, write_pictures
 from tests.faults.injections import MARK, is_marked, look_at_batches
 
-pytestmark = pytest.mark.slow
-
 GOOD, BAD = 900, 100
 
 
@@ -41,6 +39,7 @@ def _ten_ways(folder: Path) -> list[tuple[str, FailureCode]]:
     ]
 
 
+@pytest.mark.slow
 def test_100_bad_inputs_of_1000_in_ten_ways(job: Job, tmp_path: Path) -> None:
     """The real network, the real program; the inputs come from a list, which may name anything."""
     good = write_pictures(tmp_path / "good", GOOD)
@@ -77,6 +76,7 @@ def test_100_bad_inputs_of_1000_in_ten_ways(job: Job, tmp_path: Path) -> None:
         assert job.rows(dataset) == clean.rows(dataset)
 
 
+@pytest.mark.slow
 def test_the_allowed_share_of_failures_decides_the_exit_code(
     job: Job, tmp_path: Path, colour_engine: pytest.MonkeyPatch
 ) -> None:

@@ -8,9 +8,8 @@ import pytest
 
 from tests.faults.conftest import COLOUR_ENGINE, Job, write_pictures
 
-pytestmark = pytest.mark.slow
 
-
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "said"),
     [

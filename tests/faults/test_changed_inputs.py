@@ -12,8 +12,6 @@ from beam_deeplab.transforms import storage
 from tests.faults.conftest import Job, touched, write_picture, write_pictures
 from tests.faults.injections import log_inferred
 
-pytestmark = pytest.mark.slow
-
 NAMES = [f"{number:04}.png" for number in range(10)]
 
 

@@ -15,8 +15,6 @@ import pytest
 
 from tests.faults.conftest import COLOUR_ENGINE, DEADLINE, Job, ended, write_pictures
 
-pytestmark = pytest.mark.slow
-
 IMAGES = 300
 SHARD_SIZE = 10
 THREADS = 2
@@ -54,6 +52,7 @@ def _wait_for_pictures(process: subprocess.Popen[str], log: Path, count: int) ->
     return True
 
 
+@pytest.mark.slow
 def test_thirty_random_stops_lose_nothing_and_blame_nobody(
     job: Job, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -22,8 +22,6 @@ from tests.gcs_emulator import Gcs
 from tests.pipeline.test_root_causes import DATAFLOW
 
 pytest_plugins = ("tests.gcs_emulator",)
-pytestmark = pytest.mark.slow
-
 JOB = "2026-01-01_00_00_00-1"
 CONSOLE = f"https://console.cloud.google.com/dataflow/jobs/europe-west4/{JOB}?project=my-project"
 
@@ -128,6 +126,7 @@ def test_a_second_interrupt_cancels_the_job(
     assert gcs_service_account.get("masks/attempts/writer-1.json") is None
 
 
+@pytest.mark.slow
 def test_a_failed_job_says_its_cause_in_one_line(
     gcs_service_account: Gcs, dataflow: Dataflow, tmp_path: Path
 ) -> None:

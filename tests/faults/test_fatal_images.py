@@ -12,8 +12,6 @@ import pytest
 from tests.faults.conftest import COLOUR_ENGINE, Job, write_picture, write_pictures
 from tests.faults.injections import MARK
 
-pytestmark = pytest.mark.slow
-
 NAMES = [f"{number:04}.png" for number in range(10)]
 
 
@@ -28,6 +26,7 @@ def _resume_until_committed(job: Job, faults: Mapping[str, Any], *flags: str) ->
     raise AssertionError("it dies for ever")
 
 
+@pytest.mark.slow
 def test_a_decoder_that_aborts_on_one_image(job: Job, tmp_path: Path) -> None:
     folder = write_pictures(tmp_path / "in", 10)
     fatal = {**COLOUR_ENGINE, "abort_in_decoder": {"image": str(folder / NAMES[5])}}
@@ -57,6 +56,7 @@ def test_a_decoder_that_aborts_on_one_image(job: Job, tmp_path: Path) -> None:
     assert {path: job.parts()[path] for path in untouched} == untouched
 
 
+@pytest.mark.slow
 def test_an_engine_that_aborts_on_one_image(job: Job, tmp_path: Path) -> None:
     folder = write_pictures(tmp_path / "in", 10)
     write_picture(folder / NAMES[2], 2, first_pixel=MARK)
@@ -67,6 +67,7 @@ def test_an_engine_that_aborts_on_one_image(job: Job, tmp_path: Path) -> None:
     assert job.codes() == {NAMES[2]: "CRASHED"}
 
 
+@pytest.mark.slow
 def test_fatal_images_in_several_shards_with_two_workers(job: Job, tmp_path: Path) -> None:
     """A thread whose image dies takes no innocent one of another thread with it."""
     folder = write_pictures(tmp_path / "in", 10)

@@ -8,11 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tests.faults.conftest import ended, wait_until
-
-pytestmark = pytest.mark.slow
 
 
 def test_an_interrupt_is_one_line_and_overwriting_begins_anew(tmp_path: Path) -> None:

@@ -11,8 +11,6 @@ from PIL import Image
 
 from tests.faults.conftest import Job, ended, wait_until
 
-pytestmark = pytest.mark.slow
-
 IMAGES = 300
 SHARD_SIZE = 10
 
@@ -45,6 +43,7 @@ def undisturbed(
     return job
 
 
+@pytest.mark.slow
 def test_a_run_killed_at_half_and_resumed_equals_an_undisturbed_one(
     photos: Path, undisturbed: Job, mobilenet_checkpoint: Path, tmp_path: Path
 ) -> None:

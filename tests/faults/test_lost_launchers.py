@@ -17,9 +17,9 @@ from tests.faults.conftest import COLOUR_ENGINE, Job, ended, wait_until, write_p
 from tests.job_service import flags
 
 pytest_plugins = ("tests.job_service",)
-pytestmark = pytest.mark.slow
 
 
+@pytest.mark.slow
 def test_a_job_whose_launcher_is_killed_keeps_its_output_and_blames_no_picture(
     job: Job,
     job_service: str,

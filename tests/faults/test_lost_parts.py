@@ -14,8 +14,6 @@ import pytest
 from tests.faults.conftest import Job, write_pictures
 from tests.faults.injections import fail_to_open, lose_part, use_colour_engine
 
-pytestmark = pytest.mark.slow
-
 NAMES = [f"{number:04}.png" for number in range(12)]
 
 
@@ -46,6 +44,7 @@ def committed(first_run: Job, tmp_path: Path) -> Job:
     return replace(first_run, output=output)
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("colour_engine", "pictures")
 @pytest.mark.parametrize("cut", [None, 0, 100], ids=["deleted", "emptied", "truncated"])
 @pytest.mark.parametrize("dataset", ["masks", "failures"])

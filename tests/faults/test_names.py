@@ -6,11 +6,7 @@ import os
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
-import pytest
-
 from tests.faults.conftest import Job, write_picture
-
-pytestmark = pytest.mark.slow
 
 NAMES = [
     b"[bold]x[",

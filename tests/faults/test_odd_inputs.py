@@ -12,14 +12,13 @@ import pytest
 from beam_deeplab.transforms.records import LeftOut
 from tests.faults.conftest import Job, write_picture, write_pictures
 
-pytestmark = pytest.mark.slow
-
 ODD = [
     "https://example.invalid/b.jpg", "ftp://host/a.jpg", "s3://bucket/a.jpg", "gs:///a.jpg",
     "gs://", "data:image/png;base64,AAAA", "missing.jpg", "a\tb\x07.jpg", "../in", "\x1b[31m.jpg",
 ]  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["txt", "csv", "parquet"])
 def test_lines_that_can_name_no_image_are_failures_wherever_they_stand(
     kind: str, job: Job, tmp_path: Path, colour_engine: pytest.MonkeyPatch
@@ -46,6 +45,7 @@ def test_lines_that_can_name_no_image_are_failures_wherever_they_stand(
     assert job.manifest().counts["skipped"] == 3
 
 
+@pytest.mark.slow
 def test_what_is_left_out_stands_in_the_manifest_and_in_one_line(
     job: Job, tmp_path: Path, colour_engine: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -14,8 +14,6 @@ from beam_deeplab.transforms import storage
 from tests.faults.conftest import Job, write_pictures
 from tests.faults.injections import log_inferred
 
-pytestmark = pytest.mark.slow
-
 
 def _restarting(patch: pytest.MonkeyPatch, between: Any) -> None:
     """Each job is run again where it fails, as Flink does with all shards of a region."""

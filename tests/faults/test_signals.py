@@ -12,8 +12,6 @@ import pytest
 
 from tests.faults.conftest import COLOUR_ENGINE, Job, ended, wait_until, write_pictures
 
-pytestmark = pytest.mark.slow
-
 SIGNALS = [signal.SIGINT, signal.SIGTERM]
 WORDS = {signal.SIGINT: "interrupted", signal.SIGTERM: "ended by SIGTERM"}
 
@@ -34,6 +32,7 @@ sys.exit(main(["segment", "--input", "x", "--output", "y", "--model", "emoji_sce
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", SIGNALS)
 @pytest.mark.parametrize("workers", [1, 3])
 def test_a_stopped_run_is_resumed(
@@ -55,6 +54,7 @@ def test_a_stopped_run_is_resumed(
     job.assert_each_once(*(path.name for path in pictures.iterdir()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", SIGNALS)
 def test_worker_processes_end_with_their_launcher(
     number: signal.Signals, job: Job, tmp_path: Path

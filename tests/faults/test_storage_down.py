@@ -11,7 +11,6 @@ from tests.faults.conftest import Job, write_pictures
 from tests.gcs_emulator import Gcs
 
 pytest_plugins = ("tests.gcs_emulator",)
-pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

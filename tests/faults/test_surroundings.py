@@ -12,8 +12,6 @@ import pytest
 from beam_deeplab.pipeline.cli import main
 from tests.faults.conftest import COLOUR_ENGINE, Job, ended, wait_until, write_pictures
 
-pytestmark = pytest.mark.slow
-
 IN_BATCHES_OF_8 = ["--canvas", "513", "513", "--shard_size=4"]
 
 FAILED, USAGE, INTERRUPTED = 1, 2, 130
@@ -68,6 +66,7 @@ def test_something_in_the_way(name: str, job: Job, capfd: pytest.CaptureFixture[
     assert path.is_dir() if name == "run.json" else path.read_text() == "mine"
 
 
+@pytest.mark.slow
 def test_a_full_disk(job: Job, pictures: Path) -> None:
     """Files of this process cannot grow beyond a size that the smallest parts just have."""
     full = job.run("--quiet", faults={**COLOUR_ENGINE, "fill_disk": {"limit": 3000}})
@@ -141,6 +140,7 @@ def test_a_damaged_manifest_does_not_keep_a_resume_from_a_new_one(job: Job) -> N
     assert job.manifest().counts["skipped"] == 12
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [1, 3])
 def test_an_interrupt_says_that_resume_continues_and_it_does(
     workers: int, job: Job, pictures: Path

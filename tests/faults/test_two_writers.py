@@ -35,8 +35,6 @@ from tests.forking import Forked
 from tests.plans import commit_run, plan_resume, plan_shards, standing_parts_of
 from tests.rows import FACTS, RUN, shard_rows
 
-pytestmark = pytest.mark.slow
-
 REFS = [ImageRef(f"{number}.jpg", "1") for number in range(6)]
 PLAN = plan_shards(REFS, (), "print", Sharding(6))
 ROUNDS = 25
@@ -94,6 +92,7 @@ def test_the_same_shard_written_by_two_processes_at_once(tmp_path: Path) -> None
         assert not list(output.rglob(".*"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "failed",
     [([], ["2.jpg"]), (["1.jpg"], ["2.jpg"]), ([ref.uri for ref in REFS], [])],
@@ -223,6 +222,7 @@ def test_who_attaches_ends_as_the_run_does(
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("colour_engine")
 def test_a_run_of_another_machine_is_refused_while_its_heart_beats(
     job: Job,

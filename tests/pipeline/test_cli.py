@@ -178,7 +178,6 @@ def test_models_says_all_of_one(
     assert "mobilenetv2_coco_voc_trainaug" in _one_line(capsys)
 
 
-@pytest.mark.slow
 def test_classes_of_a_checkpoint(
     mobilenet_checkpoint: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -188,7 +187,6 @@ def test_classes_of_a_checkpoint(
     assert "tv" in text
 
 
-@pytest.mark.slow
 def test_classes_with_labels_of_one_s_own(
     mobilenet_checkpoint: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

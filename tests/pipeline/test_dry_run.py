@@ -121,7 +121,6 @@ def test_an_output_that_cannot_be_written_is_one_line(photos: Path) -> None:
         describe_output(str(photos / "a.jpg" / "out"))
 
 
-@pytest.mark.slow
 def test_a_model_that_has_gone_is_one_line(photos: Path, tmp_path: Path) -> None:
     options = SegmentOptions((str(photos),), str(tmp_path / "out"), NetworkOptions("m"))
     with pytest.raises(UsageError, match=r"--model: .*nowhere") as raised:
@@ -194,7 +193,6 @@ def test_a_dry_run_measures_estimates_and_leaves_no_trace(
     assert table["estimated"] == "nothing: no sampled image came to a mask"
 
 
-@pytest.mark.slow
 def test_a_dry_run_says_what_is_averaged(
     mobilenet_checkpoint: Path,
     voc_photos: list[Path],
@@ -223,7 +221,6 @@ def remote_flags(
     return gcs_service_account.dataflow_job("--max_num_workers=4", "--dry_run")
 
 
-@pytest.mark.slow
 def test_a_remote_run_is_estimated_in_workers_hours_bytes_and_money(
     remote_flags: list[str],
     gcs_service_account: Gcs,
@@ -244,7 +241,6 @@ def test_a_remote_run_is_estimated_in_workers_hours_bytes_and_money(
     assert gcs_service_account.get("tmp/models") is None
 
 
-@pytest.mark.slow
 def test_a_gpu_that_is_not_here_is_not_guessed(
     remote_flags: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -25,8 +25,6 @@ from beam_deeplab.pipeline.writers import writing
 from beam_deeplab.transforms.evaluating.committing import REPORT_FILES
 from tests.test_end_to_end import masks_of, run_program
 
-pytestmark = pytest.mark.slow
-
 Labels = NDArray[np.uint8]
 TIMINGS = {"run_id", "started", "committed", "seconds", "settings"}
 
@@ -90,6 +88,7 @@ def _direct(truths: Mapping[str, Labels], masks: Mapping[str, Labels]) -> NDArra
     return matrix
 
 
+@pytest.mark.slow
 def test_the_report_equals_numpy_on_the_masks_of_segment(
     evaluated: Path, segmented: Path, truths: Mapping[str, Labels]
 ) -> None:
@@ -189,6 +188,7 @@ def some_evaluated(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     return output
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "flags",
     [
@@ -217,6 +217,7 @@ def test_the_masks_of_an_earlier_run_score_the_same(
     _assert_same_report(output, evaluated)
 
 
+@pytest.mark.slow
 def test_a_list_of_pairs_scores_the_same(evaluated: Path, shared: Path, tmp_path: Path) -> None:
     photos = sorted((shared / "voc" / "JPEGImages").glob("*.jpg"))
     folder = shared / "voc" / "SegmentationClassAug"
@@ -299,6 +300,7 @@ def _check_faulty(output: Path, metrics: dict[str, Any]) -> None:
     assert metrics["images"] == 3
 
 
+@pytest.mark.slow
 def test_each_fault_is_a_failure_with_its_code(
     faulty: tuple[Path, Path],
     mobilenet_checkpoint: Path,
@@ -341,6 +343,7 @@ def _cityscapes(folder: Path) -> None:
     Image.fromarray(train[official]).save(folder / "a_000000_000001_gtFine_labelTrainIds.png")
 
 
+@pytest.mark.slow
 def test_official_ids_of_cityscapes_score_as_train_ids(tmp_path: Path) -> None:
     from dataclasses import replace
 
@@ -508,6 +511,7 @@ def test_another_truth_costs_no_inference(
     assert "person" in metrics["classes_without_truth"]
 
 
+@pytest.mark.slow
 def test_an_evaluation_that_ended_early_is_resumed(
     evaluated: Path, shared: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
@@ -547,6 +551,7 @@ def test_nothing_is_removed_before_all_is_checked(
     assert {path: path.read_bytes() for path in output.rglob("*") if path.is_file()} == before
 
 
+@pytest.mark.slow
 def test_what_is_left_out_is_said_and_the_own_output_is_no_input(
     shared: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

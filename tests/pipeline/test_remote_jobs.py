@@ -110,7 +110,6 @@ def test_an_interrupt_leaves_the_job_and_a_second_cancels_it(
     check_free(str(tmp_path), PipelineOptions([]))
 
 
-@pytest.mark.slow
 def test_sigterm_leaves_the_job_at_once(
     launcher: subprocess.Popen[str], job_service: str, tmp_path: Path
 ) -> None:

@@ -94,7 +94,6 @@ def test_what_speaks_of_other_things_is_no_job_service(another_service: int) -> 
         check_runner(pipeline_options(options))
 
 
-@pytest.mark.slow
 def test_a_job_service_passes(job_service: str) -> None:
     check_runner(pipeline_options(flags(job_service)))
 
@@ -125,7 +124,6 @@ def test_what_beam_refuses_is_one_line(asked: list[str], words: str) -> None:
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize(
     ("metadata", "words"),
     [

@@ -290,7 +290,6 @@ def test_a_training_that_was_killed_gives_the_same_weights(
     assert (output / "config.toml").read_bytes() == trained.config.read_bytes()
 
 
-@pytest.mark.slow
 def test_a_resumed_training_keeps_its_configuration(
     trained: Trained, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

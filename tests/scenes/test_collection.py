@@ -56,7 +56,6 @@ def test_a_longer_collection_begins_with_the_shorter_one(tmp_path: Path) -> None
     assert _files(tmp_path / "short").items() <= _files(tmp_path / "long").items()
 
 
-@pytest.mark.slow
 def test_any_number_of_processes_writes_the_same_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,6 +46,7 @@ def folder(network: Any, tmp_path: Path) -> Path:
     return tmp_path / "model"
 
 
+@pytest.mark.slow
 def test_what_is_saved_is_loaded(network: Any, folder: Path) -> None:
     checkpoint = open_checkpoint(folder)
     assert checkpoint.config == CONFIG

@@ -71,7 +71,6 @@ def test_the_argument_is_left_as_it_was() -> None:
     np.testing.assert_array_equal(images, before)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("new", [(257, 257), (385, 449), (641, 513), (897, 897), (1, 1), (33, 1)])
 def test_it_is_tensorflow_s(new: tuple[int, int]) -> None:
     import tensorflow as tf

@@ -51,6 +51,7 @@ def logits_of(
         engine.close()
 
 
+@pytest.mark.slow
 def test_float32_equals_the_keras_network(model: ModelSpec, expected: NDArray[np.float32]) -> None:
     logits = logits_of(model)
     assert logits.shape == (7, 13, 17, 5)

@@ -33,6 +33,7 @@ def expected(model: ModelSpec) -> NDArray[np.float32]:
     return np.asarray(model.load_network(16, CANVAS)(IMAGES))
 
 
+@pytest.mark.slow
 def test_float32_equals_the_keras_network_in_batches_of_any_size(
     model: ModelSpec, expected: NDArray[np.float32]
 ) -> None:

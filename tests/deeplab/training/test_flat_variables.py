@@ -2,11 +2,8 @@ from __future__ import annotations
 
 import keras
 import numpy as np
-import pytest
 
 from beam_deeplab.deeplab.training.flat_variables import FlatVariables
-
-pytestmark = pytest.mark.slow
 
 
 def _variables() -> dict[str, keras.Variable]:

@@ -57,6 +57,7 @@ def _values(network: Any) -> dict[str, Any]:
     return {name: v.numpy() for name, v in official_variables(network).items()}
 
 
+@pytest.mark.slow
 def test_new_weights_depend_on_the_seed_only() -> None:
     network, config = _start(DESCRIBED, seed=3)
     assert config == DESCRIBED.network(5)

@@ -88,7 +88,6 @@ def test_a_loss_that_is_not_finite_ends_the_training(tmp_path: Path) -> None:
         _train(config, _data(config), tmp_path)
 
 
-@pytest.mark.slow
 def test_a_picture_that_vanishes_ends_the_training_by_name(tmp_path: Path) -> None:
     from beam_deeplab.deeplab.training.trainer import TrainingError
 

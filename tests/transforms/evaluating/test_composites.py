@@ -6,7 +6,6 @@ from pathlib import Path
 
 import apache_beam as beam
 import numpy as np
-import pytest
 from apache_beam.testing.util import assert_that
 from PIL import Image
 
@@ -21,8 +20,6 @@ from beam_deeplab import (
     measure,
 )
 from beam_deeplab.deeplab.models import inspect_model
-
-pytestmark = pytest.mark.slow
 
 
 def test_each_pair_is_a_score_or_a_failure_and_tallies_add_up(

@@ -119,7 +119,6 @@ def _contents(folder: Path) -> dict[str, bytes]:
     }
 
 
-@pytest.mark.slow
 @settings(max_examples=15, deadline=None)
 @given(data=st.data(), size=st.integers(1, 4))
 def test_planning_can_be_repeated_even_when_new_shards_stand(

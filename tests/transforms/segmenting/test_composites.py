@@ -21,8 +21,6 @@ from beam_deeplab.transforms.runs import attempts
 from beam_deeplab.transforms.segmenting.composites import only_for, read_shard
 from tests.rows import plan_of, write_rows
 
-pytestmark = pytest.mark.slow
-
 
 def _segments(*expected: tuple[str, int, int]) -> Callable[[list[Segmentation]], None]:
     """Checks the collection ``.segmentations`` by key and size."""

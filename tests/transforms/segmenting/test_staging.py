@@ -22,8 +22,6 @@ from tests.networks import random_images
 from tests.small_models import SMALL_CONFIG, write_small_checkpoint
 
 pytest_plugins = ("tests.gcs_emulator",)
-pytestmark = pytest.mark.slow
-
 CANVAS = Canvas(49, 65)
 
 
@@ -45,6 +43,7 @@ def _logits(recipe: Recipe) -> list[np.ndarray]:
     ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["openvino", "tensorflow"])
 def test_logits_are_the_same_bits_once_the_model_itself_is_gone(
     engine: str, checkpoint: Path, gcs: Gcs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -18,8 +18,6 @@ from apache_beam.yaml import main as yaml_main
 from beam_deeplab.transforms.segmenting.yaml_rows import SegmentRows
 from tests.faults.conftest import write_picture
 
-pytestmark = pytest.mark.slow
-
 PIPELINE = """
 providers:
   - type: python
@@ -68,6 +66,7 @@ def picture(tmp_path: Path) -> Path:
     return tmp_path / "a.png"
 
 
+@pytest.mark.slow
 def test_rows_go_in_and_masks_and_errors_come_out(picture: Path, tmp_path: Path) -> None:
     missing = str(tmp_path / "missing.png")
     _run(
