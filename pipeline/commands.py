@@ -148,7 +148,7 @@ COMMANDS: Mapping[str, Command] = {
     ),
     "models": Command("the models that --model takes by name", _add_models_flags, _models),
     "classes": Command(
-        "what a model tells apart: ids, names and colours", _add_classes_flags, _classes
+        "what a model tells apart: ids, names, genres and colours", _add_classes_flags, _classes
     ),
     "demo-data": Command(
         "makes pictures of which the truth is known",

@@ -93,7 +93,7 @@ def describe_recipe(recipe: Recipe) -> dict[str, Any]:
     """Every option that decides a mask, as plain data: what a run's fingerprint is made of."""
     return {
         "model_digest": recipe.model.digest,
-        "labels": recipe.model.labels.to_dict(),
+        "labels": recipe.model.labels.deciding_dict(),
         "canvas": [recipe.canvas.height, recipe.canvas.width],
         "output_stride": recipe.output_stride,
         "canvas_buckets": recipe.bucketed,

@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from beam_deeplab.deeplab.labels.genres import genre_of
 from beam_deeplab.deeplab.labels.label_set import (
     IGNORE_LABEL,
     Color,
@@ -28,11 +29,13 @@ class ClassEntry:
         name: Its name.
         number: Its id; None where the order of the file says it.
         color: Its colour; None where the file does not say.
+        genre: Its genre; None where the file does not say.
     """
 
     name: str
     number: int | None = None
     color: Color | None = None
+    genre: str | None = None
 
 
 def color_of(value: object) -> Color | None:
@@ -104,4 +107,7 @@ def _label_set(entries: Sequence[ClassEntry], name: str) -> LabelSet:
         name,
         tuple(entry.name for entry in entries),
         tuple(entry.color or voc_color(place) for place, entry in enumerate(entries)),
+        genres=tuple(
+            genre_of(entry.name) if entry.genre is None else entry.genre for entry in entries
+        ),
     )

@@ -29,10 +29,11 @@ _OF_TOOLS = frozenset({"id", "supercategory", "isthing", "readable", "title", "s
 def parse_labels(content: bytes, source: str, *, classes: int | None = None) -> LabelSet:
     """Read a label set from a file's content.
 
-    Our own form is ``{"name": "roofs", "classes": [{"name": "none", "color": [0, 0, 0]}, ...]}``,
-    or only a list of class names; see :meth:`LabelSet.from_dict`. A set without a name is called
-    like its file. Where a tool's ids do not begin at 0, the number of the model's classes tells
-    whether they count from 1 or leave a class out.
+    Our own form is ``{"name": "roofs", "classes": [{"name": "tiled", "color": [0, 0, 0], "genre":
+    "building"}, ...]}``, or only a list of class names; see :meth:`LabelSet.from_dict`. A set
+    without a name is called like its file. A ``genre`` may stand with the classes of tools that
+    list or number them in JSON or YAML, too. Where a tool's ids do not begin at 0, the number of
+    the model's classes tells whether they count from 1 or leave a class out.
 
     Args:
         content: Of the file, JSON, YAML or text in UTF-8.
@@ -156,7 +157,7 @@ def _listed(items: Sequence[Any]) -> list[ClassEntry]:
         number = item.get("id")
         if number is not None and _as_id(number) is None:
             raise LabelError(f"the id of {name!r} is no whole number")
-        entries.append(ClassEntry(name, _as_id(number), color_of(color)))
+        entries.append(ClassEntry(name, _as_id(number), color_of(color), item.get("genre")))
     return entries
 
 
@@ -164,11 +165,11 @@ def _by_id(names: Mapping[Any, Any]) -> list[ClassEntry]:
     entries = []
     for key, value in names.items():
         number = _as_id(key)
-        named = value.get("name") if isinstance(value, Mapping) else value
+        said = value if isinstance(value, Mapping) else {"name": value}
+        named = said.get("name")
         if number is None or not isinstance(named, str):
             raise LabelError(f"{str(key)[:40]!r} is no class id with a name")
-        color = color_of(value.get("color")) if isinstance(value, Mapping) else None
-        entries.append(ClassEntry(named, number, color))
+        entries.append(ClassEntry(named, number, color_of(said.get("color")), said.get("genre")))
     return entries
 
 

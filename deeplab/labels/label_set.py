@@ -1,4 +1,4 @@
-"""A set of classes: their names, their colours, and the label that stands for "ignore"."""
+"""A set of classes: names, colours and genres, and the label that stands for "ignore"."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
+
+from beam_deeplab.deeplab.labels.genres import GENRES, genre_of
 
 Color: TypeAlias = tuple[int, int, int]
 """Red, green and blue, each 0 to 255."""
@@ -41,6 +43,8 @@ class LabelSet:
         palette: One colour a class; two classes may share one (in ADE20K's official palette
             ``road`` and ``skyscraper`` do).
         ignore_label: The label of pixels that belong to no class; none of the classes' own.
+        genres: One of :data:`deeplab.labels.GENRES` a class, by which areas are summed up; left
+            out, those of :func:`deeplab.labels.genre_of`.
 
     Raises:
         LabelError: If the parts do not fit together.
@@ -50,6 +54,7 @@ class LabelSet:
     names: tuple[str, ...]
     palette: tuple[Color, ...]
     ignore_label: int = IGNORE_LABEL
+    genres: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not 1 <= len(self.names) <= 255:
@@ -74,6 +79,13 @@ class LabelSet:
                 f"the ignore label {self.ignore_label} must lie between the number of classes, "
                 f"{len(self.names)}, and 255"
             )
+        genres = self.genres or tuple(genre_of(name) for name in self.names)
+        if len(genres) != len(self.names):
+            raise LabelError(f"{len(self.names)} class names but {len(genres)} genres")
+        for name, genre in zip(self.names, genres, strict=True):
+            if genre not in GENRES:
+                raise LabelError(f"the genre {genre!r} of {name!r} is none of {', '.join(GENRES)}")
+        object.__setattr__(self, "genres", genres)
 
     def __len__(self) -> int:
         """Number of classes."""
@@ -92,6 +104,13 @@ class LabelSet:
 
     def to_dict(self) -> dict[str, Any]:
         """The set as plain data for JSON; :meth:`from_dict` reads it."""
+        data = self.deciding_dict()
+        for entry, genre in zip(data["classes"], self.genres, strict=True):
+            entry["genre"] = genre
+        return data
+
+    def deciding_dict(self) -> dict[str, Any]:
+        """What of :meth:`to_dict` decides a mask: all but the genres."""
         return {
             "name": self.name,
             "ignore_label": self.ignore_label,
@@ -107,9 +126,10 @@ class LabelSet:
 
         Args:
             data: ``{"name": str, "ignore_label": int, "classes": [...]}``, or the list of classes
-                alone. A class is ``{"name": str, "color": [r, g, b]}`` or only its name; a class
-                without a colour has that of the VOC map. ``name`` and ``ignore_label`` (255) may be
-                left out.
+                alone. A class is ``{"name": str, "color": [r, g, b], "genre": str}`` or only its
+                name; a class without a colour has that of the VOC map, one without a genre that of
+                :func:`deeplab.labels.genre_of`. ``name`` and ``ignore_label`` (255) may be left
+                out.
             name: The set's name where ``data`` gives none.
 
         Raises:
@@ -124,29 +144,25 @@ class LabelSet:
             )
         classes = data.get("classes")
         if isinstance(classes, str) or not isinstance(classes, Sequence):
-            raise LabelError("classes must be a list of names, or of {name, color}")
+            raise LabelError("classes must be a list of names, or of {name, color, genre}")
         set_name = data.get("name", name)
         if not isinstance(set_name, str):
             raise LabelError("name must be text")
         ignore_label = data.get("ignore_label", IGNORE_LABEL)
         if not _is_integer(ignore_label):
             raise LabelError("ignore_label must be a whole number")
-        named = [_read_class(index, item) for index, item in enumerate(classes)]
-        return cls(
-            set_name,
-            tuple(class_name for class_name, _ in named),
-            tuple(color for _, color in named),
-            ignore_label,
-        )
+        read = [_read_class(index, item) for index, item in enumerate(classes)]
+        names, palette, genres = zip(*read, strict=True) if read else ((), (), ())
+        return cls(set_name, names, palette, ignore_label, genres)
 
 
-def _read_class(index: int, item: object) -> tuple[str, Color]:
+def _read_class(index: int, item: object) -> tuple[str, Color, str]:
     if isinstance(item, str):
-        return item, voc_color(index & 255)
+        return item, voc_color(index & 255), genre_of(item)
     if not isinstance(item, Mapping) or not isinstance(item.get("name"), str):
-        raise LabelError(f"class {index} is neither a name nor {{name, color}}")
+        raise LabelError(f"class {index} is neither a name nor {{name, color, genre}}")
     name: str = item["name"]
-    unknown = sorted(map(str, set(item) - {"name", "color"}))
+    unknown = sorted(map(str, set(item) - {"name", "color", "genre"}))
     if unknown:
         raise LabelError(f"class {name!r} has an unknown key {unknown[0]!r}")
     color = item.get("color", voc_color(index & 255))
@@ -157,7 +173,7 @@ def _read_class(index: int, item: object) -> tuple[str, Color]:
         and all(_is_integer(channel) for channel in color)
     ):
         raise LabelError(f"the colour of {name!r} must be three whole numbers, 0 to 255")
-    return name, (color[0], color[1], color[2])
+    return name, (color[0], color[1], color[2]), item.get("genre", genre_of(name))
 
 
 def _is_integer(value: object) -> bool:

@@ -145,8 +145,9 @@ def add_labels_flag(parser: argparse._ActionsContainer) -> None:
     parser.add_argument(
         "--labels",
         metavar="FILE",
-        help="a local or gs:// file with the names, and if you like colours, of the model's "
-        'classes: JSON as ["road", {"name": "sky", "color": [70, 130, 180]}], one name a line, or '
+        help="a local or gs:// file with the names, and if you like colours and genres, of the "
+        'model\'s classes: JSON as ["road", {"name": "cow", "color": [70, 130, 180], "genre": '
+        '"animal"}], one name a line, or '
         "what CVAT, COCO, mmsegmentation, Hugging Face and others write (default: the dataset's)",
     )
 

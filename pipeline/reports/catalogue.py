@@ -98,14 +98,15 @@ def _head(model: ZooModel) -> str:
 
 
 def print_classes(labels: LabelSet) -> None:
-    """Prints a label set: id, name and colour of each class."""
+    """Prints a label set: id, name, genre and colour of each class."""
     table = Table(title=f"Classes ({safe_line(labels.name)})", title_justify="left")
     table.add_column("id", justify="right")
     table.add_column("name")
+    table.add_column("genre")
     table.add_column("colour")
-    for label, (name, color) in enumerate(zip(labels.names, labels.palette, strict=True)):
+    classes = zip(labels.names, labels.genres, labels.palette, strict=True)
+    for label, (name, genre, color) in enumerate(classes):
         swatch = Text("██", Style(color=Color.from_rgb(*color)))
-        table.add_row(
-            str(label), safe_line(name), swatch + Text(" #{:02x}{:02x}{:02x}".format(*color))
-        )
+        swatch += Text(" #{:02x}{:02x}{:02x}".format(*color))
+        table.add_row(str(label), safe_line(name), genre, swatch)
     open_console().print(table)

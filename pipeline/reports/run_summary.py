@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from rich.table import Table
@@ -31,7 +32,7 @@ def _warnings(counts: Mapping[str, int]) -> Iterator[str]:
 
 
 def print_summary(manifest: Manifest, output: str, seconds: float) -> None:
-    """Prints images, failures by code, the most common classes by area, and where it all is.
+    """Prints images, failures by code, areas of the most common classes and of genres, and where.
 
     What the inputs name and the run has left out is one line on standard error. The time is by
     one clock: the manifest knows of two machines' only.
@@ -48,11 +49,11 @@ def print_summary(manifest: Manifest, output: str, seconds: float) -> None:
     for code, number in sorted(manifest.failures_by_code.items()):
         table.add_row(f"  {safe_line(code)}", f"{number:,}")
     table.add_section()
-    pixels = sum(manifest.class_pixels.values())
-    by_area = sorted(manifest.class_pixels.items(), key=lambda item: -item[1])
-    for name, area in by_area[:_CLASSES_SHOWN]:
-        table.add_row(safe_line(name), f"{area / pixels:.1%} of the area")
-    table.add_section()
+    by_class, by_genre = Counter(manifest.class_pixels), Counter(manifest.genre_pixels)
+    for kind, areas, most in (("", by_class, _CLASSES_SHOWN), ("genre ", by_genre, None)):
+        for name, area in areas.most_common(most):
+            table.add_row(f"{kind}{safe_line(name)}", f"{area / areas.total():.1%} of the area")
+        table.add_section()
     engine = f"{manifest.options['engine']}, {manifest.options['precision']}"
     table.add_row("engine", safe_line(engine))
     table.add_row("time", f"{seconds:.1f} s")

@@ -11,7 +11,12 @@ import pytest
 
 from beam_deeplab.deeplab.architecture.variables import variable_shapes
 from beam_deeplab.pipeline.options import NetworkOptions, UsageError
-from beam_deeplab.pipeline.recipes import build_recipe, describe_model, find_model_spec
+from beam_deeplab.pipeline.recipes import (
+    build_recipe,
+    describe_model,
+    describe_recipe,
+    find_model_spec,
+)
 from tests.gcs_emulator import Gcs
 from tests.small_models import SMALL_CONFIG
 from tests.written_weights import write_bundle
@@ -62,6 +67,20 @@ def test_labels_may_lie_in_the_cloud(nineteen: Path, gcs: Gcs) -> None:
         with pytest.raises(UsageError, match=message) as caught:
             find_model_spec(str(nineteen), gcs.uri(name))
         assert gcs.uri(name) in str(caught.value)
+
+
+def test_genres_decide_no_mask(nineteen: Path, tmp_path: Path) -> None:
+    """So a run can be resumed with other genres; its files say the new ones."""
+    described = []
+    for genre in ("food", "animal"):
+        labels = tmp_path / f"{genre}/kinds.json"
+        labels.parent.mkdir()
+        labels.write_text(json.dumps([{"name": name, "genre": genre} for name in NAMES]))
+        recipe = build_recipe(NetworkOptions(str(nineteen), str(labels)))
+        assert describe_model(recipe.model)["labels"]["classes"][3]["genre"] == genre
+        described.append(describe_recipe(recipe))
+    assert described[0] == described[1]
+    assert "genre" not in json.dumps(described[0])
 
 
 def test_a_graph_says_its_output_stride_and_canvas(mobilenet_checkpoint: Path) -> None:

@@ -93,7 +93,9 @@ def _manifest(name: str) -> Manifest:
     counts = ("inputs", "duplicates", "skipped", "not_in_inputs", "total_masks", "total_failures")
     warned_of = ("barely_seen", "truncated", "discarded_parts")
     values: dict[str, Any] = {
-        field.name: None for field in fields(Manifest) if field.default is MISSING
+        field.name: None
+        for field in fields(Manifest)
+        if field.default is MISSING and field.default_factory is MISSING
     } | {
         "counts": dict.fromkeys(counts, 1) | dict.fromkeys(warned_of, 0),
         "class_pixels": {name: 10},

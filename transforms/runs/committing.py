@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import io
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -27,6 +28,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from apache_beam.pvalue import AsIter, AsSingleton, TaggedOutput
 
+from beam_deeplab.deeplab.labels import LabelSet
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.parquet.schemas import (
     DATASETS,
@@ -176,8 +178,8 @@ class CommitRun(beam.PTransform):
 
     @property
     def _collection(self) -> ImageCollection:
-        labels = self.run.part_metadata()["model"].get("labels", {}).get("classes", [])
-        return ImageCollection(tuple(each["name"] for each in labels), self.run.images_root)
+        labels = LabelSet.from_dict(self.run.model["labels"])
+        return ImageCollection(labels, self.run.images_root)
 
     def _read(self, some: tuple[Sequence[ShardFiles], list[_PartRecord]]) -> Iterator[Any]:
         shards, written = some
@@ -231,11 +233,15 @@ class CommitRun(beam.PTransform):
     def _write_manifest(self, reconciled: Reconciled, tables: dict[str, list[str]]) -> Manifest:
         run, counts, facts = self.run, reconciled.counts, reconciled.facts
         model = run.part_metadata()["model"]
-        class_names = self._collection.class_names
+        labels = self._collection.labels
+        class_pixels, genre_pixels = Counter[str](), Counter[str]()
+        for label, pixels in sorted(facts.pixels.items()):
+            class_pixels[labels.names[label]] += pixels
+            genre_pixels[labels.genres[label]] += pixels
         _write_no_failures(self.output, is_clean=not counts["total_failures"])
         card = data_card(
             counts,
-            class_names,
+            labels.names,
             str(model.get("reference", "")),
             [MASKS, *tables, *([FAILURES] if counts["total_failures"] else [])],
         )
@@ -250,9 +256,8 @@ class CommitRun(beam.PTransform):
             versions=run.versions,
             counts=counts,
             failures_by_code=dict(facts.codes),
-            class_pixels={
-                class_names[label]: facts.pixels[label] for label in sorted(facts.pixels)
-            },
+            class_pixels=dict(class_pixels),
+            genre_pixels=dict(genre_pixels),
             parts=PartList(PARTS_FILE, facts.parts, facts.part_bytes),
             tables=tables,
             writers=[

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, TypeVar
 
 from beam_deeplab.transforms.records import LeftOut
@@ -115,6 +115,7 @@ class Manifest:
             only a part was there.
         failures_by_code: Failures in the whole output, by code.
         class_pixels: Pixels in the whole output, by class name.
+        genre_pixels: The same by genre; empty in manifests of version 0.2.0.
         parts: Where every file of masks and failures is listed.
         tables: The tables that were made from them, by name: their files below the output.
         started: When the run began, UTC, ISO 8601.
@@ -140,6 +141,7 @@ class Manifest:
     committed: str
     seconds: float
     left_out: tuple[LeftOut, ...] = ()
+    genre_pixels: Mapping[str, int] = field(default_factory=dict)
     format_version: int = FORMAT_VERSION
 
     def to_json(self) -> bytes:

@@ -31,6 +31,27 @@ def test_colours_and_ignore_label_may_be_left_out() -> None:
     assert labels.ignore_label == 255
 
 
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("a.json", '[{"name": "barn", "genre": "building"}, "sky", {"name": "hen"}]'),
+        ("a.json", '{"classes": [{"name": "barn", "genre": "building"}, "sky", "hen"]}'),
+        (
+            "coco.json",
+            '{"categories": [{"id": 1, "name": "sky"}, {"id": 2, "name": "hen"}, '
+            '{"id": 0, "name": "barn", "genre": "building"}]}',
+        ),
+        ("a.json", '{"0": {"name": "barn", "genre": "building"}, "1": "sky", "2": "hen"}'),
+        ("a.yaml", "classes:\n- {name: barn, genre: building}\n- sky\n- hen"),
+        ("a.yaml", "0: {name: barn, genre: building}\n1: sky\n2: hen"),
+    ],
+)
+def test_classes_may_say_their_genre(name: str, text: str) -> None:
+    labels = parse(text, name)
+    assert labels.names == ("barn", "sky", "hen")
+    assert labels.genres == ("building", "sky", "object")
+
+
 _ROOFS = ("background", "roof", "road")
 _COLORS = ((0, 0, 0), (128, 0, 0), (1, 2, 255))
 
@@ -187,6 +208,9 @@ def test_pixels_of_no_class_are_no_class() -> None:
         ('[{"name": "a", "color": [0, 0, 0.5]}]', "three whole numbers"),
         ('[{"name": "a", "color": [0, 0, true]}]', "three whole numbers"),
         ('[{"name": "a", "color": "red"}]', "neither [r, g, b] nor #rrggbb"),
+        ('[{"name": "a", "genre": "roof"}]', "the genre 'roof' of 'a' is none of human, animal"),
+        ('{"0": {"name": "a", "genre": ["food"]}}', "the genre ['food'] of 'a' is none of"),
+        ('[{"id": 1, "name": "a", "genre": ""}]', "the genre '' of 'a' is none of"),
         ('[{"name": "a\\nb"}, {"name": "a\\nb"}]', "two classes are named"),
     ],
 )

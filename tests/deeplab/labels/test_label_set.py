@@ -6,6 +6,7 @@ import io
 import json
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from PIL import Image
 from beam_deeplab.deeplab.labels import (
     ADE20K,
     CITYSCAPES,
+    GENRES,
     LABEL_SETS,
     OFFICIAL_LABELS,
     SCENES,
@@ -24,10 +26,12 @@ from beam_deeplab.deeplab.labels import (
     LabelError,
     LabelSet,
     for_class_count,
+    genre_of,
     official_ids,
     train_ids,
     voc_color,
 )
+from beam_deeplab.deeplab.labels.genres import CLASSES_OF
 
 COLORS = st.tuples(*[st.integers(0, 255)] * 3)
 NAMES = st.text(min_size=1).filter(lambda name: bool(name.strip()))
@@ -37,8 +41,13 @@ NAMES = st.text(min_size=1).filter(lambda name: bool(name.strip()))
 def label_sets(draw: st.DrawFn) -> LabelSet:
     names = draw(st.lists(NAMES, min_size=1, max_size=30, unique=True))
     palette = draw(st.lists(COLORS, min_size=len(names), max_size=len(names)))
+    genres = draw(st.lists(st.sampled_from(GENRES), min_size=len(names), max_size=len(names)))
     return LabelSet(
-        draw(st.text()), tuple(names), tuple(palette), draw(st.integers(len(names), 255))
+        draw(st.text()),
+        tuple(names),
+        tuple(palette),
+        draw(st.integers(len(names), 255)),
+        tuple(genres),
     )
 
 
@@ -104,6 +113,60 @@ def test_impossible_class_counts_are_refused(count: int) -> None:
 @given(label_sets())
 def test_json_round_trip_keeps_every_set(labels: LabelSet) -> None:
     assert LabelSet.from_dict(json.loads(json.dumps(labels.to_dict()))) == labels
+
+
+def test_every_official_class_has_one_genre() -> None:
+    listed = Counter(name for names in CLASSES_OF.values() for name in names.split(", "))
+    assert set(listed.values()) == {1}
+    for labels in (VOC, CITYSCAPES, ADE20K):
+        assert set(labels.names) <= set(listed)
+    others = {"caravan", "guard rail", "ground", "parking", "rail track", "trailer", "tunnel"}
+    assert set(listed) == {*VOC.names, *CITYSCAPES.names, *ADE20K.names} | others
+    assert others <= {label.name for label in OFFICIAL_LABELS}
+
+
+@pytest.mark.parametrize(
+    ("labels", "genre", "names"),
+    [
+        (VOC, "human", "person"),
+        (VOC, "animal", "bird cat cow dog horse sheep"),
+        (VOC, "vehicle", "aeroplane bicycle boat bus car motorbike train"),
+        (VOC, "background", "background"),
+        (CITYSCAPES, "human", "person rider"),
+        (CITYSCAPES, "ground", "road sidewalk terrain"),
+        (ADE20K, "water", "water sea river swimming_pool waterfall lake"),
+        (ADE20K, "animal", "animal"),
+    ],
+    ids=lambda value: getattr(value, "name", value),
+)
+def test_genres_are_what_people_expect(labels: LabelSet, genre: str, names: str) -> None:
+    rolled_up = zip(labels.names, labels.genres, strict=True)
+    found = [name.replace(" ", "_") for name, of in rolled_up if of == genre]
+    assert sorted(found) == sorted(names.split())
+
+
+def test_the_demo_s_classes_are_genres() -> None:
+    assert SCENES.genres == ("background", "human", *SCENES.names[2:])
+
+
+@given(label_sets())
+def test_genres_decide_no_mask(labels: LabelSet) -> None:
+    decided = labels.deciding_dict()
+    assert not any("genre" in entry for entry in decided["classes"])
+    earlier = LabelSet.from_dict(decided)
+    assert earlier.deciding_dict() == decided
+    assert earlier.genres == tuple(genre_of(name) for name in labels.names)
+
+
+def test_a_class_that_says_no_genre_has_that_of_its_name() -> None:
+    names = ["Background", "traffic_light", "Animal", "roof", " dog "]
+    assert LabelSet.from_dict(names).genres == (
+        "background",
+        "object",
+        "animal",
+        "object",
+        "animal",
+    )
 
 
 @given(label_sets())

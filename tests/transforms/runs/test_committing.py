@@ -63,6 +63,7 @@ def test_a_whole_output_is_committed(tmp_path: Path) -> None:
     }
     assert manifest.failures_by_code == {"CORRUPT": 1}
     assert manifest.class_pixels == {"class 0": 36, "dog": 24}
+    assert manifest.genre_pixels == {"object": 36, "animal": 24}
     listed = pq.read_table(tmp_path / manifest.parts.file).to_pylist()
     assert {(part["path"], part["rows"], part["size"]) for part in listed} == {
         (part.path, part.rows, part.size) for part in parts

@@ -10,12 +10,13 @@ from beam_deeplab.transforms.runs.tables.table import Collection, DerivedTable, 
 
 
 def class_areas_schema(_: Collection) -> pa.Schema:
-    """Image, class, its pixels, their fraction of the picture, and how sure the network was."""
+    """Image, class, genre, pixels, their fraction of the picture, how sure the network was."""
     return pa.schema(
         [
             *IMAGE_FIELDS,
             pa.field("class_id", pa.int32(), nullable=False),
             pa.field("class_name", pa.string(), nullable=False),
+            pa.field("genre", pa.string(), nullable=False),
             pa.field("pixels", pa.int64(), nullable=False),
             pa.field("fraction", pa.float64(), nullable=False),
             pa.field("mean_confidence", pa.float64(), nullable=False),
@@ -29,12 +30,12 @@ def class_areas_rows(shard: ShardRows, collection: Collection) -> pa.Table:
     images = shard.masks.select(["image_uri", "image_version"]).take(pc.list_parent_indices(areas))
     flat = pc.list_flatten(areas)
     ids = pc.struct_field(flat, "class_id")
-    names = pa.array(collection.class_names, pa.string()).take(ids)
     columns = {
         "image_uri": images.column("image_uri"),
         "image_version": images.column("image_version"),
         "class_id": ids,
-        "class_name": names,
+        "class_name": pa.array(collection.labels.names, pa.string()).take(ids),
+        "genre": pa.array(collection.labels.genres, pa.string()).take(ids),
         **{name: pc.struct_field(flat, name) for name in ("pixels", "fraction", "mean_confidence")},
     }
     return pa.table(columns, class_areas_schema(collection))

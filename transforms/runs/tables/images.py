@@ -33,7 +33,7 @@ def images_schema(collection: Collection) -> pa.Schema:
             pa.field("confidence", pa.float64()),
             *(
                 pa.field(name, pa.float64())
-                for name in column_names(collection.class_names, "fraction_")
+                for name in column_names(collection.labels.names, "fraction_")
             ),
         ]
     )
@@ -45,7 +45,7 @@ def images_rows(shard: ShardRows, collection: Collection) -> pa.Table:
     masks, failures = shard.masks, shard.failures
     areas = masks.column("areas").combine_chunks()
     flat = pc.list_flatten(areas)
-    fractions = np.zeros((masks.num_rows, len(collection.class_names)))
+    fractions = np.zeros((masks.num_rows, len(collection.labels.names)))
     present = pc.list_parent_indices(areas).to_numpy(), pc.struct_field(flat, "class_id").to_numpy()
     fractions[present] = pc.struct_field(flat, "fraction").to_numpy()
     confidence = np.zeros_like(fractions)

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from beam_deeplab.deeplab.labels import LabelSet
+
 
 @dataclass(frozen=True, slots=True)
 class Collection:
-    """What all shards of an output have in common: classes by id, and the folder of its images."""
+    """What all shards of an output have in common: its classes, and the folder of its images."""
 
-    class_names: tuple[str, ...]
+    labels: LabelSet
     images_root: str = ""
 
 

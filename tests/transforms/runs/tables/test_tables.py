@@ -42,6 +42,7 @@ def test_class_areas_are_the_nested_ones(committed: Path) -> None:
         "image_version": "1",
         "class_id": 12,
         "class_name": "dog",
+        "genre": "animal",
         "pixels": 4,
         "fraction": 0.4,
         "mean_confidence": 0.5,
