@@ -5,30 +5,37 @@ The official frozen graph gets one picture at a time, as it only can. It is aske
 labels, to which ours are brought by :func:`transforms.masks.label_map`. Both sides start from
 decoded uint8 pictures, and padding and normalising is in the time of both.
 
-``engine_ratio`` is OpenVINO in float32 over the frozen graph, logits on both sides, and
-``engine_ratio_bf16`` the same in bfloat16; both at the batch of 8 that the program takes at this
-canvas. ``engine_ratio_to_labels`` and ``engine_ratio_bf16_to_labels`` are the same with labels on
-both sides. CPU time an image tells the same where others use the machine too.
+``engine_ratio`` is OpenVINO in float32 over the frozen graph, logits on both sides,
+``engine_ratio_bf16`` and ``engine_ratio_int8`` the same in bfloat16 and in 8 bits, calibrated on
+half of the photos; all at the batch of 8 that the program takes at this canvas. Those that end in
+``_to_labels`` are the same with labels on both sides. CPU time an image tells the same where others
+use the machine too.
 """
 
 from __future__ import annotations
 
+import os
+import tempfile
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from beam_deeplab.deeplab.engines import EngineError
+from beam_deeplab.deeplab.zoo import CACHE_VARIABLE
 from benchmarks.children import Child
 from benchmarks.measurement import Measurement, Row, Settings, median, spread
 from benchmarks.official import CANVAS, FrozenGraph
 from benchmarks.photos import voc_photos
 from benchmarks.suite import run_alone
+
+if TYPE_CHECKING:
+    from beam_deeplab.deeplab.models import ModelSpec
 
 STRIDE = 16
 PROGRAM_BATCH = 8
@@ -38,6 +45,7 @@ _SECONDS_A_TURN = 3.0
 _ENGINES = (
     ("openvino", "f32"),
     ("openvino", "bf16"),
+    ("openvino", "int8"),
     ("openvino", "f16"),
     ("tensorflow", "f32"),
 )
@@ -98,9 +106,10 @@ class OurEngine:
         from beam_deeplab.transforms.records import DecodedImage, ImageRef, Original
 
         self._canvas = Canvas(CANVAS, CANVAS)
-        self._engine = load_engine(
-            inspect_model(str(model)), (CANVAS, CANVAS), STRIDE, engine, precision
-        )
+        spec = inspect_model(str(model))
+        if precision == "int8":
+            spec = _quantized(spec, photos[::2])
+        self._engine = load_engine(spec, (CANVAS, CANVAS), STRIDE, engine, precision)
         self._pictures = [
             DecodedImage(ImageRef(photo.name), pixels, Original(*pixels.shape[:2]))
             for photo in photos
@@ -126,6 +135,21 @@ class OurEngine:
         return _turn(infer, batch_size, seconds)
 
 
+def _quantized(model: ModelSpec, photos: list[Path]) -> ModelSpec:
+    from beam_deeplab.deeplab.models import quantized_spec
+    from beam_deeplab.deeplab.quantized import NETWORKS_NAME, write_quantized
+    from beam_deeplab.pipeline.calibration import quantize_model
+    from beam_deeplab.transforms.geometry import Canvas
+    from beam_deeplab.transforms.records import ImageRef
+    from beam_deeplab.transforms.segmenting.handler import Recipe
+
+    recipe = Recipe(model, Canvas(CANVAS, CANVAS), STRIDE)
+    made = quantize_model(recipe, [ImageRef(str(photo)) for photo in photos], len(photos), 0)
+    folder = Path(tempfile.mkdtemp(dir=os.environ[CACHE_VARIABLE]))
+    write_quantized(folder, made.card, made.networks)
+    return quantized_spec(made.card, str(folder / NETWORKS_NAME))
+
+
 def pixels_of(photo: Path) -> NDArray[np.uint8]:
     """The decoded picture."""
     import simplejpeg
@@ -144,7 +168,7 @@ def measure(settings: Settings) -> Measurement:
         contestants: list[tuple[_Key, Child[FrozenGraphEngine | OurEngine]]] = [
             (_Key(_FROZEN, "f32", answer, 1), frozen) for answer in (LOGITS, LABELS)
         ]
-        for name, precision in _ENGINES[:2] if settings.bars else _ENGINES:
+        for name, precision in _ENGINES[:3] if settings.bars else _ENGINES:
             try:
                 ours = Child(OurEngine, settings.model, name, precision, photos)
             except EngineError as error:
@@ -159,7 +183,11 @@ def measure(settings: Settings) -> Measurement:
                 turns.setdefault(key, []).append(turn)
     rates = {key: median([turn.images_per_second for turn in own]) for key, own in turns.items()}
     ratios = {}
-    for precision, bar in (("f32", "engine_ratio"), ("bf16", "engine_ratio_bf16")):
+    for precision, bar in (
+        ("f32", "engine_ratio"),
+        ("bf16", "engine_ratio_bf16"),
+        ("int8", "engine_ratio_int8"),
+    ):
         for answer, suffix in ((LOGITS, ""), (LABELS, "_to_labels")):
             if (key := _Key("openvino", precision, answer, PROGRAM_BATCH)) in rates:
                 ratios[bar + suffix] = rates[key] / rates[_Key(_FROZEN, "f32", answer, 1)]

@@ -10,6 +10,12 @@ from beam_deeplab.deeplab.architecture import DeepLabConfig
 from beam_deeplab.deeplab.checkpoints import CheckpointError, digest_of, open_checkpoint
 from beam_deeplab.deeplab.checkpoints.checkpoint import DEFAULT_OUTPUT_STRIDE
 from beam_deeplab.deeplab.labels import LabelSet, for_class_count, is_official
+from beam_deeplab.deeplab.quantized import (
+    NETWORKS_NAME,
+    QuantizedCard,
+    is_quantized,
+    open_quantized,
+)
 from beam_deeplab.deeplab.staged import StagedModel
 from beam_deeplab.deeplab.zoo import BUNDLED_MODELS, find_model, local_path, locate
 
@@ -36,6 +42,7 @@ class ModelSpec:
             people about it.
         staged: Where workers find instead what their engine needs: the weights, or the network as
             it was converted from them.
+        card: How its 8-bit networks came to be; None for weights.
     """
 
     reference: str
@@ -46,6 +53,7 @@ class ModelSpec:
     output_stride: int = DEFAULT_OUTPUT_STRIDE
     guesses: tuple[tuple[str, str], ...] = ()
     staged: StagedModel | None = None
+    card: QuantizedCard | None = None
 
     def load_network(
         self, output_stride: int, input_size: tuple[int, int] | None = None
@@ -94,7 +102,10 @@ def inspect_model(reference: str) -> ModelSpec:
         CheckpointError: It is not a DeepLab network that this package knows.
     """
     official = find_model(reference)
-    checkpoint = open_checkpoint(locate(reference))
+    path = locate(reference)
+    if is_quantized(path):
+        return quantized_spec(open_quantized(path), str(path.absolute() / NETWORKS_NAME))
+    checkpoint = open_checkpoint(path)
     checkpoint.check_loadable()
     output_stride = checkpoint.output_stride or DEFAULT_OUTPUT_STRIDE
     config = checkpoint.config_at(output_stride)
@@ -123,6 +134,20 @@ def inspect_model(reference: str) -> ModelSpec:
         canvas=canvas,
         output_stride=output_stride,
         guesses=tuple(guesses),
+    )
+
+
+def quantized_spec(card: QuantizedCard, networks: str) -> ModelSpec:
+    """What a run knows of a quantized model, whose networks stand at a URI."""
+    return ModelSpec(
+        reference=card.made_of,
+        digest=card.networks,
+        config=DeepLabConfig.from_dict(card.config),
+        labels=LabelSet.from_dict(card.labels),
+        canvas=card.canvas,
+        output_stride=card.output_stride,
+        staged=StagedModel(networks, card.networks, card.networks_bytes),
+        card=card,
     )
 
 

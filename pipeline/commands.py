@@ -18,6 +18,7 @@ from beam_deeplab.pipeline.options import EvaluateOptions, SegmentOptions, Usage
 from beam_deeplab.pipeline.options.demo_data import DemoDataOptions, add_demo_data_flags
 from beam_deeplab.pipeline.options.evaluate import add_evaluate_flags
 from beam_deeplab.pipeline.options.network import add_labels_flag
+from beam_deeplab.pipeline.options.quantize import QuantizeOptions, add_quantize_flags
 from beam_deeplab.pipeline.options.quickstart import QuickstartOptions, add_quickstart_flags
 from beam_deeplab.pipeline.options.segment import add_segment_flags
 from beam_deeplab.pipeline.options.train import TrainOptions, add_train_flags
@@ -68,6 +69,13 @@ def _train(arguments: argparse.Namespace, _: Sequence[str]) -> int:
     from beam_deeplab.pipeline.train import train
 
     return train(options)
+
+
+def _quantize(arguments: argparse.Namespace, _: Sequence[str]) -> int:
+    options = QuantizeOptions.from_arguments(arguments)
+    from beam_deeplab.pipeline.quantize import quantize
+
+    return quantize(options)
 
 
 def _add_models_flags(parser: argparse.ArgumentParser) -> None:
@@ -145,6 +153,13 @@ COMMANDS: Mapping[str, Command] = {
         add_train_flags,
         _train,
         when_interrupted=stopping.RESUME,
+    ),
+    "quantize": Command(
+        "a model and a sample of images in, a faster 8-bit model for CPUs out",
+        add_quantize_flags,
+        _quantize,
+        extra="quantize",
+        when_interrupted="the same command begins anew",
     ),
     "models": Command("the models that --model takes by name", _add_models_flags, _models),
     "classes": Command(

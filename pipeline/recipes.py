@@ -12,6 +12,7 @@ from beam_deeplab.deeplab.checkpoints import CheckpointError
 from beam_deeplab.deeplab.engines import EngineError, check_engine, choose_engine
 from beam_deeplab.deeplab.labels import LabelError
 from beam_deeplab.deeplab.models import ModelSpec, inspect_model
+from beam_deeplab.deeplab.quantized import QuantizedCard
 from beam_deeplab.deeplab.zoo import ZooError
 from beam_deeplab.pipeline.labels import read_labels
 from beam_deeplab.pipeline.options import NetworkOptions, UsageError, refusing
@@ -64,11 +65,14 @@ def build_recipe(options: NetworkOptions, *, gpu: bool | None = None) -> Recipe:
     Raises:
         UsageError: The model or the engine cannot be had, or the canvas does not suit them.
     """
+    model = find_model_spec(options.model, options.labels)
+    if model.card and options.precision not in ("f32", "int8"):
+        raise UsageError(f"--precision {options.precision}: {options.model} is a model of 8 bits")
+    precision = "int8" if model.card else options.precision
     with refusing("--engine", EngineError):
-        engine = choose_engine(options.engine, options.precision, gpu=gpu)
+        engine = choose_engine(options.engine, precision, gpu=gpu)
         if gpu is None:
             check_engine(engine)
-    model = find_model_spec(options.model, options.labels)
     say_guesses(model, known=("canvas",) if options.canvas else ())
     output_stride = options.output_stride or model.output_stride
     try:
@@ -77,7 +81,7 @@ def build_recipe(options: NetworkOptions, *, gpu: bool | None = None) -> Recipe:
     except ValueError as error:
         own = "" if options.canvas else f"the model's own, {model.canvas}: "
         raise UsageError(f"--canvas: {own}{error}") from error
-    return Recipe(
+    recipe = Recipe(
         model,
         canvas,
         output_stride,
@@ -86,6 +90,23 @@ def build_recipe(options: NetworkOptions, *, gpu: bool | None = None) -> Recipe:
         options.decoding,
         options.eval_scales,
         options.flip,
+    )
+    if model.card:
+        _check_sizes(recipe, options.model, model.card)
+    return recipe
+
+
+def _check_sizes(recipe: Recipe, named: str, card: QuantizedCard) -> None:
+    missing = sorted(set(recipe.network_sizes) - set(card.sizes))
+    if recipe.output_stride != card.output_stride:
+        lack = f"another output stride than {card.output_stride}"
+    elif missing:
+        lack = ", ".join(f"{height} x {width}" for height, width in missing)
+    else:
+        return
+    raise UsageError(
+        f"--model: {named} was not quantized for {lack}: quantize it with the same --canvas, "
+        "--output_stride and --eval_scales"
     )
 
 
@@ -113,6 +134,7 @@ def describe_model(model: ModelSpec) -> dict[str, Any]:
         "config": asdict(model.config),
         "labels": model.labels.to_dict(),
         "guessed": [what for what, _ in model.guesses if what != "model"],
+        **({"quantized": model.card.facts()} if model.card else {}),
     }
 
 

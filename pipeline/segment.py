@@ -26,6 +26,7 @@ from beam_deeplab.pipeline.job import build_job
 from beam_deeplab.pipeline.launch import run_to_end, set_verbosity
 from beam_deeplab.pipeline.options import RunFailedError, SegmentOptions, UsageError, refusing
 from beam_deeplab.pipeline.progress.display import watch
+from beam_deeplab.pipeline.quantize import quantized_for_run
 from beam_deeplab.pipeline.recipes import (
     build_recipe,
     describe_model,
@@ -137,6 +138,7 @@ def prepare(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> Prep
     recipe = build_recipe(options.network, gpu=accelerator is not None if remote else None)
     if remote and accelerator is not None:
         recipe = _on_gpus(recipe, accelerator, options, beam_options)
+    recipe = quantized_for_run(recipe, options)
     record = _describe_run(options, recipe, str(beam_options.view_as(StandardOptions).runner))
     if options.resume:
         check_same_options(options.output, record)
@@ -185,7 +187,10 @@ def _carry_out(prepared: PreparedRun, claim: Claim) -> Manifest | None:
 
 def _staged(prepared: PreparedRun) -> Recipe:
     """The recipe as workers elsewhere can follow it: with the model where they find it."""
-    location = staging_location(prepared.beam_options, prepared.options.output)
+    options = prepared.options
+    location = staging_location(prepared.beam_options, options.output)
+    if options.network.precision == "int8":
+        location = options.output  # so that whoever resumes it finds the very same networks
     if location is None:
         return prepared.recipe
     with (

@@ -16,7 +16,7 @@ _LOGGER = logging.getLogger(__name__)
 ENGINES = ("auto", "tensorflow", "openvino")
 """What ``--engine`` takes."""
 
-PRECISIONS = ("f32", "bf16", "f16")
+PRECISIONS = ("f32", "bf16", "f16", "int8")
 """What ``--precision`` takes."""
 
 _GPU_DEVICES = tuple(Path("/dev", name) for name in ("nvidiactl", "nvidia0", "kfd", "dxg"))
@@ -28,7 +28,8 @@ class EngineChoice(NamedTuple):
 
     Attributes:
         name: ``tensorflow`` or ``openvino``.
-        precision: ``f32``, ``bf16`` or ``f16``: of the arithmetic; logits are always float32.
+        precision: ``f32``, ``bf16``, ``f16`` or ``int8``: of the arithmetic; logits are always
+            float32.
         needs_gpu: Whether a machine without a GPU shall fail instead of computing on its CPU.
     """
 
@@ -57,6 +58,10 @@ def choose_engine(
         raise EngineError(f"there is no engine {engine!r}: {_alternatives(ENGINES)}")
     if precision not in PRECISIONS:
         raise EngineError(f"there is no precision {precision!r}: {_alternatives(PRECISIONS)}")
+    if precision == "int8":
+        if engine == "tensorflow":
+            raise EngineError("8-bit networks are OpenVINO's: take the engine openvino or auto")
+        return EngineChoice("openvino", precision)
     if gpu is None and (engine == "auto" or (engine == "tensorflow" and precision != "f32")):
         gpu = has_gpu()
     if engine == "auto":

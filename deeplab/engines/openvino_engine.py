@@ -26,8 +26,13 @@ if TYPE_CHECKING:
     from beam_deeplab.deeplab.models import ModelSpec
     from beam_deeplab.deeplab.zoo.cache import CacheEntry
 
-_CAPABILITIES = {"f32": "FP32", "bf16": "BF16", "f16": "FP16"}
-_ELEMENT_TYPES = {"f32": ov.Type.f32, "bf16": ov.Type.bf16, "f16": ov.Type.f16}
+_CAPABILITIES = {"f32": "FP32", "bf16": "BF16", "f16": "FP16", "int8": "INT8"}
+_ELEMENT_TYPES = {
+    "f32": ov.Type.f32,
+    "bf16": ov.Type.bf16,
+    "f16": ov.Type.f16,
+    "int8": ov.Type.f32,  # of what is not quantized
+}
 Restored = TypeVar("Restored")
 
 _FIRST_INFERENCE = threading.Lock()
@@ -47,7 +52,7 @@ class OpenVinoEngine:
     """
 
     def __init__(self, compiled: ov.CompiledModel, threads: int) -> None:
-        self.device = f"{_cpu_name()}, {threads} stream{'s' * (threads > 1)}"
+        self.device = f"{cpu_name()}, {threads} stream{'s' * (threads > 1)}"
         self._compiled: ov.CompiledModel | None = compiled
         self._input_shape = tuple(compiled.input(0).shape)
         self._output_shape = tuple(compiled.output(0).shape)
@@ -143,7 +148,7 @@ def check_precision(precision: str) -> None:
     if _CAPABILITIES[precision] not in has:
         known = [name for name, capability in _CAPABILITIES.items() if capability in has]
         raise EngineError(
-            f"this CPU ({_cpu_name()}) does not compute in {precision}: take {' or '.join(known)}"
+            f"this CPU ({cpu_name()}) does not compute in {precision}: take {' or '.join(known)}"
         )
 
 
@@ -179,5 +184,6 @@ def _settings(precision: str, threads: int) -> dict[str, Any]:
     }
 
 
-def _cpu_name() -> str:
+def cpu_name() -> str:
+    """What this machine computes on."""
     return str(ov.Core().get_property("CPU", "FULL_DEVICE_NAME"))

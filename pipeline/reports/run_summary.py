@@ -60,6 +60,12 @@ def print_summary(manifest: Manifest, output: str, seconds: float) -> None:
     console.print(table)
     for line in _warnings(counts):
         say(line)
+    cpus = {writer["cpu"] for writer in manifest.writers if "cpu" in writer}
+    if len(cpus) > 1:
+        say(
+            "workers had CPUs of different instructions, on which 8-bit networks answer a little "
+            f"differently: {'; '.join(sorted(cpus))}"
+        )
     if left_out := describe_left_out(manifest.left_out):
         say(left_out)
     console.print(f"Committed: {safe_line(output)}", soft_wrap=True)

@@ -110,6 +110,8 @@ class CommitFacts:
             "model": {key: model.get(key) for key in ("reference", "digest")},
             "versions": standing.writer.get("versions"),
         }
+        if "cpu" in standing.writer:
+            writer["cpu"] = standing.writer["cpu"]
         self.writers[json.dumps(writer, sort_keys=True)] += 1
 
     def _add_masks(self, shard: StandingShard) -> None:

@@ -65,7 +65,8 @@ class StandingPart:
         rows: Its columns but for the masks, or those of them that were asked for.
         refs: The images of its rows, one a row.
         codes: The failure codes of its rows (failures only).
-        writer: What wrote it: the model's name and digest, and versions.
+        writer: What wrote it: the model's name and digest, versions, and of 8-bit networks the
+            instructions of the CPU.
     """
 
     part: Part
@@ -248,5 +249,5 @@ def _standing(file: BinaryIO, part: Part, columns: Sequence[str]) -> StandingPar
         rows,
         tuple(map(ImageRef, *names)),
         tuple(rows.column("code").to_pylist()) if part.dataset == FAILURES else (),
-        {name: run.get(name) for name in ("model", "versions")},
+        {name: run[name] for name in ("model", "versions", "cpu") if name in run},
     )

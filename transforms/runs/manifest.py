@@ -106,7 +106,8 @@ class Manifest:
         options: Those options.
         model: Name, digest, classes and palette of the model.
         versions: Of this package and its libraries, in the run that committed.
-        writers: What wrote the parts: the distinct ``model`` (name and digest) and ``versions``
+        writers: What wrote the parts: the distinct ``model`` (name and digest), ``versions`` and,
+            where networks are of 8 bits, ``cpu`` (instructions),
             of all runs, and how many ``parts`` are of each.
         counts: ``inputs`` (distinct), ``duplicates``, ``planned``, ``skipped``, ``masks`` and
             ``failures`` of this run; ``total_masks``, ``total_failures`` and ``not_in_inputs``

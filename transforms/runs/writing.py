@@ -8,6 +8,7 @@ from typing import Any
 
 import apache_beam as beam
 
+from beam_deeplab.deeplab.engines.cores import vector_instructions
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.metrics import count, count_outcome, timed, timed_each
 from beam_deeplab.transforms.parquet.parts import (
@@ -113,7 +114,12 @@ class _WriteShardsFn(beam.DoFn):
     def __init__(self, output: str, run: RunRecord) -> None:
         self._output = output
         self._metadata = run.part_metadata()
+        self._depends_on_cpu = run.options.get("precision") == "int8"
         self._images_root = run.images_root
+
+    def setup(self) -> None:
+        if self._depends_on_cpu:
+            self._metadata["cpu"] = vector_instructions()
 
     def start_bundle(self) -> None:
         self._assembly = ShardAssembly()

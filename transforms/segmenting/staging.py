@@ -8,10 +8,11 @@ network but for that one archive (:mod:`deeplab.staged`), and none asks the zoo.
 from __future__ import annotations
 
 import functools
+import hashlib
 from dataclasses import replace
 from typing import Final
 
-from beam_deeplab.deeplab.checkpoints import find_weights
+from beam_deeplab.deeplab.checkpoints import CheckpointError, find_weights
 from beam_deeplab.deeplab.staged import StagedModel, pack_files
 from beam_deeplab.deeplab.zoo import locate
 from beam_deeplab.transforms import storage
@@ -35,17 +36,25 @@ def stage_model(recipe: Recipe, location: str) -> Recipe:
         deeplab.zoo.ZooError: The weights are no longer where the model says.
         deeplab.checkpoints.CheckpointError: They are not what the model says.
     """
-    if recipe.engine.name == "openvino":
-        files = _converted(recipe)
-    else:
-        path = locate(recipe.model.reference)
-        recipe.model.check_digest(path)
-        files = {file.name: file.read_bytes() for file in find_weights(path).all_files}
-    content = pack_files(files)
+    content = _archive(recipe)
     staged = StagedModel.of(content, storage.join(location, STAGED_FOLDER))
     if not storage.exists(staged.uri):
         storage.write_atomically(staged.uri, content)
     return replace(recipe, model=replace(recipe.model, staged=staged))
+
+
+def _archive(recipe: Recipe) -> bytes:
+    model = recipe.model
+    if model.staged:  # 8-bit networks are an archive from the beginning
+        content = storage.read(model.staged.uri)
+        if hashlib.sha256(content).hexdigest() != model.digest:
+            raise CheckpointError(f"{model.staged.uri} holds other networks than it should")
+        return content
+    if recipe.engine.name == "openvino":
+        return pack_files(_converted(recipe))
+    path = locate(model.reference)
+    model.check_digest(path)
+    return pack_files({file.name: file.read_bytes() for file in find_weights(path).all_files})
 
 
 def _converted(recipe: Recipe) -> dict[str, bytes]:

@@ -30,7 +30,7 @@ def test_auto_takes_tensorflow_on_a_gpu_and_else_openvino(
     ("engine", "precision", "message"),
     [
         ("torch", "f32", "there is no engine 'torch': take auto, tensorflow or openvino"),
-        ("auto", "fp32", "there is no precision 'fp32': take f32, bf16 or f16"),
+        ("auto", "fp32", "there is no precision 'fp32': take f32, bf16, f16 or int8"),
         (
             "tensorflow",
             "f16",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -14,9 +15,13 @@ from beam_deeplab.deeplab.checkpoints.own import save_network
 from beam_deeplab.deeplab.engines import EngineChoice
 from beam_deeplab.deeplab.labels import LabelSet
 from beam_deeplab.deeplab.models import inspect_model
+from beam_deeplab.deeplab.quantized import NETWORKS_NAME
+from beam_deeplab.deeplab.staged import StagedModel
+from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.geometry import Canvas
 from beam_deeplab.transforms.segmenting.handler import DeepLabHandler, Recipe
 from beam_deeplab.transforms.segmenting.staging import stage_model
+from tests.deeplab.test_quantized import NETWORKS, write_card
 from tests.gcs_emulator import Gcs
 from tests.networks import random_images
 from tests.small_models import SMALL_CONFIG, write_small_checkpoint
@@ -69,6 +74,20 @@ def test_launchers_at_once_stage_one_archive(checkpoint: Path, gcs: Gcs) -> None
     uploads = gcs.count("upload")
     assert stage_model(recipe, gcs.uri("tmp")) == first
     assert gcs.count("upload") == uploads <= 2
+
+
+def test_networks_of_8_bits_are_staged_as_they_are(gcs: Gcs, tmp_path: Path) -> None:
+    write_card(tmp_path)
+    digest = hashlib.sha256(NETWORKS).hexdigest()
+    model = replace(inspect_model(str(tmp_path)), digest=digest)
+    recipe = Recipe(model, CANVAS, 16, EngineChoice("openvino", "int8"))
+    staged = stage_model(recipe, gcs.uri("tmp")).model.staged
+    assert staged
+    assert staged == StagedModel(gcs.uri(f"tmp/models/{digest}.tar"), digest, len(NETWORKS))
+    assert storage.read(staged.uri) == NETWORKS
+    (tmp_path / NETWORKS_NAME).write_bytes(NETWORKS[::-1])
+    with pytest.raises(CheckpointError, match="holds other networks"):
+        stage_model(recipe, gcs.uri("tmp"))
 
 
 def test_weights_that_changed_since_the_plan_are_not_staged(
