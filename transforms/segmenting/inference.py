@@ -7,6 +7,7 @@ import re
 import threading
 from collections.abc import Callable, Sequence
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -56,6 +57,9 @@ of Cityscapes. Their activations fit an ordinary worker's memory."""
 BATCH_PICTURES = 64
 """Pictures in a batch, however small the canvas."""
 
+_NORMALISED = np.arange(256, dtype=np.float32) * np.float32(2 / 255) - np.float32(1)
+"""What the network takes a sample for; looked up in half the time that computing it takes."""
+
 Images = NDArray[np.float32]
 Row = DecodedImage | Failure | Segmentation | BatchBarrier | Part
 Answer = LogitsGrid | Failure | Segmentation | BatchBarrier | Part
@@ -73,9 +77,7 @@ def assemble_batch(pictures: Sequence[DecodedImage], canvas: Canvas) -> NDArray[
     batch = np.zeros((len(pictures), canvas.height, canvas.width, 3), np.float32)
     for image, picture in zip(batch, pictures, strict=True):
         height, width, _ = picture.pixels.shape
-        content = image[:height, :width]
-        np.multiply(picture.pixels, np.float32(2 / 255), out=content)
-        content -= 1
+        cv2.LUT(picture.pixels, _NORMALISED, dst=image[:height, :width])
     return batch
 
 
