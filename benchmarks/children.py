@@ -10,7 +10,20 @@ from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Any, Generic, NamedTuple, Self, TypeVar
+
+
+class Turn(NamedTuple):
+    """What one turn of a contestant took.
+
+    Attributes:
+        seconds: By the wall's clock.
+        cpu_seconds: Of the contestant's process, all threads.
+    """
+
+    seconds: float
+    cpu_seconds: float
+
 
 ContestantT_co = TypeVar("ContestantT_co", covariant=True)
 ResultT = TypeVar("ResultT")
@@ -45,6 +58,11 @@ class Child(Generic[ContestantT_co]):
         """Calls one of the contestant's methods, ``Contestant.method``, and waits."""
         result: ResultT = self._pool.submit(_invoke, method.__name__, arguments).result()
         return result
+
+    def timed(self, method: Callable[..., float], *arguments: Any) -> Turn:
+        """Calls a method that gives the seconds it took, and tells the CPU's besides."""
+        turn: Turn = self._pool.submit(_invoke_timed, method.__name__, arguments).result()
+        return turn
 
     def __enter__(self) -> Self:
         return self
@@ -93,3 +111,9 @@ def _build(
 
 def _invoke(method: str, arguments: tuple[Any, ...]) -> Any:
     return getattr(_contestant, method)(*arguments)
+
+
+def _invoke_timed(method: str, arguments: tuple[Any, ...]) -> Turn:
+    cpu = time.process_time()
+    seconds = _invoke(method, arguments)
+    return Turn(seconds, time.process_time() - cpu)

@@ -8,8 +8,8 @@ decoded uint8 pictures, and padding and normalising is in the time of both.
 ``engine_ratio`` is OpenVINO in float32 over the frozen graph, logits on both sides,
 ``engine_ratio_bf16`` and ``engine_ratio_int8`` the same in bfloat16 and in 8 bits, calibrated on
 half of the photos; all at the batch of 8 that the program takes at this canvas. Those that end in
-``_to_labels`` are the same with labels on both sides. CPU time an image tells the same where others
-use the machine too.
+``_to_labels`` are the same with labels on both sides, those that end in ``_cpu`` of CPU time, which
+tells the same where others use the machine too.
 """
 
 from __future__ import annotations
@@ -182,15 +182,18 @@ def measure(settings: Settings) -> Measurement:
                 turn = child.call(OurEngine.turn, key.answer, key.batch, _SECONDS_A_TURN)
                 turns.setdefault(key, []).append(turn)
     rates = {key: median([turn.images_per_second for turn in own]) for key, own in turns.items()}
-    ratios = {}
+    cpu = {key: median([turn.cpu_seconds for turn in own]) for key, own in turns.items()}
+    ratios: dict[str, float | None] = {}
     for precision, bar in (
         ("f32", "engine_ratio"),
         ("bf16", "engine_ratio_bf16"),
         ("int8", "engine_ratio_int8"),
     ):
         for answer, suffix in ((LOGITS, ""), (LABELS, "_to_labels")):
-            if (key := _Key("openvino", precision, answer, PROGRAM_BATCH)) in rates:
-                ratios[bar + suffix] = rates[key] / rates[_Key(_FROZEN, "f32", answer, 1)]
+            key = _Key("openvino", precision, answer, PROGRAM_BATCH)
+            frozen_key = _Key(_FROZEN, "f32", answer, 1)
+            ratios[bar + suffix] = rates[key] / rates[frozen_key] if key in rates else None
+            ratios[f"{bar}{suffix}_cpu"] = cpu[frozen_key] / cpu[key] if key in cpu else None
     return Measurement(
         name="engine",
         title=f"Engines at {CANVAS} x {CANVAS}, output stride {STRIDE}",

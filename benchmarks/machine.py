@@ -25,7 +25,7 @@ _PACKAGES = (
     "tensorflow",
     "zlib-ng",
 )
-_TELLING_CPU_FLAGS = ("avx2", "avx512f", "avx512_bf16", "amx_bf16")
+_TELLING_CPU_FLAGS = ("avx2", "avx512f", "avx512_vnni", "avx512_bf16", "amx_int8", "amx_bf16")
 
 
 def describe_machine() -> Row:

@@ -87,7 +87,7 @@ def measure(settings: Settings) -> Measurement:
     with Child(_Logits, settings.frozen_graph) as graph:
         pictures = [graph.call(_Logits.of, photo) for photo in voc_photos(settings.shared)]
     rows: list[Row] = []
-    ratios: dict[str, float] = {}
+    ratios: dict[str, float | None] = {}
     with Child(OurMasks) as ours, Child(TensorFlowMasks) as peer:
         for megapixels in (_BAR,) if settings.bars else _MEGAPIXELS:
             row = _compare(settings, megapixels, pictures, ours, peer)

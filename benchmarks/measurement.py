@@ -17,11 +17,23 @@ Row = dict[str, Value]
 
 BARS = (
     "engine_ratio",
+    "engine_ratio_cpu",
     "engine_ratio_bf16",
+    "engine_ratio_bf16_cpu",
+    "engine_ratio_int8",
+    "engine_ratio_int8_cpu",
     "small_ratio",
+    "small_ratio_cpu",
     "small_ratio_default",
+    "small_ratio_int8",
+    "small_ratio_int8_cpu",
     "large_ratio",
+    "large_ratio_cpu",
+    "large_ratio_int8",
+    "large_ratio_int8_cpu",
     "efficiency",
+    "own_cpu_ms",
+    "own_cpu_ms_large",
     "idle_share",
     "mask_ratio",
     "memory_growth",
@@ -76,14 +88,15 @@ class Measurement:
         name: The module's name.
         title: What the table shows.
         rows: The table; all rows have the same columns.
-        ratios: Figures of their own, some of them :data:`BARS`.
+        ratios: Figures of their own, some of them :data:`BARS`; None where this machine cannot give
+            one, for a reason among the notes.
         notes: What a reader of the table must know, one sentence each.
     """
 
     name: str
     title: str
     rows: list[Row] = field(default_factory=list)
-    ratios: dict[str, float] = field(default_factory=dict)
+    ratios: dict[str, float | None] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
 
 

@@ -1,7 +1,10 @@
 """Whole pipelines side by side: ours against the official way, tf.data with Keras, and stock Beam.
 
 All read the same JPEG files and write full-size masks as PNG and pixels by class, ours into its
-Parquet parts with confidences besides. Rates are images over the time from the first photo read
+Parquet parts with confidences besides. Each peer computes in float32, its best precision on these
+CPUs; ours also in bfloat16, where the CPU has it, and in 8 bits, calibrated on the test photos of
+PASCAL VOC. CPU time an image, all threads of a contestant's process, stands beside the rates, which
+are images over the time from the first photo read
 to the last output written; start-up stands beside them. Ours takes its turn with all photos, a
 peer with a slice of them, another one each turn (stock Beam, by far the slowest, with a quarter of
 that): their rates do not depend on the number of photos.
@@ -10,13 +13,15 @@ that): their rates do not depend on the number of photos.
 from __future__ import annotations
 
 import itertools
+import subprocess
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from benchmarks.beam_peer import StockRunInference
-from benchmarks.children import Child
+from benchmarks.children import Child, Turn
 from benchmarks.machine import has_precision
 from benchmarks.measurement import Row, Settings, median, spread
 from benchmarks.observed_job import ObservedJob
@@ -26,13 +31,15 @@ from benchmarks.photos import one_a_bucket, slices
 OFFICIAL_CANVAS = "ours, f32, official canvas"
 DEFAULT_CANVAS = "ours, f32, default canvas"
 BFLOAT16 = "ours, bf16, default canvas"
+INT8 = "ours, int8, default canvas"
 
 OURS = {
     OFFICIAL_CANVAS: ("--canvas", "official"),
     DEFAULT_CANVAS: (),
     BFLOAT16: ("--precision", "bf16"),
+    INT8: (),
 }
-"""Flags of our contestants; the last one takes part where the CPU has its precision."""
+"""Flags of our contestants; that of bfloat16 takes part where the CPU has it."""
 
 _Peer = OfficialWay | KerasDataset | StockRunInference
 _folders = itertools.count()
@@ -44,23 +51,26 @@ class Contestant:
 
     Attributes:
         name: Its row's name.
-        run: Works on photos into a folder; gives seconds.
+        run: Works on photos into a folder.
         photos: What it works on in each turn.
         start_up_seconds: Before its first photo.
         rates: Images a second of each turn.
+        cpu_ms: CPU time of an image in each turn.
     """
 
     name: str
-    run: Callable[[Sequence[Path], Path], float]
+    run: Callable[[Sequence[Path], Path], Turn]
     photos: list[list[Path]]
     start_up_seconds: float
     rates: list[float] = field(default_factory=list)
+    cpu_ms: list[float] = field(default_factory=list)
 
     def take_turn(self, turn: int, workspace: Path) -> None:
         """One more rate."""
         photos = self.photos[turn]
-        folder = workspace / f"output-{next(_folders)}"
-        self.rates.append(len(photos) / self.run(photos, folder))
+        took = self.run(photos, workspace / f"output-{next(_folders)}")
+        self.rates.append(len(photos) / took.seconds)
+        self.cpu_ms.append(1000 * took.cpu_seconds / len(photos))
 
     def row(self) -> Row:
         """The table's row."""
@@ -69,13 +79,14 @@ class Contestant:
             "images a turn": len(self.photos[0]),
             "images/s": median(self.rates),
             "spread": spread(self.rates),
+            "CPU ms": median(self.cpu_ms),
             "start-up s": self.start_up_seconds,
         }
 
 
 def compare(
     settings: Settings, photos: list[Path], peer_photos: int, ours: Sequence[str] = tuple(OURS)
-) -> tuple[list[Row], dict[str, float]]:
+) -> tuple[list[Row], dict[str, float | None]]:
     """Measures all pipelines on the same photos, in turns.
 
     Args:
@@ -85,7 +96,9 @@ def compare(
         ours: Which of :data:`OURS` take part.
 
     Returns:
-        A row a pipeline, and images a second by name.
+        A row a pipeline; and of each of ours, by name, its rate over the best peer's, and with
+        ``, CPU`` behind the name the best peer's CPU time over its own, None where this CPU
+        cannot run it.
     """
     palette = _palette()
     with ExitStack() as stack:
@@ -95,14 +108,15 @@ def compare(
         for turn in range(settings.repeats):
             for contestant in contestants:
                 contestant.take_turn(turn, settings.workspace)
-    return [each.row() for each in contestants], {
-        each.name: median(each.rates) for each in contestants
-    }
-
-
-def best_peer(rates: dict[str, float]) -> float:
-    """Images a second of the fastest that is not ours."""
-    return max(rate for name, rate in rates.items() if name not in OURS)
+    peers = [each for each in contestants if each.name not in OURS]
+    best_rate = max(median(each.rates) for each in peers)
+    least_cpu = min(median(each.cpu_ms) for each in peers)
+    ratios: dict[str, float | None] = dict.fromkeys([*ours, *(f"{name}, CPU" for name in ours)])
+    for each in contestants:
+        if each.name in OURS:
+            ratios[each.name] = median(each.rates) / best_rate
+            ratios[f"{each.name}, CPU"] = least_cpu / median(each.cpu_ms)
+    return [each.row() for each in contestants], ratios
 
 
 def _ours(
@@ -112,7 +126,8 @@ def _ours(
     for name in names:
         if name == BFLOAT16 and not has_precision("bf16"):
             continue
-        child = stack.enter_context(Child(ObservedJob, settings.model))
+        model = _in_8_bits(settings) if name == INT8 else settings.model
+        child = stack.enter_context(Child(ObservedJob, model))
         flags = OURS[name]
 
         def run(
@@ -120,14 +135,26 @@ def _ours(
             folder: Path,
             child: Child[ObservedJob] = child,
             flags: Sequence[str] = flags,
-        ) -> float:
-            return child.call(ObservedJob.run, photos, folder, flags).seconds
+        ) -> Turn:
+            job = child.call(ObservedJob.run, photos, folder, flags)
+            return Turn(job.seconds, job.cpu_seconds)
 
         warm_up = settings.workspace / f"output-{next(_folders)}"
         first = child.call(ObservedJob.run, one_a_bucket(photos), warm_up, flags)
         start_up = child.start_up_seconds + first.start_up_seconds
         contestants.append(Contestant(name, run, [photos] * settings.repeats, start_up))
     return contestants
+
+
+def _in_8_bits(settings: Settings) -> Path:
+    """The model, quantized; in a process of its own, which holds TensorFlow then."""
+    folder = settings.workspace / "int8"
+    if not folder.exists():
+        photos = settings.shared / "voc" / "JPEGImages"
+        paths = ["--input", str(photos), "--output", str(folder), "--model", str(settings.model)]
+        command = [sys.executable, "-m", "beam_deeplab", "quantize", *paths, "--quiet"]
+        subprocess.run(command, check=True)
+    return folder
 
 
 def _peers(
@@ -153,10 +180,10 @@ def _peers(
     ]
 
 
-def _runner(child: Child[_Peer]) -> Callable[[Sequence[Path], Path], float]:
-    def run(photos: Sequence[Path], folder: Path) -> float:
+def _runner(child: Child[_Peer]) -> Callable[[Sequence[Path], Path], Turn]:
+    def run(photos: Sequence[Path], folder: Path) -> Turn:
         # All peers name it so; calls go by the method's name.
-        return child.call(OfficialWay.run, photos, folder)
+        return child.timed(OfficialWay.run, photos, folder)
 
     return run
 

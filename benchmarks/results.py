@@ -1,14 +1,16 @@
-"""``benchmarks/results.json``: what was measured last, by benchmark, and the bars on top.
+"""``benchmarks/results.json``: what was measured last, by kind of host and benchmark.
 
-Each benchmark's section says when, where and at which commit it was measured. The ratios on top
+Each benchmark's section says when, where and at which commit it was measured. The bars of a host
 are those of one commit only, the one under ``commit``: figures of an earlier commit stay in their
-sections until they are measured again, and leave the top.
+sections until they are measured again. On top of the file stands what the host has that was
+measured last.
 """
 
 from __future__ import annotations
 
 import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -49,15 +51,32 @@ def merged(results: dict[str, Any], section: dict[str, Any]) -> dict[str, Any]:
         section: What was measured now.
 
     Returns:
-        Commit, date, machine and versions of ``section``; the bars of all sections measured at
-        that commit; and all sections under ``benchmarks``. A section without ratios leaves what
-        is on top as it was.
+        The record of the host of ``section`` but for its sections, and all records under
+        ``hosts``.
+    """
+    hosts = {**results.get("hosts", {})}
+    name = host_kind(section["machine"])
+    hosts[name] = _with(hosts.get(name, {}), section)
+    top = {key: value for key, value in hosts[name].items() if key != "benchmarks"}
+    return {**top, "hosts": dict(sorted(hosts.items()))}
+
+
+def host_kind(machine: Mapping[str, Any]) -> str:
+    """What ratios depend on: the CPU, the instructions it is known to have, the number of cores."""
+    return f"{machine['cores']} cores of {machine['cpu']} ({machine['cpu_features']})"
+
+
+def _with(results: dict[str, Any], section: dict[str, Any]) -> dict[str, Any]:
+    """A host's record with one more section.
+
+    It has commit, date, machine and versions of ``section``, and the bars of all sections measured
+    at that commit. A section without ratios leaves all but the sections as it was.
     """
     sections = {**results.get("benchmarks", {}), section["name"]: _rounded(section)}
     if results and not section["ratios"]:
         return {**results, "benchmarks": dict(sorted(sections.items()))}
     head = {key: section[key] for key in ("commit", "dirty", "date", "machine", "versions")}
-    measured: dict[str, float] = {}
+    measured: dict[str, float | None] = {}
     for each in sections.values():
         if (each["commit"], each["dirty"]) == (section["commit"], section["dirty"]):
             measured.update(each["ratios"])
@@ -79,7 +98,7 @@ def show(measurement: Measurement) -> None:
         table.add_row(*(_cell(row[column]) for column in columns))
     console.print(table)
     for name, ratio in measurement.ratios.items():
-        console.print(f"[bold]{name}[/bold] {ratio:.4g}", highlight=False)
+        console.print(f"[bold]{name}[/bold] {_cell(ratio)}", highlight=False)
     for note in measurement.notes:
         console.print(f"  {note}", highlight=False)
 

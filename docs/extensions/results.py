@@ -21,12 +21,14 @@ class Results(SphinxDirective):
         """Builds the nodes."""
         self.env.note_dependency(str(RESULTS))
         return [
-            _section(result) for result in json.loads(RESULTS.read_text())["benchmarks"].values()
+            _section(result, f"host-{number}-{name}")
+            for number, host in enumerate(json.loads(RESULTS.read_text())["hosts"].values())
+            for name, result in host["benchmarks"].items()
         ]
 
 
-def _section(result: Mapping[str, Any]) -> nodes.section:
-    section = nodes.section("", nodes.title(text=result["title"]), ids=[f"bench-{result['name']}"])
+def _section(result: Mapping[str, Any], label: str) -> nodes.section:
+    section = nodes.section("", nodes.title(text=result["title"]), ids=[label])
     machine = result["machine"]
     section += nodes.paragraph(
         text=f"python -m benchmarks.{result['name']}, commit {result['commit'][:7]}, "
