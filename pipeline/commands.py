@@ -17,6 +17,7 @@ from beam_deeplab.pipeline.extras import require_extra
 from beam_deeplab.pipeline.options import EvaluateOptions, SegmentOptions, UsageError
 from beam_deeplab.pipeline.options.demo_data import DemoDataOptions, add_demo_data_flags
 from beam_deeplab.pipeline.options.evaluate import add_evaluate_flags
+from beam_deeplab.pipeline.options.export import ExportOptions, add_export_flags
 from beam_deeplab.pipeline.options.network import add_labels_flag
 from beam_deeplab.pipeline.options.quantize import QuantizeOptions, add_quantize_flags
 from beam_deeplab.pipeline.options.quickstart import QuickstartOptions, add_quickstart_flags
@@ -62,6 +63,13 @@ def _evaluate(arguments: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     from beam_deeplab.pipeline.evaluate import evaluate
 
     return evaluate(options, beam_flags)
+
+
+def _export(arguments: argparse.Namespace, beam_flags: Sequence[str]) -> int:
+    options = ExportOptions.from_arguments(arguments)
+    from beam_deeplab.pipeline.export import export
+
+    return export(options, beam_flags)
 
 
 def _train(arguments: argparse.Namespace, _: Sequence[str]) -> int:
@@ -146,6 +154,13 @@ COMMANDS: Mapping[str, Command] = {
         _evaluate,
         takes_beam_flags=True,
         extra="report",
+        when_interrupted=stopping.RESUME,
+    ),
+    "export": Command(
+        "the masks of a run as files of other tools",
+        add_export_flags,
+        _export,
+        takes_beam_flags=True,
         when_interrupted=stopping.RESUME,
     ),
     "train": Command(

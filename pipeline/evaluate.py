@@ -34,6 +34,7 @@ from beam_deeplab.pipeline.options import (
 from beam_deeplab.pipeline.recipes import describe_versions
 from beam_deeplab.pipeline.reports.evaluation_summary import print_evaluation
 from beam_deeplab.pipeline.runner_checks import check_runner, open_pipeline
+from beam_deeplab.pipeline.runs import read_committed
 from beam_deeplab.pipeline.segment import carry_out, prepare
 from beam_deeplab.pipeline.terminal import say
 from beam_deeplab.pipeline.workers import check_reachable
@@ -47,13 +48,9 @@ from beam_deeplab.transforms.evaluating.pairing import (
     list_pairs,
     pair_by_name,
 )
-from beam_deeplab.transforms.evaluating.segmented import (
-    list_failures,
-    list_masks,
-    read_segmented_manifest,
-)
 from beam_deeplab.transforms.records import Failure, ImageRef, LeftOut
 from beam_deeplab.transforms.runs.manifest import Manifest, RunRecord, fingerprint_of
+from beam_deeplab.transforms.runs.segmented import list_failures, list_masks
 from beam_deeplab.transforms.sources.listing import list_input
 from beam_deeplab.transforms.sources.reading import read_image
 
@@ -86,7 +83,7 @@ def evaluate(options: EvaluateOptions, beam_arguments: Sequence[str] = ()) -> in
             "--template_location: `evaluate` with a model is two jobs: make a template of "
             "`segment`, and evaluate its output with --segmented"
         )
-    earlier = _read_segmented(segmented) if options.segmented else None
+    earlier = read_committed(segmented, "--segmented") if options.segmented else None
     pairing = _find_pairs(options)
     prepared = None
     if options.network is not None:
@@ -111,7 +108,7 @@ def evaluate(options: EvaluateOptions, beam_arguments: Sequence[str] = ()) -> in
         if prepared is not None:
             pairs = storage.join(options.output, PAIRS_FILE)
             carry_out(replace(prepared, options=replace(prepared.options, input=(pairs,))))
-        manifest = _read_segmented(segmented)
+        manifest = read_committed(segmented, "--segmented")
         runner = str(beam_options.view_as(StandardOptions).runner)
         run = _describe_evaluation(options, rule, pairing, manifest, runner=runner, started=started)
         pipeline | ScoreRun(segmented, options.output, rule, run)
@@ -169,18 +166,6 @@ def _with_pairs(pairing: Pairing) -> Pairing:
         failure = pairing.failures[0]
         raise UsageError(f"no image has a truth: {failure.ref.uri}: {failure.message}")
     return pairing
-
-
-def _read_segmented(output: str) -> Manifest:
-    """The manifest of the run whose masks are scored."""
-    with refusing("--segmented", OSError), refusing(f"--segmented {output}", ValueError):
-        try:
-            return read_segmented_manifest(output)
-        except FileNotFoundError as error:
-            raise UsageError(
-                f"--segmented {output}: is not committed (it has no manifest.json): finish it with "
-                "`segment --resume`"
-            ) from error
 
 
 def _choose_rule(options: EvaluateOptions, labels: LabelSet, pairing: Pairing) -> TruthRule:

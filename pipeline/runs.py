@@ -19,6 +19,7 @@ from beam_deeplab.transforms.runs.manifest import (
     RunRecord,
 )
 from beam_deeplab.transforms.runs.run_files import FILES, NO_FAILURES, remove_temporary_files
+from beam_deeplab.transforms.runs.segmented import read_segmented_manifest
 from beam_deeplab.transforms.storage.local import local_path
 
 
@@ -128,6 +129,22 @@ def read_manifest(output: str) -> Manifest:
         raise RunFailedError(
             f"{output} is not committed: it has no {MANIFEST_FILE}; --resume continues the run"
         ) from error
+
+
+def read_committed(output: str, flag: str) -> Manifest:
+    """The manifest of a run that a flag names, for what is made of its masks.
+
+    Raises:
+        UsageError: It is not committed, or not one that this version reads.
+    """
+    with refusing(flag, OSError), refusing(f"{flag} {output}", ValueError):
+        try:
+            return read_segmented_manifest(output)
+        except FileNotFoundError as error:
+            raise UsageError(
+                f"{flag} {output}: is not committed (it has no {MANIFEST_FILE}): finish it with "
+                "`segment --resume`"
+            ) from error
 
 
 def remove_run(output: str) -> None:

@@ -31,18 +31,24 @@ ended by SIGTERM."""
 
 
 @dataclass(frozen=True)
-class JobOptions(FlagOptions):
-    """How a job shall run."""
+class RunnerOptions(FlagOptions):
+    """How any job shall run."""
 
     workers: int | None = None
-    engine_threads: int | None = None
     shared_paths: bool = False
+    quiet: bool = False
+    verbose: bool = False
+
+
+@dataclass(frozen=True)
+class JobOptions(RunnerOptions):
+    """How a job with a network in it shall run."""
+
+    engine_threads: int | None = None
     accelerator: str | None = None
     allow_cpu: bool = False
     min_ram_per_worker: str | None = None
     max_failure_fraction: float = 0.01
-    quiet: bool = False
-    verbose: bool = False
 
     def resource_hints(self) -> dict[str, str]:
         """Beam's resource hints for the workers, those that were given."""
@@ -50,8 +56,8 @@ class JobOptions(FlagOptions):
         return {name: value for name, value in hints.items() if value is not None}
 
 
-def add_job_flags(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    """Adds the flags of :class:`JobOptions`, and says in the help that Beam's are taken too.
+def add_runner_flags(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Adds the flags of :class:`RunnerOptions`, and says in the help that Beam's are taken too.
 
     Returns:
         The group, for a command's own flags of this kind.
@@ -67,16 +73,30 @@ def add_job_flags(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         "Flink the --parallelism (default: what suits this machine)",
     )
     job.add_argument(
+        "--shared_paths",
+        action="store_true",
+        help="workers on other machines see the same files under the local paths given here",
+    )
+    job.add_argument("--quiet", action="store_true", help="no progress and no summary")
+    job.add_argument(
+        "--verbose", action="store_true", help="show the libraries' logs, tracebacks included"
+    )
+    return job
+
+
+def add_job_flags(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
+    """Adds the flags of :class:`JobOptions`, those of :func:`add_runner_flags` among them.
+
+    Returns:
+        The group, for a command's own flags of this kind.
+    """
+    job = add_runner_flags(parser)
+    job.add_argument(
         "--engine_threads",
         type=positive,
         metavar="N",
         help="cores that the network of each worker process computes on (default: all that it "
         "sees, and 1 where several processes share a machine)",
-    )
-    job.add_argument(
-        "--shared_paths",
-        action="store_true",
-        help="workers on other machines see the same files under the local paths given here",
     )
     job.add_argument(
         "--accelerator",
@@ -102,10 +122,6 @@ def add_job_flags(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
         metavar="F",
         help="exit with 1 if more than this share of the images failed; what succeeded is "
         "committed either way (default %(default)s)",
-    )
-    job.add_argument("--quiet", action="store_true", help="no progress and no summary")
-    job.add_argument(
-        "--verbose", action="store_true", help="show the libraries' logs, tracebacks included"
     )
     return job
 

@@ -7,7 +7,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 from beam_deeplab.pipeline.progress.estimate import RunProgress, Watcher
@@ -68,6 +68,13 @@ def describe_seconds(seconds: float) -> str:
     return f"{round(seconds)} s"
 
 
+class Looker(Protocol):
+    """What tells how far a job is."""
+
+    def look(self) -> RunProgress | None:
+        """How far it is now; None while that cannot be told yet."""
+
+
 class _Show(Protocol):
     def __call__(self, progress: RunProgress | None, *, ended: bool = False) -> None: ...
 
@@ -116,18 +123,19 @@ def watch(
     quiet: bool,
     seconds: float | None = None,
     line_seconds: float = LINE_SECONDS,
+    looker: Callable[[str], Looker] = Watcher,
 ) -> Iterator[None]:
     """Shows on standard error how far a run is, for as long as the context lasts.
 
     A progress bar on a terminal, else a line every ``line_seconds`` and one at the end. A thread of
     its own does all of it, looks every so many seconds, and whatever goes wrong there, the run
-    goes on.
+    goes on. ``looker`` makes of the output what looks at it.
     """
     if quiet:
         yield
         return
     seconds = look_seconds(output) if seconds is None else seconds
-    follower = _Follower(output, seconds=seconds, line_seconds=line_seconds)
+    follower = _Follower(output, looker, seconds=seconds, line_seconds=line_seconds)
     follower.begin()
     succeeded = False
     try:
@@ -140,8 +148,16 @@ def watch(
 class _Follower:
     """The thread that looks and shows."""
 
-    def __init__(self, output: str, *, seconds: float, line_seconds: float) -> None:
+    def __init__(
+        self,
+        output: str,
+        looker: Callable[[str], Looker],
+        *,
+        seconds: float,
+        line_seconds: float,
+    ) -> None:
         self._output = output
+        self._looker = looker
         self._seconds = seconds
         self._line_seconds = line_seconds
         self._ready = threading.Event()
@@ -163,7 +179,7 @@ class _Follower:
 
     def _run(self) -> None:
         try:
-            watcher = Watcher(self._output)
+            watcher = self._looker(self._output)
             self._ready.set()
             with _bar() if is_drawn_on() else _lines(self._line_seconds) as show:
                 self._follow(watcher, show)
@@ -172,7 +188,7 @@ class _Follower:
         finally:
             self._ready.set()
 
-    def _follow(self, watcher: Watcher, show: _Show) -> None:
+    def _follow(self, watcher: Looker, show: _Show) -> None:
         progress: RunProgress | None = None
         while True:
             is_last = self._ended.is_set()

@@ -81,3 +81,21 @@ def turn_upright(pixels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint
     if orientation in (3, 4, 7, 8):
         pixels = pixels[::-1]
     return np.ascontiguousarray(pixels)
+
+
+def turn_as_stored(labels: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Undo an Exif orientation: what :func:`turn_upright` turned, as it was stored.
+
+    Args:
+        labels: uint8 of shape [upright rows, upright columns].
+        orientation: 1 to 8.
+
+    Returns:
+        uint8 of shape [stored rows, stored columns], a view; rows and columns are swapped from 5
+        on.
+    """
+    if orientation in (3, 4, 7, 8):
+        labels = labels[::-1]
+    if orientation in (2, 3, 6, 7):
+        labels = labels[:, ::-1]
+    return labels.swapaxes(0, 1) if orientation >= 5 else labels

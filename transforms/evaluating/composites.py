@@ -17,7 +17,6 @@ from beam_deeplab.deeplab.truth import TruthFormat, TruthRule
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.evaluating.committing import PAIRS_FILE, ScoredRows, commit_evaluation
 from beam_deeplab.transforms.evaluating.scoring import ImageScore, score_mask
-from beam_deeplab.transforms.evaluating.segmented import list_failures, list_masks, read_masks
 from beam_deeplab.transforms.evaluating.tables import failures_table, read_pairs, scores_table
 from beam_deeplab.transforms.evaluating.tally import Tally
 from beam_deeplab.transforms.metrics import count, count_outcome, timed, timed_each
@@ -31,6 +30,7 @@ from beam_deeplab.transforms.records import (
     Stage,
 )
 from beam_deeplab.transforms.runs.manifest import RunRecord
+from beam_deeplab.transforms.runs.segmented import list_failures, list_masks, read_masks
 from beam_deeplab.transforms.segmenting.composites import SegmentImages, only_for, parted
 from beam_deeplab.transforms.sources.reading import read_image, read_images
 

@@ -17,7 +17,10 @@ PALETTE_BYTES = 768
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
 _BIT_DEPTH = 8
 _INDEXED_COLOUR = 3
+_GREY = 0
 _NO_FILTER = 0
+_HEADER_END = len(_SIGNATURE) + 25
+_PALETTE_END = _HEADER_END + 12 + PALETTE_BYTES
 # Rows go to the compressor with their filter bytes through a buffer that stays in the CPU's cache.
 _BAND_BYTES = 1 << 18
 
@@ -62,6 +65,25 @@ def encode_label_map(labels: NDArray[np.uint8], palette: bytes) -> bytes:
             _chunk(b"IEND", b""),
         ]
     )
+
+
+def with_palette(png: bytes, palette: bytes | None) -> bytes:
+    """A label map's PNG in other colours; its compressed pixels stay as they are.
+
+    Args:
+        png: As :func:`encode_label_map` gave it.
+        palette: 768 bytes; None for a grey PNG, whose greys are the labels.
+
+    Raises:
+        ValueError: It is another kind of PNG.
+    """
+    header, rest = png[:_HEADER_END], png[_PALETTE_END:]
+    if header[24:26] != bytes([_BIT_DEPTH, _INDEXED_COLOUR]) or rest[4:8] != b"IDAT":
+        raise ValueError("it is not a label map as this package writes it")
+    colour = _GREY if palette is None else _INDEXED_COLOUR
+    fields = header[16:25] + bytes([colour]) + header[26:29]
+    palette_chunk = b"" if palette is None else _chunk(b"PLTE", palette)
+    return b"".join([_SIGNATURE, _chunk(b"IHDR", fields), palette_chunk, rest])
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:

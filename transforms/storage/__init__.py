@@ -5,6 +5,7 @@ from beam_deeplab.transforms.storage.dispatch import check_writable as check_wri
 from beam_deeplab.transforms.storage.dispatch import create_if_absent as create_if_absent
 from beam_deeplab.transforms.storage.dispatch import delete as delete
 from beam_deeplab.transforms.storage.dispatch import exists as exists
+from beam_deeplab.transforms.storage.dispatch import files_below as files_below
 from beam_deeplab.transforms.storage.dispatch import list_folder as list_folder
 from beam_deeplab.transforms.storage.dispatch import open_seekable as open_seekable
 from beam_deeplab.transforms.storage.dispatch import read as read

@@ -192,6 +192,13 @@ def list_folder(folder: str, prefix: str = "") -> list[StoredFile]:
     ]
 
 
+def files_below(folder: str) -> Iterator[str]:
+    """See :func:`transforms.storage.files_below`."""
+    bucket, name = split(folder)
+    prefix = f"{name.strip('/')}/" if name.strip("/") else ""
+    return (f"gs://{bucket}/{found.name}" for found in objects(bucket, prefix))
+
+
 def delete(uri: str) -> None:
     """See :func:`transforms.storage.delete`."""
     bucket, name = _bucket_and_name(uri)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import BinaryIO, Protocol
 
 from beam_deeplab.transforms.storage.interface import FileVersion, StoredFile, scheme
@@ -36,6 +36,7 @@ class _WritableBackend(_Backend, Protocol):
     def write_atomically(self, uri: str, data: bytes) -> None: ...
     def create_if_absent(self, uri: str, data: bytes) -> bool: ...
     def delete(self, uri: str) -> None: ...
+    def files_below(self, folder: str) -> Iterator[str]: ...
     def check_writable(self, folder: str) -> None: ...
 
 
@@ -147,6 +148,17 @@ def delete(uri: str) -> None:
         OSError: It is there and could not be removed.
     """
     _writable(uri, "delete from").delete(uri)
+
+
+def files_below(folder: str) -> Iterator[str]:
+    """The URIs of all files below a folder that may be written to, however deep, links unfollowed.
+
+    A folder that does not exist (yet) has none.
+
+    Raises:
+        OSError: It cannot be listed.
+    """
+    return _writable(folder).files_below(folder)
 
 
 def exists(uri: str) -> bool:

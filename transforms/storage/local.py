@@ -152,6 +152,18 @@ def list_folder(folder: str, prefix: str = "") -> list[StoredFile]:
     return sorted(files, key=lambda file: file.name)
 
 
+def files_below(folder: str) -> Iterator[str]:
+    """See :func:`transforms.storage.files_below`."""
+
+    def give_up(error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError):
+            raise error
+
+    with _naming(folder):
+        for parent, _, names in os.walk(local_path(folder), onerror=give_up):
+            yield from (local_uri(os.path.join(parent, name)) for name in sorted(names))  # noqa: PTH118
+
+
 def delete(uri: str) -> None:
     """See :func:`transforms.storage.delete`."""
     path = Path(local_path(uri))

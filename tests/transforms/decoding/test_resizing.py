@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from beam_deeplab.transforms.decoding.resizing import reduce_by_area, turn_upright
+from beam_deeplab.transforms.decoding.resizing import reduce_by_area, turn_as_stored, turn_upright
 from tests import corpus
 
 
@@ -74,6 +74,13 @@ def test_turning_upright_undoes_how_a_camera_stores(turn: int) -> None:
     turned = turn_upright(np.ascontiguousarray(corpus.stored(upright, turn)), turn)
     np.testing.assert_array_equal(turned, upright)
     assert turned.flags.c_contiguous
+
+
+@pytest.mark.parametrize("turn", corpus.ORIENTATIONS)
+def test_turning_back_gives_what_a_camera_stores(turn: int) -> None:
+    upright = corpus.texture(12, 20)
+    stored = corpus.stored(upright, turn)[:, :, 0]
+    np.testing.assert_array_equal(turn_as_stored(upright[:, :, 0], turn), stored)
 
 
 @pytest.mark.parametrize("turn", [0, 9, -1])

@@ -13,7 +13,8 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from PIL import Image
 
-from beam_deeplab.transforms.masks.png import encode_label_map
+from beam_deeplab.deeplab.labels import VOC
+from beam_deeplab.transforms.masks.png import encode_label_map, with_palette
 
 PALETTE = bytes(np.random.default_rng(0).integers(0, 256, 768, dtype=np.uint8))
 LABEL_MAPS = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=40))
@@ -111,3 +112,15 @@ def test_what_is_no_label_map_is_refused(labels: NDArray[np.uint8]) -> None:
 def test_a_palette_of_another_size_is_refused(size: int) -> None:
     with pytest.raises(ValueError, match="a palette has 768 bytes"):
         encode_label_map(np.zeros((2, 2), np.uint8), bytes(size))
+
+
+def test_other_colours_leave_the_pixels() -> None:
+    labels = np.arange(256, dtype=np.uint8).reshape(8, 32)
+    png = encode_label_map(labels, bytes(range(256)) * 3)
+    grey = Image.open(io.BytesIO(with_palette(png, None)))
+    assert grey.mode == "L"
+    np.testing.assert_array_equal(np.asarray(grey), labels)
+    for palette in (VOC.palette_bytes(), bytes(768)):
+        assert with_palette(png, palette) == encode_label_map(labels, palette)
+    with pytest.raises(ValueError, match="not a label map"):
+        with_palette(with_palette(png, None), None)

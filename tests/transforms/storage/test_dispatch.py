@@ -64,6 +64,14 @@ def test_a_folder_lists_its_own_files_with_sizes(folder: str) -> None:
     assert storage.list_folder(folder + "/") == expected
 
 
+def test_all_files_below_a_folder_are_found(folder: str) -> None:
+    assert list(storage.files_below(folder)) == []
+    expected = {storage.join(folder, name) for name in ("a", "below/.b", "below/deep/c")}
+    for uri in (*expected, f"{folder}x/other"):
+        storage.write_atomically(uri, b"x")
+    assert set(storage.files_below(folder)) == set(storage.files_below(f"{folder}/")) == expected
+
+
 def test_delete_removes_and_forgives(folder: str) -> None:
     uri = storage.join(folder, "part")
     storage.delete(uri)

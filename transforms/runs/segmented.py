@@ -1,4 +1,4 @@
-"""The masks of a committed run, as an evaluation reads them: all that it knows of a run's parts."""
+"""The rows of a committed run, as evaluations and exports read them: all they know of its parts."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _READERS: Final = 16
 
 
 def read_segmented_manifest(output: str) -> Manifest:
-    """The manifest of the run whose masks are to be scored.
+    """The manifest of the run whose masks are to be read.
 
     Raises:
         FileNotFoundError: It is not committed, or nothing is there.
@@ -50,19 +50,21 @@ def list_failures(output: str) -> Iterator[Failure]:
             yield Failure(_ref(row), stage, code, row["message"])
 
 
-def read_masks(part: str, uris: Collection[str]) -> Iterator[Segmentation]:
-    """The masks of some images of a part, without their areas, in the part's order.
+def read_masks(part: str, uris: Collection[str] | None = None) -> Iterator[Segmentation]:
+    """The masks of some images of a part, by default of all, in the part's order.
+
+    They come without their areas.
 
     Raises:
         OSError: The part is no longer there, or damaged: that is the run's fault, not an image's.
     """
-    columns = ["image_uri", "image_version", "width", "height", "mask"]
+    columns = ["image_uri", "image_version", "width", "height", "orientation", "mask"]
     with storage.open_seekable(part) as file:
         table = read_columns(open_part(file), columns)
     for batch in table.to_batches(max_chunksize=1):
         (row,) = batch.to_pylist()
-        if row["image_uri"] in uris:
-            original = Original(row["height"], row["width"])
+        if uris is None or row["image_uri"] in uris:
+            original = Original(row["height"], row["width"], row["orientation"])
             yield Segmentation(_ref(row), row["mask"]["bytes"], (), original)
 
 

@@ -1,0 +1,116 @@
+"""A part's files and its record, a subset's index, and the end: the work of an export's steps."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final
+
+from beam_deeplab.transforms import storage
+from beam_deeplab.transforms.exporting.interface import Entry, ExportFile, Format, NamedMask
+from beam_deeplab.transforms.exporting.planning import PartWork, SubsetWork
+from beam_deeplab.transforms.exporting.records import (
+    EXPORT_FILE,
+    PartRecord,
+    read_record,
+    write_json,
+    write_record,
+)
+from beam_deeplab.transforms.metrics import count, timed
+from beam_deeplab.transforms.parquet.names import relative_name
+from beam_deeplab.transforms.runs.commit_facts import CommitError
+from beam_deeplab.transforms.runs.segmented import read_masks
+
+_WRITERS: Final = 16
+
+
+def export_part(work: PartWork, output: str, form: Format) -> PartRecord:
+    """Writes the files of one part and then its record, unless that stands already.
+
+    Raises:
+        OSError: The part is damaged or no longer there, or a file cannot be written.
+    """
+    standing = read_record(output, work.part)
+    if standing is not None:
+        return standing[0]
+    entries: list[Entry] = []
+    files = annotations = 0
+    with ThreadPoolExecutor(_WRITERS) as pool:
+        for exported in form.encode(_named(work), work.subset):
+            list(pool.map(partial(write_file, output), exported.files))
+            entries.extend(exported.entries)
+            files += len(exported.files)
+            annotations += exported.annotations
+    record = PartRecord(work.part, work.subset, len(work.names), files, annotations)
+    write_record(output, record, entries)
+    count("images", record.images)
+    return record
+
+
+def _named(work: PartWork) -> Iterator[NamedMask]:
+    for number, (name, mask) in enumerate(
+        zip(work.names, read_masks(work.uri), strict=True), work.first_id
+    ):
+        uri = mask.ref.uri
+        file_name = relative_name(uri, work.root)
+        yield NamedMask(number, name, file_name, uri, mask.mask_png, mask.original)
+
+
+@timed("write")
+def write_file(output: str, file: ExportFile) -> None:
+    """Writes one file of an export; OSError if it cannot."""
+    storage.write_atomically(storage.join(output, file.path), file.content)
+
+
+def write_index(work: SubsetWork, output: str, form: Format) -> dict[str, int]:
+    """Writes the files that say what is in a subset.
+
+    Returns:
+        How many ``images``, ``files`` and ``annotations`` it has.
+
+    Raises:
+        OSError: A record cannot be read, or a file not be written.
+    """
+
+    def entries() -> Iterator[Mapping[str, Any]]:
+        for part in work.parts:
+            found = read_record(output, part.part)
+            if found is None:
+                raise CommitError(f"the record of part {part.part} has gone; --resume writes it")
+            yield from found[1]
+
+    files = 0
+    for file in form.index(entries(), work.subset):
+        write_file(output, file)
+        files += 1
+    return {
+        "images": sum(part.images for part in work.parts),
+        "files": files + sum(part.files for part in work.parts),
+        "annotations": sum(part.annotations for part in work.parts),
+    }
+
+
+def commit_export(
+    output: str, begun: Mapping[str, Any], subsets: Iterable[Mapping[str, int]]
+) -> dict[str, Any]:
+    """Reconciles what was exported with what the run holds, and writes ``export.json``.
+
+    Returns:
+        What it holds.
+
+    Raises:
+        CommitError: There are not as many images as the run has masks.
+    """
+    subsets = list(subsets)
+    totals = {
+        name: sum(subset[name] for subset in subsets) for name in ("images", "files", "annotations")
+    }
+    masks = begun["run"]["masks"]
+    if totals["images"] != masks:
+        raise CommitError(f"{totals['images']} images were exported, not the {masks} of the run")
+    committed = datetime.now(UTC).isoformat(timespec="milliseconds")
+    export = {**begun, **totals, "subsets": len(subsets), "committed": committed}
+    write_json(output, EXPORT_FILE, export)
+    return export
