@@ -21,6 +21,7 @@ from beam_deeplab.pipeline.options.export import ExportOptions, add_export_flags
 from beam_deeplab.pipeline.options.network import add_labels_flag
 from beam_deeplab.pipeline.options.quantize import QuantizeOptions, add_quantize_flags
 from beam_deeplab.pipeline.options.quickstart import QuickstartOptions, add_quickstart_flags
+from beam_deeplab.pipeline.options.report import ReportOptions, add_report_flags
 from beam_deeplab.pipeline.options.segment import add_segment_flags
 from beam_deeplab.pipeline.options.train import TrainOptions, add_train_flags
 from beam_deeplab.pipeline.options.values import split_values
@@ -70,6 +71,13 @@ def _export(arguments: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     from beam_deeplab.pipeline.export import export
 
     return export(options, beam_flags)
+
+
+def _report(arguments: argparse.Namespace, _: Sequence[str]) -> int:
+    options = ReportOptions.from_arguments(arguments)
+    from beam_deeplab.pipeline.report import report
+
+    return report(options)
 
 
 def _train(arguments: argparse.Namespace, _: Sequence[str]) -> int:
@@ -162,6 +170,13 @@ COMMANDS: Mapping[str, Command] = {
         _export,
         takes_beam_flags=True,
         when_interrupted=stopping.RESUME,
+    ),
+    "report": Command(
+        "a page about a run: figures, and pictures with their masks",
+        add_report_flags,
+        _report,
+        extra="report",
+        when_interrupted="the same command begins anew",
     ),
     "train": Command(
         "pictures and truth in, a network that --model takes out",

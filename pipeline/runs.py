@@ -141,6 +141,8 @@ def read_committed(output: str, flag: str) -> Manifest:
         try:
             return read_segmented_manifest(output)
         except FileNotFoundError as error:
+            if not storage.exists(storage.join(output, RUN_FILE)):
+                raise UsageError(f"{flag} {output}: holds no run of `segment`") from error
             raise UsageError(
                 f"{flag} {output}: is not committed (it has no {MANIFEST_FILE}): finish it with "
                 "`segment --resume`"

@@ -405,7 +405,7 @@ def places(shared: Path, segmented: Path, tmp_path: Path) -> Mapping[str, str]:
         ),
         (["--segmented", "{run}", "--input", "{images}"], "leave --input out"),
         (["--segmented", "{run}"], "--truth is missing"),
-        (["--segmented", "{empty}", "--truth", "{truths}"], "is not committed"),
+        (["--segmented", "{empty}", "--truth", "{truths}"], "holds no run"),
         (
             ["--segmented", "{run}", "--truth", "{truths}", "--model", "m", "--canvas", "9", "9"],
             "leave --model, --canvas out",

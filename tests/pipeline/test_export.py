@@ -210,7 +210,7 @@ def test_what_stands_is_not_touched_unasked(
 def test_what_is_no_committed_run_is_refused(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for run, words in ((tmp_path / "none", "not committed"), (tmp_path, "not committed")):
+    for run, words in ((tmp_path / "none", "holds no run"), (tmp_path, "holds no run")):
         assert run_export(run, tmp_path / "out", "--format=png") == 2
         error = capsys.readouterr().err
         assert words in error

@@ -35,10 +35,11 @@ from beam_deeplab.transforms.runs.manifest import RunRecord
 
 METRICS_FILE: Final = "metrics.json"
 PAIRS_FILE: Final = "pairs.parquet"
+SCORES_FILE: Final = "scores.parquet"
 FAILURES_FILE: Final = "failures.parquet"
 REPORT_FILES: Final = (
     PAIRS_FILE,
-    "scores.parquet",
+    SCORES_FILE,
     FAILURES_FILE,
     "classes.parquet",
     "confusion.parquet",

@@ -44,6 +44,7 @@ SCORES_SCHEMA: Final = pa.schema(
         pa.field("correct_pixels", pa.int64(), nullable=False),
         pa.field("pixel_accuracy", pa.float64()),
         pa.field("miou", pa.float64()),
+        pa.field("major_miou", pa.float64()),
         pa.field("boundary_iou", pa.float64()),
         pa.field("class_iou", pa.list_(_CLASS_IOU), nullable=False),
     ]
@@ -94,6 +95,7 @@ def scores_table(rows: Sequence[ImageScore], class_names: Sequence[str]) -> pa.T
         "correct_pixels": [int(np.trace(row.tally.confusion)) for row in rows],
         "pixel_accuracy": [each.pixel_accuracy for each in measures],
         "miou": [each.miou for each in measures],
+        "major_miou": [each.major_miou for each in measures],
         "boundary_iou": [each.mean_boundary_iou for each in measures],
         "class_iou": [
             [

@@ -68,6 +68,19 @@ def read_masks(part: str, uris: Collection[str] | None = None) -> Iterator[Segme
             yield Segmentation(_ref(row), row["mask"]["bytes"], (), original)
 
 
+def find_masks(output: str, uris: Collection[str]) -> Iterator[Segmentation]:
+    """The masks of some images of a run, wherever they are; OSError if a part cannot be read."""
+    missing = set(uris)
+    parts = _tables(output, MASKS, ["image_uri"]) if missing else ()
+    for part, table in parts:
+        found = missing.intersection(table.column("image_uri").to_pylist())
+        if found:
+            yield from read_masks(part, found)
+            missing -= found
+        if not missing:
+            break
+
+
 def _ref(row: dict[str, Any]) -> ImageRef:
     return ImageRef(row["image_uri"], row["image_version"])
 

@@ -1,0 +1,348 @@
+"""What a run came to, in figures: from its tables to plain data, without a look at any picture."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations_with_replacement, pairwise
+from typing import Any, Final
+
+from beam_deeplab.pipeline.reports.run_report.distributions import Distribution, fine_bin
+from beam_deeplab.pipeline.reports.run_report.tables import RunTables
+from beam_deeplab.transforms.runs.commit_facts import LITTLE_LEFT
+from beam_deeplab.transforms.runs.manifest import Manifest
+from beam_deeplab.transforms.runs.segmented import list_failures
+from beam_deeplab.transforms.runs.tables.images import DONE, FAILED
+
+BACKGROUND: Final = "background"
+"""The genre of what is nothing in particular."""
+
+EXAMPLES: Final = 5
+"""Images that are named of each failure code."""
+
+_COMPANIONS: Final = 12
+"""Classes whose co-occurrence is counted: those in most pictures."""
+
+SCALE_STEPS: Final = (1.0, 0.5, 0.25, 0.125, 0.0625)
+"""Scales at which a bin ends: not reduced, to half a side and more, to a quarter and more ..."""
+
+_DONE: Final = f"images where status = '{DONE}'"
+
+
+@dataclass(frozen=True)
+class FailedImage:
+    """An image without a mask, and why."""
+
+    image_uri: str
+    stage: str
+    message: str
+
+
+@dataclass(frozen=True)
+class FailureCodeFigures:
+    """The images that failed with one code, and the first of them."""
+
+    code: str
+    images: int
+    examples: tuple[FailedImage, ...]
+
+
+@dataclass(frozen=True)
+class AreaFigures:
+    """How much of the pictures a class or a genre takes; all but the count are 0 to 1.
+
+    Attributes:
+        pictures: In how many it is.
+        share_of_pixels: Of all pixels of the run: large pictures weigh more.
+        mean_over_all_pictures: Its mean fraction, 0 where it is not: all pictures weigh the same.
+        mean_where_present: Its mean fraction in the pictures that show it; None if none does.
+    """
+
+    pictures: int
+    share_of_pixels: float
+    mean_over_all_pictures: float
+    mean_where_present: float | None
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """One class of the model, also if no picture shows it.
+
+    Attributes:
+        class_id: Its id in the masks.
+        name: What it is called.
+        genre: What it is rolled up into.
+        color: Its colour in the masks, ``#rrggbb``.
+        area: How much it takes.
+        pixels: In the whole run.
+        coverage: Its fractions in the pictures that show it.
+        confidence: How sure the network was of its pixels, in those pictures.
+        mean_confidence: The same over all its pixels; None if there are none.
+    """
+
+    class_id: int
+    name: str
+    genre: str
+    color: str
+    area: AreaFigures
+    pixels: int
+    coverage: Distribution
+    confidence: Distribution
+    mean_confidence: float | None
+
+
+@dataclass(frozen=True)
+class GenreFigures:
+    """All classes of a genre, as one."""
+
+    genre: str
+    classes: tuple[str, ...]
+    area: AreaFigures
+
+
+@dataclass(frozen=True)
+class CoOccurrence:
+    """Pictures that show two classes: those in most pictures, but for the background.
+
+    Attributes:
+        classes: Their names.
+        pictures: Row and column in the order of ``classes``; on the diagonal those with one.
+    """
+
+    classes: tuple[str, ...]
+    pictures: tuple[tuple[int, ...], ...]
+
+
+@dataclass(frozen=True)
+class ScaleFigures:
+    """How far pictures were reduced for the network.
+
+    Attributes:
+        pictures: By the smallest scale of each bin, the first being those that were not reduced,
+            the last those below all of :data:`SCALE_STEPS`.
+        least: The smallest scale; None without a picture.
+        barely_seen: Pictures of which little was left.
+    """
+
+    pictures: tuple[int, ...]
+    least: float | None
+    barely_seen: int
+
+
+@dataclass(frozen=True)
+class RunFigures:
+    """Everything that the report says of a run in numbers.
+
+    Attributes:
+        output: The run's folder.
+        run: What the manifest says: run id, model, engine, times, versions.
+        images: Rows of the table ``images``.
+        masks: Those that have one.
+        truncated: Of those, whose file was cut short.
+        failures: By code, the most frequent first.
+        classes: By class id.
+        genres: Those that the model has a class of, the largest first.
+        confidence: Of the pictures.
+        coverage: The share of each picture that is not background; None where the model has no
+            class for that, and every pixel is of something.
+        co_occurrence: Which classes are seen together.
+        scale: How far pictures were reduced.
+    """
+
+    output: str
+    run: Mapping[str, Any]
+    images: int
+    masks: int
+    truncated: int
+    failures: tuple[FailureCodeFigures, ...]
+    classes: tuple[ClassFigures, ...]
+    genres: tuple[GenreFigures, ...]
+    confidence: Distribution
+    coverage: Distribution | None
+    co_occurrence: CoOccurrence
+    scale: ScaleFigures
+
+
+def compute_figures(tables: RunTables) -> RunFigures:
+    """Computes the figures: a few scans of the tables, whose memory does not grow with the run.
+
+    Raises:
+        OSError: A part with failures cannot be read.
+        duckdb.Error: A table is not what a run writes.
+    """
+    failures = dict(
+        tables.rows(f"select code, count(*) from images where status = '{FAILED}' group by code")
+    )
+    ((masks, truncated),) = tables.rows(
+        f"select count(*), count(*) filter (where truncated) from {_DONE}"
+    )
+    classes = _classes(tables, masks)
+    return RunFigures(
+        output=tables.output,
+        run=_describe(tables.manifest, tables.labels.name),
+        images=masks + sum(failures.values()),
+        masks=masks,
+        truncated=truncated,
+        failures=_with_examples(tables.output, failures),
+        classes=classes,
+        genres=_genres(tables, classes, masks),
+        confidence=_spread(tables, "confidence"),
+        coverage=_coverage(tables, classes),
+        co_occurrence=_co_occurrence(tables, classes),
+        scale=_scale(tables),
+    )
+
+
+def _describe(manifest: Manifest, labels: str) -> dict[str, Any]:
+    options = {name: manifest.options.get(name) for name in ("engine", "precision", "canvas")}
+    return {
+        "run_id": manifest.run_id,
+        "model": manifest.model.get("reference", ""),
+        "digest": manifest.model.get("digest", ""),
+        "labels": labels,
+        **options,
+        "started": manifest.started,
+        "committed": manifest.committed,
+        "seconds": manifest.seconds,
+        "versions": dict(manifest.versions),
+    }
+
+
+def _with_examples(output: str, failures: Mapping[str, int]) -> tuple[FailureCodeFigures, ...]:
+    """The codes by frequency, with the first images of each; reads no more parts than it must."""
+    missing = {code: min(EXAMPLES, count) for code, count in failures.items()}
+    examples: dict[str, list[FailedImage]] = {code: [] for code in failures}
+    if missing:
+        for each in list_failures(output):
+            found = examples.get(each.code, [])
+            if len(found) < missing.get(each.code, 0):
+                found.append(FailedImage(each.ref.uri, str(each.stage), each.message))
+            if all(len(examples[code]) == count for code, count in missing.items()):
+                break
+    return tuple(
+        FailureCodeFigures(code, count, tuple(examples[code]))
+        for code, count in sorted(failures.items(), key=lambda item: (-item[1], item[0]))
+    )
+
+
+def _classes(tables: RunTables, masks: int) -> tuple[ClassFigures, ...]:
+    labels = tables.labels
+    sums = {
+        label: others
+        for label, *others in tables.rows(
+            "select class_id, count(*), sum(pixels)::bigint, sum(fraction), "
+            "sum(mean_confidence * pixels) / sum(pixels) from class_areas group by class_id"
+        )
+    }
+    pixels = sum(each[1] for each in sums.values())
+    coverage, confidence = (
+        _fine_by_class(tables, name) for name in ("fraction", "mean_confidence")
+    )
+    classes = []
+    for label, name in enumerate(labels.names):
+        pictures, own_pixels, fractions, mean_confidence = sums.get(label, (0, 0, 0.0, None))
+        classes.append(
+            ClassFigures(
+                class_id=label,
+                name=name,
+                genre=labels.genres[label],
+                color="#{:02x}{:02x}{:02x}".format(*labels.palette[label]),
+                area=_area(pictures, own_pixels / pixels if pixels else 0.0, fractions, masks),
+                pixels=own_pixels,
+                coverage=Distribution.of(coverage[label]),
+                confidence=Distribution.of(confidence[label]),
+                mean_confidence=mean_confidence,
+            )
+        )
+    return tuple(classes)
+
+
+def _area(pictures: int, share: float, fractions: float, masks: int) -> AreaFigures:
+    return AreaFigures(
+        pictures,
+        share,
+        fractions / masks if masks else 0.0,
+        fractions / pictures if pictures else None,
+    )
+
+
+def _fine_by_class(tables: RunTables, column: str) -> dict[int, dict[int, int]]:
+    fine: dict[int, dict[int, int]] = defaultdict(dict)
+    for label, place, count in tables.rows(
+        f"select class_id, {fine_bin(column)}, count(*) from class_areas group by all"
+    ):
+        fine[label][place] = count
+    return fine
+
+
+def _genres(
+    tables: RunTables, classes: Sequence[ClassFigures], masks: int
+) -> tuple[GenreFigures, ...]:
+    members: dict[str, list[ClassFigures]] = defaultdict(list)
+    for each in classes:
+        members[each.genre].append(each)
+    columns = tables.fraction_columns()
+    shown = [_any(columns[each.class_id] for each in group) for group in members.values()]
+    (pictures,) = tables.rows(f"select {_counts(shown)} from {_DONE}")
+    genres = [
+        GenreFigures(
+            genre,
+            tuple(each.name for each in group),
+            _area(
+                count,
+                sum(each.area.share_of_pixels for each in group),
+                masks * sum(each.area.mean_over_all_pictures for each in group),
+                masks,
+            ),
+        )
+        for (genre, group), count in zip(members.items(), pictures, strict=True)
+    ]
+    return tuple(sorted(genres, key=lambda each: -each.area.mean_over_all_pictures))
+
+
+def _any(columns: Iterable[str]) -> str:
+    return "(" + " or ".join(f"{column} > 0" for column in columns) + ")"
+
+
+def _counts(conditions: Iterable[str]) -> str:
+    return ", ".join(f"count(*) filter (where {condition})" for condition in conditions)
+
+
+def _spread(tables: RunTables, value: str) -> Distribution:
+    return Distribution.of(
+        dict(tables.rows(f"select {fine_bin(value)}, count(*) from {_DONE} group by all"))
+    )
+
+
+def _coverage(tables: RunTables, classes: Sequence[ClassFigures]) -> Distribution | None:
+    columns = tables.fraction_columns()
+    background = [columns[each.class_id] for each in classes if each.genre == BACKGROUND]
+    return _spread(tables, f"(1 - {' - '.join(background)})") if background else None
+
+
+def _co_occurrence(tables: RunTables, classes: Sequence[ClassFigures]) -> CoOccurrence:
+    seen = [each for each in classes if each.area.pictures and each.genre != BACKGROUND]
+    seen = sorted(seen, key=lambda each: -each.area.pictures)[:_COMPANIONS]
+    columns = tables.fraction_columns()
+    shown = [f"{columns[each.class_id]} > 0" for each in seen]
+    matrix = [[0] * len(seen) for _ in seen]
+    pairs = list(combinations_with_replacement(range(len(seen)), 2))
+    if pairs:
+        both = (f"{shown[row]} and {shown[column]}" for row, column in pairs)
+        (counts,) = tables.rows(f"select {_counts(both)} from {_DONE}")
+        for (row, column), count in zip(pairs, counts, strict=True):
+            matrix[row][column] = matrix[column][row] = count
+    return CoOccurrence(tuple(each.name for each in seen), tuple(map(tuple, matrix)))
+
+
+def _scale(tables: RunTables) -> ScaleFigures:
+    conditions = [f"scale >= {step}" for step in SCALE_STEPS]
+    left = "least(width, height)"
+    barely_seen = f"{left} * scale < {LITTLE_LEFT} and {left} >= {LITTLE_LEFT}"
+    ((least, barely, *reaching),) = tables.rows(
+        f"select min(scale), {_counts([barely_seen, *conditions])} from {_DONE}"
+    )
+    ((masks,),) = tables.rows(f"select count(*) from {_DONE}")
+    bins = [after - before for before, after in pairwise([0, *reaching, masks])]
+    return ScaleFigures(tuple(bins), least, barely)
