@@ -20,6 +20,7 @@ import pytest
 
 from beam_deeplab.pipeline.runs import start_run
 from beam_deeplab.transforms import storage
+from beam_deeplab.transforms.parquet.parts import Result
 from beam_deeplab.transforms.parquet.schemas import DATASETS, MASKS
 from beam_deeplab.transforms.records import (
     BatchBarrier,
@@ -263,7 +264,7 @@ class World:
         return commit_run(self.out, run, summary, written)
 
     def _write(self, shard: Shard, kill: Callable[[], None]) -> Generator[Part]:
-        rows: list[Segmentation | Failure] = []
+        rows: list[Result | Failure] = []
         with closing(read_shard(shard, self.out)) as read:  # type: ignore[type-var]
             for row in read:
                 if isinstance(row, EncodedImage) and row.data.startswith(b"fatal"):
@@ -280,7 +281,7 @@ class World:
                     yield from write_shard(self.out, shard.id, rows, FACTS)
                     attempts.finish(self.out, shard.id)
 
-    def _outcome(self, row: EncodedImage | Failure | Segmentation) -> Segmentation | Failure:
+    def _outcome(self, row: EncodedImage | Failure | Result) -> Result | Failure:
         if not isinstance(row, EncodedImage):
             return row
         if row.data.startswith(b"bad") or (row.data.startswith(b"flaky") and self.runs % 2):

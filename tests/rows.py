@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from beam_deeplab.deeplab.labels import LabelSet
@@ -13,6 +14,7 @@ from beam_deeplab.transforms.records import (
     ImageRef,
     Original,
     Part,
+    Rendering,
     Segmentation,
     Shard,
     ShardSlot,
@@ -40,10 +42,16 @@ RUN = RunRecord(
 FACTS = RUN.part_metadata()
 """What the files of tests say of their run."""
 
+RENDER_RUN = replace(RUN, dataset="renders")
+
 
 def segmentation(ref: ImageRef, slot: ShardSlot | None = None, png: bytes = b"png") -> Segmentation:
     areas = (ClassArea(0, "class 0", 6, 0.6, 0.9), ClassArea(12, "dog", 4, 0.4, 0.5))
     return Segmentation(ref, png, areas, Original(height=2, width=5), slot=slot)
+
+
+def rendering(ref: ImageRef, slot: ShardSlot | None = None, effect: str = "redact") -> Rendering:
+    return Rendering(ref, b"jpeg", "jpg", effect, 0.25, Original(height=2, width=5), slot=slot)
 
 
 def failure(ref: ImageRef, slot: ShardSlot | None = None) -> Failure:

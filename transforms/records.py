@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     import numpy as np
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class FailureCode(StrEnum):
-    """Why an image has no mask, or no score; the vocabulary of the column ``code`` of failures."""
+    """Why an image has no result or no score: the vocabulary of the column ``code``."""
 
     NOT_FOUND = "NOT_FOUND"
     PERMISSION_DENIED = "PERMISSION_DENIED"
@@ -46,6 +46,7 @@ class Stage(StrEnum):
     DECODE = "decode"
     INFER = "infer"
     MASK = "mask"
+    RENDER = "render"
     SCORE = "score"
 
 
@@ -146,12 +147,14 @@ class DecodedImage:
     Attributes:
         pixels: uint8 RGB of shape [content height, content width, 3], neither side larger
             than the canvas's.
+        data: The file's bytes, where a step behind the network needs them.
     """
 
     ref: ImageRef
     pixels: NDArray[np.uint8]
     original: Original
     slot: ShardSlot | None = None
+    data: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +167,7 @@ class LogitsGrid:
         stride: Canvas pixels between two grid points.
         content_height: Rows of the canvas that the picture covers, from its top edge.
         content_width: Columns of the canvas that the picture covers, from its left edge.
+        data: The file's bytes, as with the picture.
     """
 
     ref: ImageRef
@@ -173,6 +177,7 @@ class LogitsGrid:
     content_width: int
     original: Original
     slot: ShardSlot | None = None
+    data: bytes = field(default=b"", repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +214,33 @@ class Segmentation:
     ref: ImageRef
     mask_png: bytes
     areas: tuple[ClassArea, ...]
+    original: Original
+    slot: ShardSlot | None = None
+
+
+UNCHANGED: Final = "none"
+"""The effect on a picture that is left as it is, since there is nothing of a subject in it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rendering:
+    """A picture after an effect, as a file of the original's upright size.
+
+    Attributes:
+        ref: The image.
+        image: The file.
+        suffix: Of the file, without a point.
+        effect: What was done: ``portrait``, ``cutout`` or ``redact``, or :data:`UNCHANGED`.
+        subject_fraction: The subject's share of the picture, in [0, 1].
+        original: The picture as the image's file holds it.
+        slot: Its place in a shard; None outside a sharded run.
+    """
+
+    ref: ImageRef
+    image: bytes
+    suffix: str
+    effect: str
+    subject_fraction: float
     original: Original
     slot: ShardSlot | None = None
 
@@ -261,7 +293,7 @@ class Part:
     """One Parquet file that a shard wrote.
 
     Attributes:
-        dataset: The folder under the output: ``masks`` or ``failures``.
+        dataset: The folder under the output: ``masks``, ``renders`` or ``failures``.
         shard: The shard's id.
         rows: Rows in the file, at least 1.
         size: The file's size in bytes.

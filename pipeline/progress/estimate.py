@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 
 from beam_deeplab.pipeline.progress.rate import Rate
 from beam_deeplab.transforms import storage
-from beam_deeplab.transforms.parquet.schemas import FAILURES, MASKS
+from beam_deeplab.transforms.parquet.schemas import FAILURES, RESULTS
 from beam_deeplab.transforms.runs.attempts import FOLDER, PLAN_FILE
 from beam_deeplab.transforms.runs.inventory import PART_NAME
 from beam_deeplab.transforms.runs.manifest import MANIFEST_FILE
@@ -75,8 +75,8 @@ class Watcher:
         self._counts = self._counts or self._read_counts()
         if self._counts is None:
             return None
-        masks, failures = (self._rows.count(dataset) for dataset in (MASKS, FAILURES))
-        progress = progress_of(self._counts, masks, failures)
+        results = sum(map(self._rows.count, RESULTS))
+        progress = progress_of(self._counts, results, self._rows.count(FAILURES))
         now = self._clock()
         self._rate.add(now, progress.done)
         left = self._rate.seconds_for(progress.planned - progress.done, now)
@@ -94,26 +94,26 @@ class Watcher:
         return None
 
 
-def progress_of(counts: Mapping[str, int], masks: int, failures: int) -> RunProgress:
+def progress_of(counts: Mapping[str, int], results: int, failures: int) -> RunProgress:
     """Progress, without a rate, from a plan's counts and the rows that stand in the output.
 
     Rows that are about to be replaced may still stand, and rows that stay may stand no longer
     while their part is rewritten; the count keeps between 0 and what is planned.
     """
     planned = counts["planned"]
-    done = masks + failures - counts["skipped"] - counts["not_in_inputs"]
+    done = results + failures - counts["skipped"] - counts["not_in_inputs"]
     return RunProgress(planned, min(max(0, done), planned), failures)
 
 
 class DurableRows:
-    """Counts the rows in an output's masks and failures; it need not exist yet."""
+    """Counts the rows in an output's results and failures; it need not exist yet."""
 
     def __init__(self, output: str) -> None:
         self._output = output
         self._known: dict[str, dict[str, tuple[int, int]]] = {}
 
     def count(self, dataset: str) -> int:
-        """Rows of ``masks`` or ``failures`` now.
+        """Rows of a dataset now.
 
         Raises:
             OSError: The folder cannot be listed.

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, BinaryIO
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, BinaryIO, Final
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -14,7 +15,9 @@ from beam_deeplab.transforms.parquet.names import relative_name
 from beam_deeplab.transforms.parquet.schemas import (
     AREA,
     FAILURES,
+    FILE_COLUMNS,
     MASKS,
+    RENDERS,
     ShardCounts,
     dataset_schema,
     run_of,
@@ -24,14 +27,18 @@ from beam_deeplab.transforms.records import (
     Failure,
     ImageRef,
     Original,
+    Rendering,
     Segmentation,
     ShardSlot,
 )
 
 ROW_GROUP_BYTES = 24 * 2**20
-"""PNG bytes after which a row group ends: large enough to scan, small enough to skip."""
+"""Bytes of pictures after which a row group ends: large enough to scan, small enough to skip."""
 
-Row = Segmentation | Failure
+_ORIGINAL: Final = ("height", "width", "orientation", "scale", "truncated")
+
+Result = Segmentation | Rendering
+Row = Result | Failure
 
 
 class DamagedPartError(ValueError):
@@ -46,19 +53,31 @@ def _image_columns(rows: Sequence[Row], shard: str) -> dict[str, Any]:
     }
 
 
-def _masks(shard: str, rows: Sequence[Segmentation], root: str) -> dict[str, Any]:
+def _result_columns(rows: Sequence[Result], shard: str) -> dict[str, Any]:
     return _image_columns(rows, shard) | {
-        "width": [row.original.width for row in rows],
-        "height": [row.original.height for row in rows],
-        "orientation": [row.original.orientation for row in rows],
-        "scale": [row.original.scale for row in rows],
-        "truncated": [row.original.truncated for row in rows],
+        name: [getattr(row.original, name) for row in rows] for name in _ORIGINAL
+    }
+
+
+def _masks(shard: str, rows: Sequence[Any], root: str) -> dict[str, Any]:
+    return _result_columns(rows, shard) | {
         "mask": [
             {"bytes": row.mask_png, "path": f"{relative_name(row.ref.uri, root)}.png"}
             for row in rows
         ],
         "areas": [
             [{name: getattr(area, name) for name in AREA.names} for area in row.areas]
+            for row in rows
+        ],
+    }
+
+
+def _renders(shard: str, rows: Sequence[Any], root: str) -> dict[str, Any]:
+    return _result_columns(rows, shard) | {
+        "effect": [row.effect for row in rows],
+        "subject_fraction": [row.subject_fraction for row in rows],
+        "image": [
+            {"bytes": row.image, "path": f"{relative_name(row.ref.uri, root)}.{row.suffix}"}
             for row in rows
         ],
     }
@@ -85,14 +104,15 @@ def _row_groups(sizes: Sequence[int]) -> Iterator[tuple[int, int]]:
 
 
 def parquet_bytes(table: pa.Table) -> bytes:
-    """A part's file: zstd, checksums of its pages, row groups of about 24 MiB of PNG bytes.
+    """A part's file: zstd, checksums of its pages, row groups of about 24 MiB of pictures.
 
-    The PNG column has no statistics and no dictionary.
+    The column of pictures has no statistics and no dictionary.
     """
-    columns_with_statistics = [name for name in table.column_names if name != "mask"]
+    files = [name for name in table.column_names if name in FILE_COLUMNS.values()]
+    columns_with_statistics = [name for name in table.column_names if name not in files]
     sizes = [0] * table.num_rows
-    if "mask" in table.column_names:
-        sizes = pc.binary_length(pc.struct_field(table.column("mask"), "bytes")).to_pylist()
+    for name in files:
+        sizes = pc.binary_length(pc.struct_field(table.column(name), "bytes")).to_pylist()
     sink = io.BytesIO()
     with pq.ParquetWriter(
         sink,
@@ -123,16 +143,22 @@ def encode_parts(
         (dataset, rows, the file's content) for each dataset; with no rows the content is empty
         and stands for no file.
     """
-    segmentations = [row for row in rows if isinstance(row, Segmentation)]
+    results = [row for row in rows if not isinstance(row, Failure)]
     failures = [row for row in rows if isinstance(row, Failure)]
-    counts = ShardCounts(len(segmentations), len(failures))
+    result = dataset_of(run)
+    counts = ShardCounts(**{result: len(results), FAILURES: len(failures)})
     for dataset, columns in (
         (FAILURES, _failures(shard, failures)),
-        (MASKS, _masks(shard, segmentations, images_root)),
+        (result, _FORMS[result].columns(shard, results, images_root)),
     ):
         length = counts.rows(dataset)
         schema = dataset_schema(dataset, run, counts)
         yield dataset, length, parquet_bytes(pa.table(columns, schema)) if length else b""
+
+
+def dataset_of(run: Mapping[str, Any]) -> str:
+    """What a run makes of images, by what its files say of it: ``masks`` or ``renders``."""
+    return str(run.get("dataset", MASKS))
 
 
 def open_part(file: BinaryIO) -> pq.ParquetFile:
@@ -171,24 +197,57 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split())[:200] or type(error).__name__
 
 
-def decode_segmentations(content: bytes, slot: ShardSlot | None = None) -> list[Segmentation]:
-    """The rows of a masks part, as the writer got them; DamagedPartError if it is none of ours."""
+def decode_results(content: bytes, slot: ShardSlot | None = None) -> list[Result]:
+    """The rows of a part, as the writer got them; DamagedPartError if it is no part of results."""
     part = open_part(io.BytesIO(content))
     table = read_columns(part)
-    labels = run_of(part.schema_arrow.metadata).get("model", {}).get("labels", {})
-    names = [entry["name"] for entry in labels.get("classes", [])]
+    run = run_of(part.schema_arrow.metadata)
     try:
-        return [_segmentation(row, names, slot) for row in table.to_pylist()]
+        return [_FORMS[dataset_of(run)].row(row, run, slot) for row in table.to_pylist()]
     except (KeyError, IndexError, TypeError) as error:
-        raise DamagedPartError(f"it is no masks part: {error!r}") from error
+        raise DamagedPartError(f"it is no part of results: {error!r}") from error
 
 
 def _segmentation(
-    row: Mapping[str, Any], names: Sequence[str], slot: ShardSlot | None
+    row: Mapping[str, Any], run: Mapping[str, Any], slot: ShardSlot | None
 ) -> Segmentation:
-    areas = [ClassArea(class_name=names[area["class_id"]], **area) for area in row["areas"]]
-    original = Original(
-        **{name: row[name] for name in ("height", "width", "orientation", "scale", "truncated")}
+    classes = run.get("model", {}).get("labels", {}).get("classes", [])
+    areas = [
+        ClassArea(class_name=classes[area["class_id"]]["name"], **area) for area in row["areas"]
+    ]
+    return Segmentation(_ref(row), row["mask"]["bytes"], tuple(areas), _original(row), slot)
+
+
+def _rendering(row: Mapping[str, Any], _: Mapping[str, Any], slot: ShardSlot | None) -> Rendering:
+    suffix = row["image"]["path"].rpartition(".")[2]
+    return Rendering(
+        _ref(row),
+        row["image"]["bytes"],
+        suffix,
+        row["effect"],
+        row["subject_fraction"],
+        _original(row),
+        slot,
     )
-    ref = ImageRef(row["image_uri"], row["image_version"])
-    return Segmentation(ref, row["mask"]["bytes"], tuple(areas), original, slot)
+
+
+def _ref(row: Mapping[str, Any]) -> ImageRef:
+    return ImageRef(row["image_uri"], row["image_version"])
+
+
+def _original(row: Mapping[str, Any]) -> Original:
+    return Original(**{name: row[name] for name in _ORIGINAL})
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """How what a run makes of images lies in Parquet: rows as columns, and back."""
+
+    columns: Callable[[str, Sequence[Any], str], dict[str, Any]]
+    row: Callable[[Mapping[str, Any], Mapping[str, Any], ShardSlot | None], Result]
+
+
+_FORMS: Final = {
+    MASKS: _Form(_masks, _segmentation),
+    RENDERS: _Form(_renders, _rendering),
+}

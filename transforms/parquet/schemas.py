@@ -11,9 +11,16 @@ import pyarrow as pa
 
 FAILURES = "failures"
 MASKS = "masks"
+RENDERS = "renders"
 
-DATASETS = (FAILURES, MASKS)
-"""In the order in which a shard's parts are written: its masks part makes it finished."""
+RESULTS = (MASKS, RENDERS)
+"""What a run makes of images: each run one of these."""
+
+DATASETS = (FAILURES, *RESULTS)
+"""In the order in which a shard's parts are written: that of its results makes it finished."""
+
+FILE_COLUMNS = {MASKS: "mask", RENDERS: "image"}
+"""The column of each result that holds a file's bytes."""
 
 AREA = pa.struct(
     [
@@ -33,6 +40,17 @@ IMAGE_FIELDS = (
 
 _SHARD = pa.field("shard", pa.string(), nullable=False)
 
+_ORIGINAL = (
+    pa.field("width", pa.int32(), nullable=False),
+    pa.field("height", pa.int32(), nullable=False),
+    pa.field("orientation", pa.int8(), nullable=False),
+    pa.field("scale", pa.float64(), nullable=False),
+    pa.field("truncated", pa.bool_(), nullable=False),
+)
+"""See :class:`transforms.records.Original`."""
+
+_FILE = pa.struct([("bytes", pa.binary()), ("path", pa.string())])
+
 _FIELDS = {
     FAILURES: [
         *IMAGE_FIELDS,
@@ -44,31 +62,40 @@ _FIELDS = {
     MASKS: [
         *IMAGE_FIELDS,
         _SHARD,
-        pa.field("width", pa.int32(), nullable=False),
-        pa.field("height", pa.int32(), nullable=False),
-        pa.field("orientation", pa.int8(), nullable=False),
-        pa.field("scale", pa.float64(), nullable=False),
-        pa.field("truncated", pa.bool_(), nullable=False),
-        pa.field("mask", pa.struct([("bytes", pa.binary()), ("path", pa.string())])),
+        *_ORIGINAL,
+        pa.field("mask", _FILE),
         pa.field("areas", pa.list_(pa.field("element", AREA, nullable=False)), nullable=False),
+    ],
+    RENDERS: [
+        *IMAGE_FIELDS,
+        _SHARD,
+        *_ORIGINAL,
+        pa.field("effect", pa.string(), nullable=False),
+        pa.field("subject_fraction", pa.float64(), nullable=False),
+        pa.field("image", _FILE),
     ],
 }
 
 RUN_KEY = b"beam_deeplab"
 COUNTS_KEY = b"beam_deeplab_shard"
-_HUGGINGFACE = {b"huggingface": json.dumps({"info": {"features": {"mask": {"_type": "Image"}}}})}
 
 
 @dataclass(frozen=True, slots=True)
 class ShardCounts:
     """Rows of a whole shard's parts, said by each of them; one of 0 rows is not written."""
 
-    masks: int
-    failures: int
+    masks: int = 0
+    failures: int = 0
+    renders: int = 0
+
+    @property
+    def total(self) -> int:
+        """Rows of all parts."""
+        return sum(map(self.rows, DATASETS))
 
     def rows(self, dataset: str) -> int:
         """Rows of the shard's part in ``dataset``."""
-        return {MASKS: self.masks, FAILURES: self.failures}[dataset]
+        return {MASKS: self.masks, FAILURES: self.failures, RENDERS: self.renders}[dataset]
 
 
 def dataset_schema(
@@ -77,10 +104,13 @@ def dataset_schema(
     """The Arrow schema of a dataset, with the metadata that its files carry.
 
     These are what made the rows (model, digest, classes, palette, version, options), and what the
-    file's shard holds. ``masks`` carries the key ``huggingface``, by which the library ``datasets``
-    decodes the column ``mask`` as pictures.
+    file's shard holds. Results carry the key ``huggingface``, by which the library ``datasets``
+    decodes their column of files as pictures.
     """
-    metadata: dict[bytes, str] = dict(_HUGGINGFACE) if dataset == MASKS else {}
+    metadata: dict[bytes, str] = {}
+    if dataset in FILE_COLUMNS:
+        features = {FILE_COLUMNS[dataset]: {"_type": "Image"}}
+        metadata[b"huggingface"] = json.dumps({"info": {"features": features}})
     if run is not None:
         metadata[RUN_KEY] = json.dumps(run, sort_keys=True)
     if counts is not None:

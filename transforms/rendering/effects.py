@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from beam_deeplab.transforms.decoding.decode import decode
 from beam_deeplab.transforms.geometry import Canvas
-from beam_deeplab.transforms.records import LogitsGrid
+from beam_deeplab.transforms.records import UNCHANGED, LogitsGrid
 from beam_deeplab.transforms.rendering.cutout import before, cutout
 from beam_deeplab.transforms.rendering.matte import refined_matte, soft_matte
 from beam_deeplab.transforms.rendering.portrait import disc_radius, portrait
@@ -19,9 +19,6 @@ from beam_deeplab.transforms.rendering.redact import covered, fill, pixelate
 
 LEAST_SUBJECT: Final = 0.01
 """Share of a picture below which it has no subject to make a portrait of."""
-
-NONE: Final = "none"
-"""The effect on a picture that is left unchanged."""
 
 Colour = tuple[int, int, int]
 
@@ -32,7 +29,7 @@ class Rendered:
 
     Attributes:
         pixels: uint8 RGB or RGBA of shape [height, width, 3 or 4], as the original is upright.
-        effect: The effect's name, or :data:`NONE`.
+        effect: The effect's name, or :data:`transforms.records.UNCHANGED`.
         subject_fraction: The subject's share of the picture, in [0, 1].
     """
 
@@ -75,7 +72,7 @@ class Portrait:
         matte = refined_matte(picture, answer, subject)
         fraction = float(matte.mean() / 255)
         if fraction < LEAST_SUBJECT:
-            return Rendered(picture, NONE, fraction)
+            return Rendered(picture, UNCHANGED, fraction)
         radius = disc_radius(self.strength, *matte.shape)
         return Rendered(portrait(picture, matte, radius), self.name, fraction)
 
@@ -138,7 +135,7 @@ class Redact:
         """See :class:`Effect`."""
         cover = covered(soft_matte(answer, subject))
         if not cover.any():
-            return Rendered(picture, NONE, 0.0)
+            return Rendered(picture, UNCHANGED, 0.0)
         hidden = pixelate(picture, cover) if self.fill is None else fill(picture, cover, self.fill)
         return Rendered(hidden, self.name, float(cover.mean()))
 

@@ -31,11 +31,12 @@ from typing import Any, Final
 from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.parquet.parts import (
     DamagedPartError,
-    decode_segmentations,
+    Result,
+    decode_results,
     encode_parts,
 )
-from beam_deeplab.transforms.parquet.schemas import MASKS
-from beam_deeplab.transforms.records import ImageRef, Segmentation, Shard, ShardSlot
+from beam_deeplab.transforms.parquet.schemas import FAILURES
+from beam_deeplab.transforms.records import ImageRef, Shard, ShardSlot
 from beam_deeplab.transforms.runs.deaths import circumstances, ended_by_itself
 from beam_deeplab.transforms.runs.sharding import PlanSummary
 from beam_deeplab.transforms.runs.solitude import alone
@@ -206,22 +207,22 @@ def let_go() -> None:
                 _open_here.discard(uri)
 
 
-def keep_aside(output: str, row: Segmentation, run: Mapping[str, Any], images_root: str) -> None:
+def keep_aside(output: str, row: Result, run: Mapping[str, Any], images_root: str) -> None:
     """Makes the row of an image that is run with care durable before its shard is whole."""
     assert row.slot is not None
     (content,) = (
         content
         for dataset, _, content in encode_parts(row.slot.shard, [row], run, images_root)
-        if dataset == MASKS
+        if dataset != FAILURES
     )
     storage.write_atomically(note_uri(output, f"{row.slot.shard}{_ROW}{row.slot.index}"), content)
 
 
-def kept_row(output: str, ref: ImageRef, slot: ShardSlot) -> Segmentation | None:
+def kept_row(output: str, ref: ImageRef, slot: ShardSlot) -> Result | None:
     """The row that an earlier attempt kept aside; None if it is no longer to be had."""
     try:
         content = storage.read(note_uri(output, f"{slot.shard}{_ROW}{slot.index}"))
-        (row,) = decode_segmentations(content, slot)
+        (row,) = decode_results(content, slot)
     except (FileNotFoundError, DamagedPartError, ValueError):
         return None
     return row if row.ref == ref else None

@@ -5,9 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 
+from beam_deeplab.transforms.parquet.schemas import MASKS, RENDERS
+
 CARD_FILE = "README.md"
 
-_ABOUT = {
+_FAILURES = "one row for each image without a result, with a code and a message"
+
+_ABOUT_MASKS = {
     "masks": "one row an image: `mask` is a PNG whose pixels index the classes below (Pillow and "
     "`datasets` read the ids; OpenCV and TensorFlow decode it to colours), of the upright "
     "original's size; `areas` holds each class present; `scale` says how far the picture was "
@@ -16,7 +20,14 @@ _ABOUT = {
     "`fraction_<class>`, 0 where the class is not in the picture",
     "class_areas": "one row for each class that is present in an image: an average over it "
     "counts only the pictures in which the class occurs",
-    "failures": "one row for each image without a mask, with a code and a message",
+    "failures": _FAILURES,
+}
+
+_ABOUT_RENDERS = {
+    "renders": "one row an image: `image` is the picture, upright; `effect` says what was done, "
+    "`none` where there was nothing of a subject; `subject_fraction` is the subject's share",
+    "images": "one row an image, also where it failed: status, size, effect, subject's fraction",
+    "failures": _FAILURES,
 }
 
 
@@ -25,8 +36,13 @@ def data_card(
 ) -> str:
     """The card's text: Markdown behind a YAML header as Hugging Face's dataset cards have it.
 
-    ``folders`` are the datasets and tables that hold rows, the default one first.
+    ``folders`` are the datasets and tables that hold rows, that of the results first.
     """
+    results = folders[0]
+    task, title, about = {
+        MASKS: ("image-segmentation", "Segmented images", _ABOUT_MASKS),
+        RENDERS: ("image-to-image", "Rendered images", _ABOUT_RENDERS),
+    }[results]
     configs = [
         line
         for position, folder in enumerate(folders)
@@ -42,17 +58,17 @@ def data_card(
         [
             "---",
             "task_categories:",
-            "- image-segmentation",
+            f"- {task}",
             "configs:",
             *configs,
             "---",
             "",
-            "# Segmented images",
+            f"# {title}",
             "",
-            f"{counts['total_masks']:,} masks and {counts['total_failures']:,} failures, made by "
-            f"beam-deeplab with the model {_cell(model)}.",
+            f"{counts[f'total_{results}']:,} {results} and {counts['total_failures']:,} failures, "
+            f"made by beam-deeplab with the model {_cell(model)}.",
             "",
-            *(f"- `{folder}/*.parquet`: {_ABOUT[folder]}." for folder in _ABOUT),
+            *(f"- `{folder}/*.parquet`: {about[folder]}." for folder in about),
             "- `manifest.json`: totals, versions, and where the list of all parts is.",
             "",
             "| id | class |",

@@ -11,8 +11,8 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from beam_deeplab.transforms.parquet.schemas import DATASETS, FAILURES, MASKS
-from beam_deeplab.transforms.records import Part
+from beam_deeplab.transforms.parquet.schemas import DATASETS, FAILURES, MASKS, RENDERS, RESULTS
+from beam_deeplab.transforms.records import UNCHANGED, Part
 from beam_deeplab.transforms.runs.inventory import StandingPart, StandingShard
 from beam_deeplab.transforms.runs.sharding import PlanSummary
 
@@ -46,6 +46,7 @@ class CommitFacts:
         pixels: By class id.
         barely_seen: Pictures of which the reduction has left little (:data:`LITTLE_LEFT`).
         truncated: Pictures of which only a part was there.
+        unchanged: Renders on which there was nothing to do.
         writers: Parts by what they say of who wrote them, as JSON.
         parts: How many there are.
         part_bytes: Their bytes.
@@ -61,6 +62,7 @@ class CommitFacts:
     pixels: Counter[int] = field(default_factory=Counter)
     barely_seen: int = 0
     truncated: int = 0
+    unchanged: int = 0
     writers: Counter[str] = field(default_factory=Counter)
     parts: int = 0
     part_bytes: int = 0
@@ -97,8 +99,14 @@ class CommitFacts:
             self.blame(BROKEN, [shard.describe_fault()])
         for standing in shard.parts.values():
             self._add_part(standing)
+        for dataset in RESULTS:
+            if dataset in shard.parts:
+                self._add_results(shard.rows(dataset))
         if MASKS in shard.parts:
-            self._add_masks(shard)
+            self._add_areas(shard.rows(MASKS))
+        if RENDERS in shard.parts:
+            effects = shard.rows(RENDERS).column("effect")
+            self.unchanged += pc.sum(pc.equal(effects, UNCHANGED)).as_py() or 0
 
     def _add_part(self, standing: StandingPart) -> None:
         self.parts += 1
@@ -114,21 +122,26 @@ class CommitFacts:
             writer["cpu"] = standing.writer["cpu"]
         self.writers[json.dumps(writer, sort_keys=True)] += 1
 
-    def _add_masks(self, shard: StandingShard) -> None:
-        masks = shard.rows(MASKS)
+    def _add_areas(self, masks: pa.Table) -> None:
         areas = pc.list_flatten(masks.column("areas")).combine_chunks()
         columns = {name: pc.struct_field(areas, name) for name in ("class_id", "pixels")}
         sums = pa.table(columns).group_by("class_id").aggregate([("pixels", "sum")])
         self.pixels.update(dict(zip(*(column.to_pylist() for column in sums.columns), strict=True)))
-        short_side = pc.min_element_wise(masks.column("width"), masks.column("height"))
-        left = pc.multiply(short_side, masks.column("scale"))
+
+    def _add_results(self, rows: pa.Table) -> None:
+        short_side = pc.min_element_wise(rows.column("width"), rows.column("height"))
+        left = pc.multiply(short_side, rows.column("scale"))
         little = pc.and_(pc.less(left, LITTLE_LEFT), pc.greater_equal(short_side, LITTLE_LEFT))
         self.barely_seen += pc.sum(little).as_py() or 0
-        self.truncated += pc.sum(masks.column("truncated")).as_py() or 0
+        self.truncated += pc.sum(rows.column("truncated")).as_py() or 0
 
 
-def reconcile(facts: CommitFacts) -> tuple[PlanSummary, dict[str, int]]:
+def reconcile(facts: CommitFacts, results: str = MASKS) -> tuple[PlanSummary, dict[str, int]]:
     """Proves that every planned image is in the output, once.
+
+    Args:
+        facts: The sums.
+        results: What the run makes of images, besides failures.
 
     Returns:
         The plan, and the counts that the manifest records.
@@ -141,10 +154,10 @@ def reconcile(facts: CommitFacts) -> tuple[PlanSummary, dict[str, int]]:
         _raise_for(fault, facts)
     (plan,) = facts.plans
     rows, totals = facts.written, facts.standing
-    _check_sum("planned", plan.planned, {"masks": rows[MASKS], "failures": rows[FAILURES]})
+    _check_sum("planned", plan.planned, {results: rows[results], FAILURES: rows[FAILURES]})
     _check_sum("inputs", plan.inputs, {"planned": plan.planned, "skipped": plan.skipped})
     _check_sum(
-        "masks and failures in the output",
+        f"{results} and failures in the output",
         sum(totals[dataset] for dataset in DATASETS),
         {"inputs": plan.inputs, "not_in_inputs": plan.not_in_inputs},
     )
@@ -153,14 +166,15 @@ def reconcile(facts: CommitFacts) -> tuple[PlanSummary, dict[str, int]]:
         "duplicates": plan.duplicates,
         "planned": plan.planned,
         "skipped": plan.skipped,
-        "masks": rows[MASKS],
+        results: rows[results],
         "failures": rows[FAILURES],
-        "total_masks": totals[MASKS],
+        f"total_{results}": totals[results],
         "total_failures": totals[FAILURES],
         "not_in_inputs": plan.not_in_inputs,
         "discarded_parts": plan.discarded_parts,
         "barely_seen": facts.barely_seen,
         "truncated": facts.truncated,
+        **({"unchanged": facts.unchanged} if results == RENDERS else {}),
     }
 
 

@@ -33,7 +33,6 @@ from beam_deeplab.transforms import storage
 from beam_deeplab.transforms.parquet.schemas import (
     DATASETS,
     FAILURES,
-    MASKS,
     RUN_KEY,
     dataset_schema,
 )
@@ -72,7 +71,7 @@ from beam_deeplab.transforms.runs.run_files import NO_FAILURES, remove_temporary
 from beam_deeplab.transforms.runs.sharding import PlanSummary, bucket_of
 from beam_deeplab.transforms.runs.tables import TABLES
 from beam_deeplab.transforms.runs.tables.table import Collection as ImageCollection
-from beam_deeplab.transforms.runs.tables.table import ShardRows
+from beam_deeplab.transforms.runs.tables.table import DerivedTable, ShardRows
 
 __all__ = ["CommitError", "CommitRun", "seconds_between"]
 
@@ -181,9 +180,13 @@ class CommitRun(beam.PTransform):
         labels = LabelSet.from_dict(self.run.model["labels"])
         return ImageCollection(labels, self.run.images_root)
 
+    @property
+    def _tables(self) -> tuple[DerivedTable, ...]:
+        return TABLES[self.run.dataset]
+
     def _read(self, some: tuple[Sequence[ShardFiles], list[_PartRecord]]) -> Iterator[Any]:
         shards, written = some
-        facts, collection = CommitFacts(), self._collection
+        facts = CommitFacts()
         standing = inspect_shards(self.output, shards, whole=True)
         by_bucket: dict[int, list[str]] = {}
         for shard in standing:
@@ -192,16 +195,25 @@ class CommitRun(beam.PTransform):
                 for ref in shard.refs(dataset):
                     by_bucket.setdefault(bucket_of(ref.uri), []).append(ref.uri)
         yield from by_bucket.items()
-        for name, rows in _rows_of(standing, collection):
+        for name, rows in self._rows_of(standing):
             content = encode_rows(rows)
             facts.table_bytes[name] += len(content)
             yield TaggedOutput(_ROWS, (name, content))
         yield TaggedOutput(_FACTS, facts)
 
+    def _rows_of(self, shards: Sequence[StandingShard]) -> Iterator[tuple[str, pa.Table]]:
+        """The rows of some shards in each table; and the parts themselves."""
+        yield _PARTS, part_rows(each.part for shard in shards for each in shard.parts.values())
+        collection, dataset = self._collection, self.run.dataset
+        rows = [ShardRows(shard.rows(dataset), shard.rows(FAILURES)) for shard in shards]
+        for table in self._tables:
+            made = [table.rows(each, collection) for each in rows]
+            yield table.name, pa.concat_tables(made or [table.schema(collection).empty_table()])
+
     def _reconcile(self, _: None, facts: CommitFacts) -> Reconciled:
-        plan, counts = reconcile(facts)
+        plan, counts = reconcile(facts, self.run.dataset)
         files = {_PARTS: TableFiles(1, 1)}
-        for table in TABLES:
+        for table in self._tables:
             standing = standing_files(self.output, table.name)
             files[table.name] = TableFiles.of(facts.table_bytes[table.name], standing)
             remove_surplus(self.output, table.name, files[table.name])
@@ -213,7 +225,7 @@ class CommitRun(beam.PTransform):
         if name == _PARTS:
             write_rows(storage.join(self.output, PARTS_FILE), PART_SCHEMA, "path", rows)
             return file
-        (table,) = (table for table in TABLES if table.name == name)
+        (table,) = (table for table in self._tables if table.name == name)
         facts = json.dumps(self.run.part_metadata(), sort_keys=True).encode()
         schema = table.schema(self._collection).with_metadata({RUN_KEY: facts})
         path = storage.join(self.output, table_file(name, index))
@@ -226,7 +238,7 @@ class CommitRun(beam.PTransform):
         files = sorted({record for record in records if isinstance(record, tuple)})
         tables = {
             table.name: [table_file(*file) for file in files if file[0] == table.name]
-            for table in TABLES
+            for table in self._tables
         }
         return self._write_manifest(reconciled, tables)
 
@@ -243,7 +255,7 @@ class CommitRun(beam.PTransform):
             counts,
             labels.names,
             str(model.get("reference", "")),
-            [MASKS, *tables, *([FAILURES] if counts["total_failures"] else [])],
+            [run.dataset, *tables, *([FAILURES] if counts["total_failures"] else [])],
         )
         storage.write_atomically(storage.join(self.output, CARD_FILE), card.encode())
         remove_temporary_files(self.output)
@@ -252,6 +264,7 @@ class CommitRun(beam.PTransform):
             run_id=run.run_id,
             fingerprint=run.fingerprint,
             options=run.options,
+            dataset=run.dataset,
             model=model,
             versions=run.versions,
             counts=counts,
@@ -307,18 +320,6 @@ def list_written(
             by_shard.setdefault(part[1], set()).add(part)
     for shards in some_at_once(list_shards(output, prefix, by_shard.keys())):
         yield shards, sorted(part for shard in shards for part in by_shard.get(shard.id, ()))
-
-
-def _rows_of(
-    shards: Iterable[StandingShard], collection: ImageCollection
-) -> Iterator[tuple[str, pa.Table]]:
-    """The rows of some shards in each table; and the parts themselves."""
-    shards = list(shards)
-    yield _PARTS, part_rows(each.part for shard in shards for each in shard.parts.values())
-    rows = [ShardRows(shard.rows(MASKS), shard.rows(FAILURES)) for shard in shards]
-    for table in TABLES:
-        made = [table.rows(each, collection) for each in rows]
-        yield table.name, pa.concat_tables(made or [table.schema(collection).empty_table()])
 
 
 def _find_twice(_: int, uris: Iterable[list[str]]) -> CommitFacts:

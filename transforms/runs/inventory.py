@@ -21,6 +21,8 @@ from beam_deeplab.transforms.parquet.parts import DamagedPartError, open_part, r
 from beam_deeplab.transforms.parquet.schemas import (
     DATASETS,
     FAILURES,
+    FILE_COLUMNS,
+    MASKS,
     ShardCounts,
     counts_of,
     dataset_schema,
@@ -105,7 +107,7 @@ class StandingShard:
     def claimed(self) -> set[int]:
         """How many images the readable parts say that the shard holds."""
         claims = [standing.counts for standing in self.parts.values() if standing.counts]
-        return {counts.masks + counts.failures for counts in claims}
+        return {counts.total for counts in claims}
 
     @property
     def has_damaged_part(self) -> bool:
@@ -144,7 +146,7 @@ class StandingShard:
 
 
 def list_shards(output: str, prefix: str = "", names: Collection[str] = ()) -> list[ShardFiles]:
-    """The shards of one share of an output that have left a part or a note, by id; three listings.
+    """The shards of one share of an output that have left a part or a note, by id; four listings.
 
     The shards named by ``names`` are listed even if nothing of them stands. Files that our naming
     does not know are not ours and are left out.
@@ -195,16 +197,22 @@ def take_inventory(output: str) -> dict[str, StandingShard]:
     return {shard.id: shard for shard in inspect_shards(output, listed)}
 
 
-def standing_parts(output: str, shard: Shard) -> list[Part]:
+def standing_parts(output: str, shard: Shard, results: str = MASKS) -> list[Part]:
     """The parts of a shard if they stand whole, of just its images; else none.
 
     Two requests for a shard that has left nothing.
 
+    Args:
+        output: The output folder.
+        shard: The shard.
+        results: The dataset of its results.
+
     Raises:
         OSError: A part cannot be read now.
     """
-    uris = [storage.join(output, Part(dataset, shard.id, 0, 0).path) for dataset in DATASETS]
-    versions = zip(DATASETS, storage.versions(uris), strict=True)
+    datasets = FAILURES, results
+    uris = [storage.join(output, Part(dataset, shard.id, 0, 0).path) for dataset in datasets]
+    versions = zip(datasets, storage.versions(uris), strict=True)
     sizes = {dataset: found.size for dataset, found in versions if found.size is not None}
     if not sizes:
         return []
@@ -216,7 +224,8 @@ def standing_parts(output: str, shard: Shard) -> list[Part]:
 
 def _columns(dataset: str, *, whole: bool) -> list[str]:
     if whole:
-        return [name for name in dataset_schema(dataset).names if name != "mask"]
+        files = FILE_COLUMNS.values()
+        return [name for name in dataset_schema(dataset).names if name not in files]
     return ["image_uri", "image_version", *(["code"] if dataset == FAILURES else [])]
 
 

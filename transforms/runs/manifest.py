@@ -38,6 +38,7 @@ class RunRecord:
         started: UTC time, ISO 8601.
         images_root: The folder below which images are named
             (:func:`transforms.parquet.names.relative_name`).
+        dataset: What it makes of images: ``masks`` or ``renders``.
         format_version: Of this file's layout.
     """
 
@@ -49,6 +50,7 @@ class RunRecord:
     versions: Mapping[str, str]
     started: str
     images_root: str = ""
+    dataset: str = "masks"
     format_version: int = FORMAT_VERSION
 
     def to_json(self) -> bytes:
@@ -75,6 +77,7 @@ class RunRecord:
         return {
             "run_id": self.run_id,
             "fingerprint": self.fingerprint,
+            "dataset": self.dataset,
             "options": {key: value for key, value in self.options.items() if key != "labels"},
             "model": {**self.model, "reference": name},
             "versions": dict(self.versions),
@@ -109,21 +112,23 @@ class Manifest:
         writers: What wrote the parts: the distinct ``model`` (name and digest), ``versions`` and,
             where networks are of 8 bits, ``cpu`` (instructions),
             of all runs, and how many ``parts`` are of each.
-        counts: ``inputs`` (distinct), ``duplicates``, ``planned``, ``skipped``, ``masks`` and
-            ``failures`` of this run; ``total_masks``, ``total_failures`` and ``not_in_inputs``
-            of the whole output; ``discarded_parts``, damaged ones that were given up;
-            ``barely_seen`` and ``truncated``, pictures of which the reduction left little, or
-            only a part was there.
+        counts: ``inputs`` (distinct), ``duplicates``, ``planned``, ``skipped``, ``masks`` (or
+            ``renders``) and ``failures`` of this run; ``total_masks`` (``total_renders``),
+            ``total_failures`` and ``not_in_inputs`` of the whole output; ``discarded_parts``,
+            damaged ones that were given up; ``barely_seen`` and ``truncated``, pictures of which
+            the reduction left little, or only a part was there; ``unchanged``, renders on which
+            there was nothing to do.
         failures_by_code: Failures in the whole output, by code.
         class_pixels: Pixels in the whole output, by class name.
         genre_pixels: The same by genre; empty in manifests of version 0.2.0.
-        parts: Where every file of masks and failures is listed.
+        parts: Where every file of results and failures is listed.
         tables: The tables that were made from them, by name: their files below the output.
         started: When the run began, UTC, ISO 8601.
         committed: When it was committed, UTC, ISO 8601.
         seconds: From one to the other.
         left_out: Files that the inputs name and that were not looked at: ``pattern``, ``kind``
             and ``count`` of each sort.
+        dataset: What the run makes of images: ``masks`` or ``renders``.
         format_version: Of this file's layout.
     """
 
@@ -143,6 +148,7 @@ class Manifest:
     seconds: float
     left_out: tuple[LeftOut, ...] = ()
     genre_pixels: Mapping[str, int] = field(default_factory=dict)
+    dataset: str = "masks"
     format_version: int = FORMAT_VERSION
 
     def to_json(self) -> bytes:

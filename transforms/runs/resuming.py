@@ -28,8 +28,6 @@ from beam_deeplab.transforms.parquet.parts import (
 )
 from beam_deeplab.transforms.parquet.schemas import (
     DATASETS,
-    FAILURES,
-    MASKS,
     ShardCounts,
     counts_of,
     with_counts,
@@ -181,7 +179,7 @@ def rewrite_shard(
             tables[dataset] = pa.table({})
             changed.add(dataset)
     rows = {dataset: tables[dataset].num_rows if dataset in tables else 0 for dataset in DATASETS}
-    counts = ShardCounts(rows[MASKS], rows[FAILURES])
+    counts = ShardCounts(**rows)
     attempts.begin_rewrite(output, shard, leaving)
     for dataset, table in tables.items():
         uri = storage.join(output, Part(dataset, shard, 0, 0).path)

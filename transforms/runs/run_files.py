@@ -17,7 +17,7 @@ NO_FAILURES: Final = f"{FAILURES}/none.parquet"
 
 FILES: Final = {
     **dict.fromkeys(DATASETS, PART_NAME),
-    **{table.name: TABLE_FILE for table in TABLES},
+    **{table.name: TABLE_FILE for tables in TABLES.values() for table in tables},
 }
 """How the files in each folder of a run are named."""
 

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from beam_deeplab.transforms.parquet.schemas import DATASETS, MASKS
+from beam_deeplab.transforms.parquet.schemas import DATASETS, FAILURES
 from beam_deeplab.transforms.records import FailureCode, ImageRef
 from beam_deeplab.transforms.runs.inventory import StandingShard
 from beam_deeplab.transforms.runs.plan_facts import PlanFacts
@@ -46,7 +46,7 @@ def row_records(shard: StandingShard, *, has_fatal: bool) -> Iterator[Record]:
         codes = standing.codes or ("",) * len(standing.refs)
         for ref, code in zip(standing.refs, codes, strict=True):
             crashed = code == FailureCode.CRASHED
-            is_result = dataset == MASKS or (crashed and has_fatal)
+            is_result = dataset != FAILURES or (crashed and has_fatal)
             yield (ROW, ref.uri, ref.version, shard.id, dataset, is_result, crashed)
 
 

@@ -14,12 +14,12 @@ from beam_deeplab.transforms.metrics import count, count_outcome, timed, timed_e
 from beam_deeplab.transforms.parquet.parts import (
     DamagedPartError,
     Row,
+    dataset_of,
     encode_parts,
     open_part,
     read_columns,
 )
-from beam_deeplab.transforms.parquet.schemas import MASKS
-from beam_deeplab.transforms.records import BatchBarrier, Failure, Part, Segmentation, ShardSlot
+from beam_deeplab.transforms.records import BatchBarrier, Failure, Part, ShardSlot
 from beam_deeplab.transforms.runs import attempts
 from beam_deeplab.transforms.runs.manifest import RunRecord
 
@@ -33,14 +33,18 @@ def write_shard(
 ) -> Iterator[Part]:
     """Writes the parts of one shard, each atomically; again and again with the same result.
 
-    Its failures come first, then its masks, which make it finished. An earlier attempt may have
-    failed for images that this one has masks for, or the other way round; so masks of images that
-    have failed now go before the failures are written, and a part that this attempt has no rows
-    for is removed: no reader sees an image in both.
+    Its failures come first, then its results, which make it finished. An earlier attempt may have
+    failed for images that this one has results for, or the other way round; so results of images
+    that have failed now go before the failures are written, and a part that this attempt has no
+    rows for is removed: no reader sees an image in both.
 
     The arguments are those of :func:`transforms.parquet.parts.encode_parts`, behind the output.
     """
-    _remove_masks_of(output, shard, {row.ref.uri for row in rows if isinstance(row, Failure)})
+    results = Part(dataset_of(run), shard, 0, 0)
+    _remove_rows_of(
+        storage.join(output, results.path),
+        {row.ref.uri for row in rows if isinstance(row, Failure)},
+    )
     encoded = encode_parts(shard, rows, run, images_root)
     for dataset, length, content in timed_each("encode", encoded):
         part = Part(dataset, shard, length, len(content))
@@ -55,17 +59,16 @@ def write_shard(
             yield part
 
 
-def _remove_masks_of(output: str, shard: str, failed: set[str]) -> None:
-    """Removes the masks that an earlier attempt wrote if they hold any of these images."""
+def _remove_rows_of(uri: str, failed: set[str]) -> None:
+    """Removes the results that an earlier attempt wrote if they hold any of these images."""
     if not failed:
         return
-    uri = storage.join(output, Part(MASKS, shard, 0, 0).path)
     try:
         with storage.open_seekable(uri) as file:
-            masks = read_columns(open_part(file), ["image_uri"]).column("image_uri")
+            images = read_columns(open_part(file), ["image_uri"]).column("image_uri")
     except (FileNotFoundError, DamagedPartError):  # a damaged part shows no image
         return
-    if not failed.isdisjoint(masks.to_pylist()):
+    if not failed.isdisjoint(images.to_pylist()):
         storage.delete(uri)
 
 
@@ -130,8 +133,8 @@ class _WriteShardsFn(beam.DoFn):
         if isinstance(row, Part):
             yield row
             return
-        count_outcome(row)
-        if isinstance(row, Segmentation) and row.slot is not None and row.slot.with_care:
+        count_outcome(row, dataset_of(self._metadata))
+        if not isinstance(row, Failure) and row.slot is not None and row.slot.with_care:
             attempts.keep_aside(self._output, row, self._metadata, self._images_root)
         whole = self._assembly.add(row)
         if whole is not None:
@@ -145,7 +148,7 @@ class _WriteShardsFn(beam.DoFn):
 
 @dataclass(eq=False)
 class WriteShards(beam.PTransform):
-    """``Segmentation | Failure`` -> the parts that each shard wrote; parts go through.
+    """``Segmentation | Rendering | Failure`` -> the parts that each shard wrote; parts go through.
 
     Must stay fused to the step that expanded the shards: rows of one shard have to arrive in
     one bundle. It raises :class:`BrokenShardError` where a runner breaks that, and never drops

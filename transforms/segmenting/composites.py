@@ -25,8 +25,11 @@ from beam_deeplab.transforms.decoding.options import DecodeOptions
 from beam_deeplab.transforms.geometry import Canvas
 from beam_deeplab.transforms.masks.label_maps import segment_logits
 from beam_deeplab.transforms.metrics import count, count_outcome, timed, timed_each
+from beam_deeplab.transforms.parquet.parts import Result
+from beam_deeplab.transforms.parquet.schemas import MASKS
 from beam_deeplab.transforms.records import (
     BatchBarrier,
+    DecodedImage,
     EncodedImage,
     Failure,
     FailureCode,
@@ -87,6 +90,35 @@ def mask_image(
 
 
 @dataclass(eq=False)
+class InferEncoded(beam.PTransform):
+    """``EncodedImage | Failure`` -> ``LogitsGrid | Failure``, fused and in one piece."""
+
+    recipe: Recipe
+    engine_threads: int | None = None
+    batch_pictures: int = BATCH_PICTURES
+    keep_data: bool = False
+
+    def expand(self, images: beam.PCollection) -> beam.PCollection:
+        """Decodes and infers; with ``keep_data`` the files' bytes come along."""
+        recipe = self.recipe
+        decode = only_for(
+            EncodedImage,
+            timed("decode")(_decode_keeping if self.keep_data else decode_image),
+            canvas=recipe.canvas,
+            options=recipe.decoding,
+        )
+        handler = DeepLabHandler(recipe, self.engine_threads, batch_pictures=self.batch_pictures)
+        return images | "Decode" >> beam.Map(decode) | "Infer" >> RunInference(handler)
+
+
+def _decode_keeping(
+    encoded: EncodedImage, canvas: Canvas, options: DecodeOptions
+) -> DecodedImage | Failure:
+    row = decode_image(encoded, canvas, options)
+    return row if isinstance(row, Failure) else replace(row, data=encoded.data)
+
+
+@dataclass(eq=False)
 class SegmentEncoded(beam.PTransform):
     """``EncodedImage | Failure`` -> ``Segmentation | Failure``, fused and in one piece."""
 
@@ -96,30 +128,23 @@ class SegmentEncoded(beam.PTransform):
 
     def expand(self, images: beam.PCollection) -> beam.PCollection:
         """Decodes, infers and masks."""
-        recipe = self.recipe
-        labels = recipe.model.labels
-        decode = only_for(
-            EncodedImage,
-            timed("decode")(decode_image),
-            canvas=recipe.canvas,
-            options=recipe.decoding,
-        )
+        labels = self.recipe.model.labels
         mask = only_for(
             LogitsGrid, mask_image, class_names=labels.names, palette=labels.palette_bytes()
         )
-        handler = DeepLabHandler(recipe, self.engine_threads, batch_pictures=self.batch_pictures)
         return (
             images
-            | "Decode" >> beam.Map(decode)
-            | "Infer" >> RunInference(handler)
+            | InferEncoded(self.recipe, self.engine_threads, self.batch_pictures)
             | "Mask" >> beam.Map(mask)
         )
 
 
-ReadRow = EncodedImage | Failure | Segmentation | BatchBarrier | Part
+ReadRow = EncodedImage | Failure | Result | BatchBarrier | Part
 
 
-def read_shard(shard: Shard, output: str, max_file_bytes: int = MAX_BYTES) -> Iterator[ReadRow]:
+def read_shard(
+    shard: Shard, output: str, max_file_bytes: int = MAX_BYTES, results: str = MASKS
+) -> Iterator[ReadRow]:
     """Reads a shard's images, each with its place in the shard.
 
     Of a shard that an earlier attempt of this job has written whole nothing is read: its parts
@@ -129,7 +154,7 @@ def read_shard(shard: Shard, output: str, max_file_bytes: int = MAX_BYTES) -> It
     Yields:
         One row an image, and with care a barrier behind each; or parts.
     """
-    if not shard.again and (parts := standing_parts(output, shard)):
+    if not shard.again and (parts := standing_parts(output, shard, results)):
         attempts.finish(output, shard.id)  # it died behind its writing, if it is noted
         yield from parts
         return
@@ -203,10 +228,14 @@ class SegmentShards(beam.PTransform):
         return (
             shards
             | beam.Reshuffle()
-            | "Read" >> beam.FlatMap(read_shard, self.output, self.max_file_bytes)
-            | SegmentEncoded(self.recipe, self.engine_threads, self.batch_pictures)
+            | "Read" >> beam.FlatMap(read_shard, self.output, self.max_file_bytes, self.run.dataset)
+            | self.work()
             | WriteShards(self.output, self.run)
         )
+
+    def work(self) -> beam.PTransform:
+        """What is done with images between reading and writing, fused and in one piece."""
+        return SegmentEncoded(self.recipe, self.engine_threads, self.batch_pictures)
 
 
 def encode_input(

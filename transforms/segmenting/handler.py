@@ -6,7 +6,7 @@ import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from apache_beam.ml.inference.base import ModelHandler
 
@@ -17,6 +17,7 @@ from beam_deeplab.deeplab.models import ModelSpec
 from beam_deeplab.transforms.decoding.options import DecodeOptions
 from beam_deeplab.transforms.geometry import Canvas
 from beam_deeplab.transforms.metrics import NAMESPACE, measured
+from beam_deeplab.transforms.parquet.schemas import MASKS
 from beam_deeplab.transforms.records import BatchBarrier, DecodedImage
 from beam_deeplab.transforms.runs import attempts
 from beam_deeplab.transforms.runs.solitude import beside_others
@@ -37,6 +38,7 @@ class Recipe:
     """Everything that decides which mask a file gets.
 
     Attributes:
+        dataset: What is made of images.
         model: The network's weights, classes and palette.
         canvas: What pictures are reduced to fit into.
         output_stride: Of the backbone, 8 or 16.
@@ -49,6 +51,8 @@ class Recipe:
             its probabilities counts.
         flip: Whether it is asked about the mirror image too.
     """
+
+    dataset: ClassVar[str] = MASKS
 
     model: ModelSpec
     canvas: Canvas

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from beam_deeplab.transforms.geometry import Canvas
+from beam_deeplab.transforms.parquet.parts import Result
 from beam_deeplab.transforms.records import (
     BatchBarrier,
     DecodedImage,
@@ -19,7 +20,6 @@ from beam_deeplab.transforms.records import (
     FailureCode,
     LogitsGrid,
     Part,
-    Segmentation,
     Stage,
 )
 from beam_deeplab.transforms.segmenting.buckets import bucket_for
@@ -61,8 +61,8 @@ _NORMALISED = np.arange(256, dtype=np.float32) * np.float32(2 / 255) - np.float3
 """What the network takes a sample for; looked up in half the time that computing it takes."""
 
 Images = NDArray[np.float32]
-Row = DecodedImage | Failure | Segmentation | BatchBarrier | Part
-Answer = LogitsGrid | Failure | Segmentation | BatchBarrier | Part
+Row = DecodedImage | Failure | Result | BatchBarrier | Part
+Answer = LogitsGrid | Failure | Result | BatchBarrier | Part
 
 
 def assemble_batch(pictures: Sequence[DecodedImage], canvas: Canvas) -> NDArray[np.float32]:
@@ -219,6 +219,7 @@ def _to_row(
         content_width=width,
         original=picture.original,
         slot=picture.slot,
+        data=picture.data,
     )
 
 

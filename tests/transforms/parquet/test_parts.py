@@ -11,12 +11,12 @@ import pytest
 from beam_deeplab.transforms.parquet.parts import (
     ROW_GROUP_BYTES,
     DamagedPartError,
-    decode_segmentations,
+    decode_results,
     encode_parts,
 )
 from beam_deeplab.transforms.parquet.schemas import ShardCounts, counts_of, run_of
 from beam_deeplab.transforms.records import ImageRef
-from tests.rows import FACTS, failure, segmentation
+from tests.rows import FACTS, RENDER_RUN, failure, rendering, segmentation
 
 
 def _files(png: bytes = b"png", images: int = 3) -> dict[str, pq.ParquetFile]:
@@ -77,10 +77,10 @@ def test_rows_come_back_as_they_were() -> None:
     rows = [segmentation(ImageRef(f"{i}.jpg", "7")) for i in range(3)]
     parts = encode_parts("ab" * 8, [*rows, failure(ImageRef("bad.jpg"))], FACTS)
     contents = {dataset: content for dataset, _, content in parts}
-    assert decode_segmentations(contents["masks"]) == rows
+    assert decode_results(contents["masks"]) == rows
     for damaged in (b"", contents["failures"], contents["masks"][:-9], b"PAR1" * 100):
         with pytest.raises(DamagedPartError):
-            decode_segmentations(damaged)
+            decode_results(damaged)
 
 
 def test_bytes_that_rotted_are_noticed() -> None:
@@ -89,4 +89,18 @@ def test_bytes_that_rotted_are_noticed() -> None:
     whole = contents["masks"]
     place = pq.ParquetFile(io.BytesIO(whole)).metadata.row_group(0).column(8).data_page_offset + 60
     with pytest.raises(DamagedPartError):
-        decode_segmentations(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+        decode_results(whole[:place] + bytes([whole[place] ^ 1]) + whole[place + 1 :])
+
+
+def test_renders_are_parts_as_masks_are() -> None:
+    rows = [rendering(ImageRef(f"gs://b/{i}.png", "7")) for i in range(3)]
+    run = RENDER_RUN.part_metadata()
+    parts = encode_parts("ab" * 8, [*rows, failure(ImageRef("bad.jpg"))], run, "gs://b")
+    contents = {dataset: content for dataset, _, content in parts}
+    assert contents.keys() == {"failures", "renders"}
+    assert decode_results(contents["renders"]) == rows
+    part = pq.ParquetFile(io.BytesIO(contents["renders"]))
+    assert counts_of(part.schema_arrow.metadata) == ShardCounts(renders=3, failures=1)
+    features = json.loads(part.schema_arrow.metadata[b"huggingface"])["info"]["features"]
+    assert features == {"image": {"_type": "Image"}}
+    assert part.read().column("image").to_pylist()[0] == {"bytes": b"jpeg", "path": "0.png.jpg"}

@@ -16,11 +16,11 @@ from apache_beam import Pipeline
 from beam_deeplab.transforms.records import ImageRef, Original, Part
 from beam_deeplab.transforms.runs.commit_facts import CommitError
 from beam_deeplab.transforms.runs.committing import CommitRun, seconds_between
-from beam_deeplab.transforms.runs.manifest import Manifest
-from beam_deeplab.transforms.runs.sharding import Sharding
+from beam_deeplab.transforms.runs.manifest import Manifest, RunRecord
+from beam_deeplab.transforms.runs.sharding import Sharding, slots_of
 from beam_deeplab.transforms.runs.writing import write_shard
-from tests.plans import Plan, commit_run, plan_shards, standing_parts_of
-from tests.rows import FACTS, RUN, segmentation, shard_rows
+from tests.plans import Plan, commit_run, plan_run, plan_shards, standing_parts_of
+from tests.rows import FACTS, RENDER_RUN, RUN, failure, rendering, segmentation, shard_rows
 
 
 def _write(
@@ -198,3 +198,40 @@ def test_a_clock_that_was_set_back_gives_no_negative_time() -> None:
     now = datetime(2026, 1, 1, tzinfo=UTC)
     assert seconds_between("2026-01-03T00:00:00.000+00:00", now) == 0
     assert seconds_between("2025-12-31T23:59:00.000+00:00", now) == 60
+
+
+def test_a_run_of_renders_is_planned_resumed_and_committed_as_one_of_masks(tmp_path: Path) -> None:
+    refs = [ImageRef(f"{i}.jpg", "1") for i in range(5)]
+    output = str(tmp_path)
+
+    def work(run: RunRecord) -> Manifest:
+        shards, summary = plan_run(output, refs, run, Sharding(2))
+        parts: list[Part] = []
+        for shard in shards:
+            rows = [
+                failure(ref, slot)
+                if ref.uri == failing
+                else rendering(ref, slot, "none" if ref.uri == "0.jpg" else "redact")
+                for ref, slot in slots_of(shard)
+            ]
+            parts += write_shard(output, shard.id, rows, run.part_metadata())
+        return commit_run(output, run, summary, parts)
+
+    failing = "3.jpg"
+    first = work(RENDER_RUN)
+    assert first.dataset == "renders"
+    assert first.counts["total_renders"] == first.counts["renders"] == 4
+    assert (first.counts["unchanged"], first.counts["total_failures"]) == (1, 1)
+    assert first.tables.keys() == {"images"}
+    failing = ""
+    second = work(RENDER_RUN)
+    assert (second.counts["planned"], second.counts["skipped"]) == (1, 4)
+    assert (second.counts["total_renders"], second.counts["total_failures"]) == (5, 0)
+    images = pq.read_table(tmp_path / "images").to_pylist()
+    assert [(row["image_uri"], row["status"], row["effect"]) for row in images] == [
+        (ref.uri, "done", "none" if ref.uri == "0.jpg" else "redact") for ref in refs
+    ]
+    assert {row["subject_fraction"] for row in images} == {0.25}
+    card = (tmp_path / "README.md").read_text()
+    assert "renders/*.parquet\n  default: true" in card
+    assert "5 renders and 0 failures" in card

@@ -71,6 +71,7 @@ def test_parts_say_which_run_made_them() -> None:
     assert RUN.part_metadata() == {
         "run_id": "r1",
         "fingerprint": "print",
+        "dataset": "masks",
         "options": {"canvas": [513, 513]},
         "model": {"reference": "m", "digest": "d", "labels": LABELS.to_dict()},
         "versions": {"beam-deeplab": "0"},

@@ -154,7 +154,7 @@ def test_an_output_is_listed_by_shares_and_never_by_shard(
     shards, _ = plan_run(tmp_path, refs[1:], RUN, Sharding(2))
     assert len(shards) == 100
     listings = [each for each in seen if each.startswith("list_folder")]
-    assert len(listings) == 3 * 16
+    assert len(listings) == 4 * 16
 
 
 @pytest.fixture

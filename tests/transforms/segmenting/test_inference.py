@@ -19,11 +19,11 @@ from beam_deeplab.transforms.records import (
     LogitsGrid,
     Original,
     Part,
-    Segmentation,
     ShardSlot,
 )
 from beam_deeplab.transforms.segmenting.inference import (
     FAILED_IN_A_ROW,
+    Answer,
     BatchInference,
     BrokenEngineError,
     DeviceLostError,
@@ -65,12 +65,12 @@ class RecordingEngine:
         pass
 
 
-def _value(row: LogitsGrid | Failure | Segmentation | BatchBarrier | Part) -> float:
+def _value(row: Answer) -> float:
     assert isinstance(row, LogitsGrid)
     return float(row.logits[0, 0, 0])
 
 
-def _uri(row: LogitsGrid | Failure | Segmentation | BatchBarrier | Part) -> str:
+def _uri(row: Answer) -> str:
     assert not isinstance(row, BatchBarrier | Part)
     return row.ref.uri
 

@@ -26,8 +26,9 @@ def class_areas_schema(_: Collection) -> pa.Schema:
 
 def class_areas_rows(shard: ShardRows, collection: Collection) -> pa.Table:
     """The nested areas of the masks, a row each; an average over them knows no zeros."""
-    areas = shard.masks.column("areas").combine_chunks()
-    images = shard.masks.select(["image_uri", "image_version"]).take(pc.list_parent_indices(areas))
+    areas = shard.results.column("areas").combine_chunks()
+    parents = pc.list_parent_indices(areas)
+    images = shard.results.select(["image_uri", "image_version"]).take(parents)
     flat = pc.list_flatten(areas)
     ids = pc.struct_field(flat, "class_id")
     columns = {

@@ -1,6 +1,9 @@
-"""``images``: one row an image, whether it has a mask or not, with a fraction for every class."""
+"""``images``: one row an image, also where it failed; of masks a fraction for every class."""
 
 from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +23,17 @@ def images_schema(collection: Collection) -> pa.Schema:
     What an image without a mask cannot have is null, and its fractions too; a class that is not
     in a picture has the fraction 0, so that ``avg(fraction_dog)`` is over all pictures.
     """
+    fractions = column_names(collection.labels.names, "fraction_")
+    return _schema([pa.field(name, pa.float64()) for name in ("confidence", *fractions)])
+
+
+def rendered_schema(_: Collection) -> pa.Schema:
+    """Image, name, status, size, effect and the subject's fraction; null where it failed."""
+    own = [pa.field("effect", pa.string()), pa.field("subject_fraction", pa.float64())]
+    return _schema(own)
+
+
+def _schema(own: Sequence[pa.Field]) -> pa.Schema:
     return pa.schema(
         [
             *IMAGE_FIELDS,
@@ -30,19 +44,14 @@ def images_schema(collection: Collection) -> pa.Schema:
             pa.field("height", pa.int32()),
             pa.field("scale", pa.float64()),
             pa.field("truncated", pa.bool_()),
-            pa.field("confidence", pa.float64()),
-            *(
-                pa.field(name, pa.float64())
-                for name in column_names(collection.labels.names, "fraction_")
-            ),
+            *own,
         ]
     )
 
 
 def images_rows(shard: ShardRows, collection: Collection) -> pa.Table:
     """The images of a shard: those with a mask, then those that failed."""
-    schema = images_schema(collection)
-    masks, failures = shard.masks, shard.failures
+    masks, schema = shard.results, images_schema(collection)
     areas = masks.column("areas").combine_chunks()
     flat = pc.list_flatten(areas)
     fractions = np.zeros((masks.num_rows, len(collection.labels.names)))
@@ -50,15 +59,31 @@ def images_rows(shard: ShardRows, collection: Collection) -> pa.Table:
     fractions[present] = pc.struct_field(flat, "fraction").to_numpy()
     confidence = np.zeros_like(fractions)
     confidence[present] = pc.struct_field(flat, "mean_confidence").to_numpy()
-    done = {
-        "image_uri": masks.column("image_uri"),
-        "image_version": masks.column("image_version"),
-        "name": _names(masks, collection),
-        "status": [DONE] * masks.num_rows,
-        "code": pa.nulls(masks.num_rows, pa.string()),
-        **{name: masks.column(name) for name in ("width", "height", "scale", "truncated")},
+    own = {
         "confidence": (fractions * confidence).sum(axis=1),
         **dict(zip(schema.names[-fractions.shape[1] :], fractions.T, strict=True)),
+    }
+    return _rows(shard, collection, schema, own)
+
+
+def rendered_rows(shard: ShardRows, collection: Collection) -> pa.Table:
+    """The images of a shard: those that were rendered, then those that failed."""
+    own = {name: shard.results.column(name) for name in ("effect", "subject_fraction")}
+    return _rows(shard, collection, rendered_schema(collection), own)
+
+
+def _rows(
+    shard: ShardRows, collection: Collection, schema: pa.Schema, own: Mapping[str, Any]
+) -> pa.Table:
+    results, failures = shard.results, shard.failures
+    done = {
+        "image_uri": results.column("image_uri"),
+        "image_version": results.column("image_version"),
+        "name": _names(results, collection),
+        "status": [DONE] * results.num_rows,
+        "code": pa.nulls(results.num_rows, pa.string()),
+        **{name: results.column(name) for name in ("width", "height", "scale", "truncated")},
+        **own,
     }
     failed = {
         "image_uri": failures.column("image_uri"),
@@ -81,3 +106,4 @@ def _names(images: pa.Table, collection: Collection) -> list[str]:
 
 
 IMAGES = DerivedTable("images", images_schema, images_rows)
+RENDERED_IMAGES = DerivedTable("images", rendered_schema, rendered_rows)

@@ -20,9 +20,9 @@ class Collection:
 
 @dataclass(frozen=True, slots=True)
 class ShardRows:
-    """What one shard has written, all columns but the masks' bytes."""
+    """What one shard has written, all columns but the pictures' bytes."""
 
-    masks: pa.Table
+    results: pa.Table
     failures: pa.Table
 
 

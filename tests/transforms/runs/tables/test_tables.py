@@ -65,7 +65,7 @@ def test_images_are_one_row_each_with_zeros_for_what_is_not_there(committed: Pat
     assert duckdb.sql(average).fetchall() == [(0,)]
 
 
-@pytest.mark.parametrize("table", TABLES, ids=lambda table: table.name)
+@pytest.mark.parametrize("table", TABLES[MASKS], ids=lambda table: table.name)
 def test_tables_are_one_file_of_names_that_bigquery_takes(committed: Path, table: object) -> None:
     name = table.name  # type: ignore[attr-defined]
     (file,) = (committed / name).iterdir()
