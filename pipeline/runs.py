@@ -9,6 +9,7 @@ from typing import Any
 
 from beam_deeplab.pipeline.options import RunFailedError, UsageError, refusing
 from beam_deeplab.transforms import storage
+from beam_deeplab.transforms.parquet.schemas import MASKS
 from beam_deeplab.transforms.runs import attempts
 from beam_deeplab.transforms.runs.card import CARD_FILE
 from beam_deeplab.transforms.runs.manifest import (
@@ -131,15 +132,15 @@ def read_manifest(output: str) -> Manifest:
         ) from error
 
 
-def read_committed(output: str, flag: str) -> Manifest:
-    """The manifest of a run that a flag names, for what is made of its masks.
+def read_committed(output: str, flag: str, results: str = MASKS) -> Manifest:
+    """The manifest of a run that a flag names, for what is made of its masks or renders.
 
     Raises:
-        UsageError: It is not committed, or not one that this version reads.
+        UsageError: It is not committed, not one that this version reads, or has other results.
     """
     with refusing(flag, OSError), refusing(f"{flag} {output}", ValueError):
         try:
-            return read_segmented_manifest(output)
+            manifest = read_segmented_manifest(output)
         except FileNotFoundError as error:
             if not storage.exists(storage.join(output, RUN_FILE)):
                 raise UsageError(f"{flag} {output}: holds no run of `segment`") from error
@@ -147,6 +148,9 @@ def read_committed(output: str, flag: str) -> Manifest:
                 f"{flag} {output}: is not committed (it has no {MANIFEST_FILE}): finish it with "
                 "`segment --resume`"
             ) from error
+    if manifest.dataset != results:
+        raise UsageError(f"{flag} {output}: is a run with {manifest.dataset}, not {results}")
+    return manifest
 
 
 def remove_run(output: str) -> None:

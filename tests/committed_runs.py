@@ -173,7 +173,7 @@ def grow_run(output: Path, copies: int) -> None:
             parts.append(part)
     stored = parquet_bytes(part_rows(parts))
     (output / manifest["parts"]["file"]).write_bytes(stored)
-    for table in TABLES:
+    for table in TABLES[MASKS]:
         (file,) = (output / table.name).iterdir()
         rows = _copied(pq.read_table(file), range(copies))
         pq.write_table(rows, file, row_group_size=2**17)

@@ -77,7 +77,7 @@ def open_tables(*runs: tuple[str, Manifest]) -> Iterator[list[RunTables]]:
         for number, (output, manifest) in enumerate(runs):
             schema = f"run_{number}"
             database.execute(f"create schema {schema}")
-            for table in TABLES:
+            for table in TABLES[manifest.dataset]:
                 place = Path(folder) / schema / table.name
                 place.mkdir(parents=True)
                 _bring(output, manifest.tables[table.name], place)
