@@ -9,10 +9,10 @@ from typing import Any
 
 from beam_deeplab.pipeline.options.errors import UsageError
 from beam_deeplab.pipeline.options.job import RunnerOptions, add_runner_flags
-from beam_deeplab.pipeline.options.values import FlagOptions, add_again_flags, location
+from beam_deeplab.pipeline.options.values import FlagOptions, add_again_flags, location, positive
 from beam_deeplab.transforms.exporting.formats import FORMATS, format_flags
 
-_FORMAT_FLAGS = ("palette", "orientation")
+_FORMAT_FLAGS = ("palette", "orientation", "instances", "min_region", "panoptic")
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ class ExportOptions(FlagOptions):
             if name not in format_flags(arguments.format):
                 takers = ", ".join(each for each in FORMATS if name in format_flags(each))
                 raise UsageError(f"--{name} is a flag of --format {takers}: leave it out")
+        if "min_region" in flags and not arguments.instances:
+            raise UsageError("--min_region leaves out small instances: give --instances too")
         return cls.take(arguments, flags=flags, job=RunnerOptions.take(arguments))
 
 
@@ -59,7 +61,7 @@ def add_export_flags(parser: argparse.ArgumentParser) -> None:
         required=True,
         choices=sorted(FORMATS),
         help="png: PNGs of class ids in VOC's folders, with lists of images and classes. cvat: the "
-        "folder that CVAT imports, once zipped",
+        "folder that CVAT imports, once zipped. coco: run lengths in JSON",
     )
     data.add_argument(
         "--output",
@@ -78,8 +80,22 @@ def add_export_flags(parser: argparse.ArgumentParser) -> None:
     formats.add_argument(
         "--orientation",
         choices=("upright", "stored"),
-        help="png: masks as people see the photo, or turned as its file has the pixels (default "
-        "upright)",
+        help="png, coco: masks as people see the photo, or as its file has the pixels (default "
+        "upright for png, stored for coco)",
+    )
+    formats.add_argument(
+        "--instances",
+        action="store_true",
+        help="coco: an annotation for each connected part of a class, instead of each class",
+    )
+    formats.add_argument(
+        "--min_region",
+        type=positive,
+        metavar="PIXELS",
+        help="coco, with --instances: leave smaller parts out",
+    )
+    formats.add_argument(
+        "--panoptic", action="store_true", help="coco: its panoptic PNGs and JSON too"
     )
     run = add_runner_flags(parser)
     add_again_flags(

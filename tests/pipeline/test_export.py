@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
@@ -13,9 +14,12 @@ import cv2
 import numpy as np
 import pytest
 from PIL import Image, ImageOps
+from pycocotools.coco import COCO
 
 from beam_deeplab.deeplab.labels import ADE20K, VOC, LabelSet
 from beam_deeplab.pipeline.cli import main
+from beam_deeplab.transforms.decoding.resizing import turn_as_stored
+from beam_deeplab.transforms.exporting.coco import Coco
 from beam_deeplab.transforms.exporting.colours import with_distinct_colors
 from tests.exported_runs import ROOT, Labels, random_label_map, write_run
 
@@ -231,3 +235,104 @@ def test_flags_of_other_formats_are_refused(
 ) -> None:
     assert run_export(voc_run, tmp_path / "out", "--format=cvat", "--palette") == 2
     assert "--palette is a flag of --format png" in capsys.readouterr().err
+
+
+def _coco(file: Path) -> COCO:
+    with contextlib.redirect_stdout(io.StringIO()):
+        return COCO(str(file))
+
+
+@pytest.fixture(scope="module")
+def coco(voc_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    output = tmp_path_factory.mktemp("coco") / "out"
+    assert run_export(voc_run, output, "--format=coco", "--panoptic", "--quiet") == 0
+    return output
+
+
+def _stored(path: str) -> Labels:
+    return turn_as_stored(IMAGES[path], ORIENTATIONS.get(path, 1))
+
+
+def test_pycocotools_read_the_ids(coco: Path) -> None:
+    read = _coco(coco / "annotations" / "instances_default.json")
+    assert sorted(each["file_name"] for each in read.imgs.values()) == sorted(IMAGES)
+    assert sorted(read.anns) == list(range(1, 1 + len(read.anns)))
+    assert [read.cats[label]["name"] for label in range(1, 21)] == list(VOC.names[1:])
+    assert len(read.cats) == 20
+    assert read.cats[12]["supercategory"] == "animal"
+    for image in read.imgs.values():
+        labels = _stored(image["file_name"])
+        assert (image["height"], image["width"]) == labels.shape
+        found = np.zeros_like(labels)
+        for annotation in read.imgToAnns[image["id"]]:
+            found[read.annToMask(annotation) == 1] = annotation["category_id"]
+            assert annotation["area"] == np.sum(labels == annotation["category_id"])
+        np.testing.assert_array_equal(found, np.where(labels == 255, 0, labels))
+
+
+def test_the_panoptic_form_holds_the_same(coco: Path) -> None:
+    panoptic = json.loads((coco / "annotations" / "panoptic_default.json").read_text())
+    images = {image["id"]: image for image in panoptic["images"]}
+    assert {annotation["image_id"] for annotation in panoptic["annotations"]} == images.keys()
+    for annotation in panoptic["annotations"]:
+        file = coco / "annotations" / "panoptic_default" / annotation["file_name"]
+        red, green, blue = np.moveaxis(np.asarray(Image.open(file)).astype(np.int64), 2, 0)
+        numbers = red + 256 * green + 65536 * blue
+        labels = _stored(images[annotation["image_id"]]["file_name"])
+        found = np.zeros_like(labels)
+        for segment in annotation["segments_info"]:
+            assert segment["area"] == np.sum(numbers == segment["id"])
+            found[numbers == segment["id"]] = segment["category_id"]
+        np.testing.assert_array_equal(found, np.where(labels == 255, 0, labels))
+        assert set(np.unique(numbers)) <= {0, *(each["id"] for each in annotation["segments_info"])}
+
+
+def test_instances_are_connected_parts(voc_run: Path, tmp_path: Path) -> None:
+    flags = ("--format=coco", "--instances", "--min_region=6", "--orientation=upright")
+    assert run_export(voc_run, tmp_path / "out", *flags) == 0
+    read = _coco(tmp_path / "out" / "annotations" / "instances_default.json")
+    assert {category["isthing"] for category in read.cats.values()} == {1}
+    for image in read.imgs.values():
+        labels = IMAGES[image["file_name"]]
+        assert (image["height"], image["width"]) == labels.shape
+        expected = [
+            (label, np.sum(parts == part))
+            for label in range(1, 21)
+            for count, parts in [cv2.connectedComponents((labels == label).view(np.uint8))]
+            for part in range(1, count)
+            if np.sum(parts == part) >= 6
+        ]
+        annotations = read.imgToAnns[image["id"]]
+        assert [(each["category_id"], each["area"]) for each in annotations] == expected
+
+
+def test_large_runs_have_several_files(
+    voc_run: Path, coco: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Coco, "images_per_index", 4)
+    flags = ("--format=coco", "--panoptic", "--workers=2")
+    assert main(["export", str(voc_run), "--output", str(tmp_path), *flags]) == 0
+    files = sorted((tmp_path / "annotations").glob("instances_*.json"))
+    assert [file.name for file in files] == [
+        f"instances_default-{number:05}-of-{len(files):05}.json"
+        for number in range(1, 1 + len(files))
+    ]
+    whole = _coco(coco / "annotations" / "instances_default.json")
+    images: dict[int, Any] = {}
+    annotations: dict[int, Any] = {}
+    for file in files:
+        read = _coco(file)
+        assert 0 < len(read.imgs) <= 4
+        assert not images.keys() & read.imgs.keys()
+        images |= read.imgs
+        annotations |= read.anns
+    assert (images, annotations) == (whole.imgs, whole.anns)
+    pngs = [sorted(path.name for path in each.rglob("*.png")) for each in (tmp_path, coco)]
+    assert pngs[0] == pngs[1]
+
+
+def test_parts_too_small_are_no_classes(
+    voc_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run_export(voc_run, tmp_path / "out", "--format=coco", "--min_region=5") == 2
+    assert "--instances" in capsys.readouterr().err

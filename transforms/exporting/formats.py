@@ -12,6 +12,7 @@ from beam_deeplab.transforms.exporting.interface import Format
 
 FORMATS: Final[Mapping[str, str]] = {
     "png": "label_pngs.LabelPngs",
+    "coco": "coco.Coco",
     "cvat": "label_pngs.CvatMasks",
 }
 """Modules of this package and their classes, which are imported when they are needed."""
