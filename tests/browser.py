@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+_PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 _FLAGS = (
     "--headless",
     "--no-sandbox",
@@ -112,7 +113,7 @@ class Browser:
 @contextmanager
 def open_browser(profile: Path) -> Iterator[Browser]:
     """Starts a browser with a profile of its own; skips the test where none is installed."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser")
+    program = next(filter(None, map(shutil.which, _PROGRAMS)), None)
     if program is None:
         pytest.skip("install chromium (Debian's package) to open pages as people see them")
     command = [program, *_FLAGS, f"--user-data-dir={profile}"]

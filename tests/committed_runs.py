@@ -60,7 +60,8 @@ class Labelled:
 
     def fractions(self) -> NDArray[np.float64]:
         """float64 of shape [classes]."""
-        return np.bincount(self.labels.ravel(), minlength=len(self.confidence)) / self.labels.size
+        known = self.labels[self.labels < len(self.confidence)]
+        return np.bincount(known, minlength=len(self.confidence)) / self.labels.size
 
 
 def random_images(count: int, seed: int = 0, known: int = len(LABELS)) -> dict[str, Labelled]:

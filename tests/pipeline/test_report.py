@@ -25,6 +25,9 @@ from tests.committed_runs import (
     write_photos,
     write_run,
 )
+from tests.gcs_emulator import Gcs
+
+pytest_plugins = ("tests.gcs_emulator",)
 
 HOSTILE = "\"><script>alert('x')<script>&amp;\u202e.png"
 HOSTILE_CLASS = "</style><img src=x onerror=alert(1)>"
@@ -224,3 +227,25 @@ def test_a_run_without_a_mask_has_a_page(tmp_path: Path, browser: Browser, failu
     assert ("No image of this run has a mask" if failures else "holds no image") in text
     assert ("EMPTY: 3 of 3" in text) == bool(failures)
     assert not browser.complaints
+
+
+def test_a_run_in_the_cloud_is_read_as_one_here(gcs: Gcs, tmp_path: Path) -> None:
+    images, failed = random_images(9), {"bad.png": FailureCode.EMPTY}
+    photos = tmp_path / "photos"
+    write_photos(photos, images)
+    for photo in photos.iterdir():
+        gcs.put(f"photos/{photo.name}", photo.read_bytes())
+    write_run(gcs.uri("run"), gcs.uri("photos"), images, failed)
+    write_run(tmp_path / "run", photos, images, failed)
+    assert main(["report", gcs.uri("run"), "--output", gcs.uri("pages/r.html")]) == 0
+    assert main(["report", str(tmp_path / "run"), "--output", str(tmp_path / "r.html")]) == 0
+    remote = json.loads(gcs.get("pages/r.json") or b"")["figures"]
+    local = json.loads((tmp_path / "r.json").read_bytes())["figures"]
+    for name in ("images", "masks", "genres", "confidence", "coverage", "co_occurrence"):
+        assert remote[name] == local[name]
+    page = (gcs.get("pages/r.html") or b"").decode()
+    assert "https://storage.cloud.google.com/" in page
+    assert page.count('class="picture"') == (tmp_path / "r.html").read_text().count(
+        'class="picture"'
+    )
+    assert "no longer be shown" not in page

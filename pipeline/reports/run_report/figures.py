@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -54,7 +55,7 @@ class AreaFigures:
 
     Attributes:
         pictures: In how many it is.
-        share_of_pixels: Of all pixels of the run: large pictures weigh more.
+        share_of_pixels: Of all pixels of all pictures: large ones weigh more.
         mean_over_all_pictures: Its mean fraction, 0 where it is not: all pictures weigh the same.
         mean_where_present: Its mean fraction in the pictures that show it; None if none does.
     """
@@ -140,6 +141,7 @@ class RunFigures:
         images: Rows of the table ``images``.
         masks: Those that have one.
         truncated: Of those, whose file was cut short.
+        ignored: The mean share of a picture whose pixels have no class.
         failures: By code, the most frequent first.
         classes: By class id.
         genres: Those that the model has a class of, the largest first.
@@ -155,6 +157,7 @@ class RunFigures:
     images: int
     masks: int
     truncated: int
+    ignored: float
     failures: tuple[FailureCodeFigures, ...]
     classes: tuple[ClassFigures, ...]
     genres: tuple[GenreFigures, ...]
@@ -184,6 +187,7 @@ def compute_figures(tables: RunTables) -> RunFigures:
         images=masks + sum(failures.values()),
         masks=masks,
         truncated=truncated,
+        ignored=_rest(each.area.mean_over_all_pictures for each in classes) if masks else 0.0,
         failures=_with_examples(tables.output, failures),
         classes=classes,
         genres=_genres(tables, classes, masks),
@@ -192,6 +196,11 @@ def compute_figures(tables: RunTables) -> RunFigures:
         co_occurrence=_co_occurrence(tables, classes),
         scale=_scale(tables),
     )
+
+
+def _rest(shares: Iterable[float]) -> float:
+    """What is missing of 1, but for rounding."""
+    return max(0.0, round(1 - math.fsum(shares), 9))
 
 
 def _describe(manifest: Manifest, labels: str) -> dict[str, Any]:
@@ -235,7 +244,7 @@ def _classes(tables: RunTables, masks: int) -> tuple[ClassFigures, ...]:
             "sum(mean_confidence * pixels) / sum(pixels) from class_areas group by class_id"
         )
     }
-    pixels = sum(each[1] for each in sums.values())
+    ((pixels,),) = tables.rows(f"select sum(width::bigint * height)::bigint from {_DONE}")
     coverage, confidence = (
         _fine_by_class(tables, name) for name in ("fraction", "mean_confidence")
     )
@@ -317,8 +326,9 @@ def _spread(tables: RunTables, value: str) -> Distribution:
 
 def _coverage(tables: RunTables, classes: Sequence[ClassFigures]) -> Distribution | None:
     columns = tables.fraction_columns()
-    background = [columns[each.class_id] for each in classes if each.genre == BACKGROUND]
-    return _spread(tables, f"(1 - {' - '.join(background)})") if background else None
+    things = [columns[each.class_id] for each in classes if each.genre != BACKGROUND]
+    is_partial = 0 < len(things) < len(classes)
+    return _spread(tables, f"({' + '.join(things)})") if is_partial else None
 
 
 def _co_occurrence(tables: RunTables, classes: Sequence[ClassFigures]) -> CoOccurrence:

@@ -13,7 +13,13 @@ from markupsafe import Markup
 from beam_deeplab.deeplab.labels import LabelSet
 from beam_deeplab.pipeline.reports.run_report.distributions import BINS, Distribution
 from beam_deeplab.pipeline.reports.run_report.drift import Drift
-from beam_deeplab.pipeline.reports.run_report.figures import SCALE_STEPS, RunFigures
+from beam_deeplab.pipeline.reports.run_report.figures import (
+    BACKGROUND,
+    SCALE_STEPS,
+    ClassFigures,
+    GenreFigures,
+    RunFigures,
+)
 from beam_deeplab.pipeline.reports.run_report.samples import Sample
 from beam_deeplab.pipeline.reports.run_report.tiles import Tile, link_to
 from beam_deeplab.pipeline.terminal import safe_line
@@ -65,6 +71,9 @@ def render_page(page: Page) -> str:
         shares_shown=_SHARES_SHOWN,
         link_to=link_to,
         spread=_spread,
+        looks=_looks(page.labels),
+        background=BACKGROUND,
+        longest=_longest(page.figures),
     )
 
 
@@ -103,6 +112,23 @@ def _spread(distribution: Distribution) -> str:
         )
         if value is not None
     )
+
+
+def _looks(labels: LabelSet) -> dict[int, tuple[str, str]]:
+    """How each label of a mask is called, and its colour."""
+    colours = labels.palette_bytes()
+    names = {**dict(enumerate(labels.names)), labels.ignore_label: "no class"}
+    return {
+        label: (name, f"#{colours[3 * label : 3 * label + 3].hex()}")
+        for label, name in names.items()
+    }
+
+
+def _longest(figures: RunFigures) -> float:
+    """What the longest bar of an area stands for: the largest mean that is not the background's."""
+    rows: list[ClassFigures | GenreFigures] = [*figures.classes, *figures.genres]
+    shown = [each.area.mean_where_present or 0.0 for each in rows if each.genre != BACKGROUND]
+    return max(shown, default=0.0) or 1.0
 
 
 def _scale_words() -> list[str]:

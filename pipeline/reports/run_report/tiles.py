@@ -53,7 +53,7 @@ class Tile:
         width: Of the tile, in pixels.
         height: Of the tile, in pixels.
         mask: In the classes' colours, or the other run's mask.
-        shares: The classes of the mask with their shares of it, the largest first.
+        shares: The labels of the mask with their shares of it, the largest first.
         picture: Upright; empty where the image can no longer be read.
         overlay: The mask over the picture; empty with it.
         problem: Why there is no picture, or no truth.
@@ -112,7 +112,7 @@ def make_tiles(
             width=size[1],
             height=size[0],
             mask=_coloured(ids, size, labels),
-            shares=_shares(ids, len(labels)),
+            shares=_shares(ids),
             picture=_photo(picture),
             overlay=_photo(overlay),
             problem=problem or truth_problem,
@@ -159,8 +159,8 @@ def _ids(png: bytes) -> NDArray[np.uint8]:
         return np.asarray(stored)
 
 
-def _shares(ids: NDArray[np.uint8], classes: int) -> tuple[tuple[int, float], ...]:
-    counts = np.bincount(ids.ravel(), minlength=classes)[:classes]
+def _shares(ids: NDArray[np.uint8]) -> tuple[tuple[int, float], ...]:
+    counts = np.bincount(ids.ravel())
     largest = sorted(np.flatnonzero(counts).tolist(), key=lambda label: -counts[label])
     return tuple((label, float(counts[label] / ids.size)) for label in largest)
 

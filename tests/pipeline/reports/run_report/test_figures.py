@@ -114,3 +114,12 @@ def test_of_failures_alone_there_is_nothing_else(tmp_path: Path) -> None:
     assert (figures.images, figures.masks, len(figures.failures)) == (9, 0, 2)
     assert all(each.area.pictures == 0 for each in figures.classes)
     assert figures.confidence.median is figures.scale.least is None
+
+
+def test_pixels_without_a_class_are_of_none(tmp_path: Path) -> None:
+    labels = np.repeat(np.array([0, 1, LABELS.ignore_label], np.uint8), [50, 30, 20])[None]
+    figures = figures_of(tmp_path, {"a.png": Labelled(labels, (0.9,) * len(LABELS))}, {})
+    assert figures.ignored == pytest.approx(0.2)
+    assert figures.coverage is not None
+    assert figures.coverage.median == pytest.approx(0.3, abs=0.001)
+    assert figures.classes[0].area.share_of_pixels == pytest.approx(0.5)
