@@ -18,6 +18,7 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from pycocotools.coco import COCO
 
 from beam_deeplab.pipeline.cli import main
 from beam_deeplab.transforms.runs.manifest import Manifest
@@ -80,6 +81,24 @@ def segmented(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for words in ("Segmented", "masks", "background", f"Committed: {output}"):
         assert words in done.stdout
     return output
+
+
+@pytest.mark.slow
+def test_exports_hold_the_masks(segmented: Path, tmp_path: Path) -> None:
+    masks = masks_of(segmented)
+    for name in ("png", "coco"):
+        flags = [f"--format={name}", "--output", str(tmp_path / name), "--quiet"]
+        assert main(["export", str(segmented), *flags]) == 0
+    coco = COCO(str(tmp_path / "coco" / "annotations" / "instances_default.json"))
+    assert len(coco.imgs) == len(masks) == 22
+    for image in coco.imgs.values():
+        name = Path(image["file_name"]).stem
+        grey = Image.open(tmp_path / "png" / "SegmentationClass" / f"{name}.png")
+        np.testing.assert_array_equal(np.asarray(grey), masks[name])
+        found = np.zeros_like(masks[name])
+        for annotation in coco.imgToAnns[image["id"]]:
+            found[coco.annToMask(annotation) == 1] = annotation["category_id"]
+        np.testing.assert_array_equal(found, masks[name])
 
 
 @pytest.fixture(scope="module")

@@ -6,6 +6,7 @@ import contextlib
 import csv
 import io
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from beam_deeplab.pipeline.cli import main
 from beam_deeplab.transforms.decoding.resizing import turn_as_stored
 from beam_deeplab.transforms.exporting.coco import Coco
 from beam_deeplab.transforms.exporting.colours import with_distinct_colors
+from tests import forking
 from tests.exported_runs import ROOT, Labels, random_label_map, write_run
 
 IMAGES: Mapping[str, Labels] = {
@@ -187,6 +189,25 @@ def test_an_interrupted_export_goes_on_part_by_part(
     assert content_of(output) == content_of(pngs)
     assert run_export(voc_run, output, *run, "--resume") == 0
     assert content_of(output) == content_of(pngs)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "flags",
+    [
+        ["--workers=2", "--direct_running_mode=multi_processing"],
+        ["--runner=PortableRunner", "--job_endpoint=embed", "--environment_type=LOOPBACK"],
+    ],
+    ids=["two-processes", "portable-loopback"],
+)
+def test_every_runner_writes_the_same_bytes(
+    flags: list[str], coco: Path, voc_run: Path, tmp_path: Path
+) -> None:
+    command = ["export", str(voc_run), "--format=coco", "--panoptic", "--output", str(tmp_path)]
+    done = forking.run([sys.executable, "-m", "beam_deeplab", *command, "--quiet", *flags])
+    assert (done.returncode, done.stdout) == (0, ""), done.stderr
+    whole, found = content_of(coco), content_of(tmp_path)
+    assert found == whole
 
 
 def test_what_stands_is_not_touched_unasked(
