@@ -59,7 +59,7 @@ def render_page(page: Page) -> str:
         finalize=_shown,
     )
     environment.filters |= {"percent": _percent, "count": _count, "ratio": _ratio}
-    shown = {label for tile in page.tiles.values() for label, _ in tile.shares}
+    shown = {label for tile in page.tiles.values() for label in tile.labels}
     return environment.get_template("page.html").render(
         page=page,
         figures=page.figures,

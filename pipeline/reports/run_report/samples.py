@@ -79,7 +79,10 @@ def _furthest(scores: pa.Table) -> Sample:
 
 def _most_changed(drift: Drift) -> Sample:
     images = [(each.image_uri, f"{each.change:.1%} changed") for each in drift.most_changed]
-    about = f"By the share of the picture that has changed its class since {drift.against}."
+    about = (
+        f"By the share of the picture that has changed its class since {drift.against}; the mask "
+        "before is in the colours of that run's model."
+    )
     return Sample("changed", "Most changed", about, tuple(images))
 
 

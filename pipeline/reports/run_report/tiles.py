@@ -54,6 +54,7 @@ class Tile:
         height: Of the tile, in pixels.
         mask: In the classes' colours, or the other run's mask.
         shares: The labels of the mask with their shares of it, the largest first.
+        labels: Those of the mask and of the truth.
         picture: Upright; empty where the image can no longer be read.
         overlay: The mask over the picture; empty with it.
         problem: Why there is no picture, or no truth.
@@ -67,6 +68,7 @@ class Tile:
     height: int
     mask: str
     shares: tuple[tuple[int, float], ...]
+    labels: frozenset[int]
     picture: str = ""
     overlay: str = ""
     problem: str = ""
@@ -113,6 +115,7 @@ def make_tiles(
             height=size[0],
             mask=_coloured(ids, size, labels),
             shares=_shares(ids),
+            labels=_labels(ids) | _labels(truth),
             picture=_photo(picture),
             overlay=_photo(overlay),
             problem=problem or truth_problem,
@@ -157,6 +160,10 @@ def _truth(truths: Truths | None, uri: str) -> tuple[NDArray[np.uint8] | None, s
 def _ids(png: bytes) -> NDArray[np.uint8]:
     with Image.open(io.BytesIO(png)) as stored:
         return np.asarray(stored)
+
+
+def _labels(ids: NDArray[np.uint8] | None) -> frozenset[int]:
+    return frozenset() if ids is None else frozenset(np.unique(ids).tolist())
 
 
 def _shares(ids: NDArray[np.uint8]) -> tuple[tuple[int, float], ...]:

@@ -70,6 +70,7 @@ def test_the_truth_stands_beside_the_mask(photos: Path) -> None:
     tiles = tiles_of(photos, Truths(refs, TruthRule(LABELS)))
     assert np.all(pixels(tiles[name].truth) == LABELS.palette[2])
     assert not tiles[SHOWN[0]].truth
+    assert tiles[name].labels == {2, *np.unique(IMAGES[name].labels).tolist()}
     truth.unlink()
     gone = tiles_of(photos, Truths(refs, TruthRule(LABELS)))[name]
     assert gone.picture
