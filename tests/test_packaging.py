@@ -188,7 +188,7 @@ def test_another_distribution_of_tensorflow_will_do(
 
 @pytest.mark.parametrize(
     "command",
-    ["quickstart", "evaluate --segmented run --truth truth --output report"],
+    ["quickstart", "evaluate --segmented run --truth truth --output report", "report run"],
 )
 def test_a_command_without_its_extra_says_what_to_install(
     core: Path, tmp_path: Path, command: str

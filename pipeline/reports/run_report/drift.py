@@ -22,6 +22,7 @@ class ClassDrift:
         name: Of the class.
         before: Its mean fraction over all pictures of the other run.
         after: The same of this run.
+        change: By how much it has grown; what a model does not know is 0.
         pictures_before: The share of pictures that show it in the other run.
         pictures_after: The same of this run.
     """
@@ -29,13 +30,9 @@ class ClassDrift:
     name: str
     before: float | None
     after: float | None
+    change: float
     pictures_before: float | None
     pictures_after: float | None
-
-    @property
-    def change(self) -> float:
-        """By how much the mean fraction has grown; what a model does not know is 0."""
-        return (self.after or 0.0) - (self.before or 0.0)
 
 
 @dataclass(frozen=True)
@@ -158,11 +155,14 @@ def _class_drift(figures: RunFigures, other: RunFigures) -> tuple[ClassDrift, ..
     drift = []
     for name in dict.fromkeys([*now, *before]):
         old, new = before.get(name), now.get(name)
+        mean_before = old.mean_over_all_pictures if old else None
+        mean_after = new.mean_over_all_pictures if new else None
         drift.append(
             ClassDrift(
                 name,
-                old.mean_over_all_pictures if old else None,
-                new.mean_over_all_pictures if new else None,
+                mean_before,
+                mean_after,
+                (mean_after or 0.0) - (mean_before or 0.0),
                 old.pictures / max(1, other.masks) if old else None,
                 new.pictures / max(1, figures.masks) if new else None,
             )
