@@ -1,7 +1,7 @@
 """Reads exports back by the tools that take them, in an environment of their own.
 
-Run with a reader, the export, the folders of the images and of the label maps that the export should
-hold, as grey PNGs of the images' paths, and the classes. Prints how many images were equal.
+Run with a reader, the export, the folder of the images, that of the label maps that the export
+should hold, as grey PNGs of the images' paths, and the classes. Prints how many were equal.
 """
 
 from __future__ import annotations

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
 import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from beam_deeplab.deeplab.labels import LabelSet
 from beam_deeplab.transforms.exporting.colours import with_distinct_colors
@@ -22,8 +21,8 @@ from beam_deeplab.transforms.exporting.interface import (
 )
 from beam_deeplab.transforms.exporting.labels import background_labels, label_map
 from beam_deeplab.transforms.exporting.segments import (
+    Regions,
     Segment,
-    class_regions,
     connected_regions,
     encode_segments,
 )
@@ -56,24 +55,37 @@ class Coco:
 
     def encode(self, masks: Iterable[NamedMask], subset: str) -> Iterator[Exported]:
         """The annotations of each image, and its panoptic PNG if that is wanted."""
-        known = frozenset(range(len(self.labels))) - background_labels(self.labels)
+        wanted = np.zeros(256, bool)
+        wanted[: len(self.labels)] = True
+        wanted[list(background_labels(self.labels))] = False
         for mask in masks:
             labels = label_map(mask, stored=self.orientation == "stored")
-            regions = (
-                connected_regions(labels, known, self.min_region)
-                if self.instances
-                else class_regions(labels, known)
-            )
-            segments = encode_segments(labels, regions)
+            regions: Regions = labels
+            classes: Sequence[int] = range(256)
+            if self.instances:
+                regions, classes = connected_regions(labels, wanted, self.min_region)
+                segments = encode_segments(regions, np.arange(len(classes)) > 0)
+            else:
+                segments = encode_segments(labels, wanted)
             height, width = labels.shape
             image = {"id": mask.id, "width": width, "height": height, "file_name": mask.file_name}
-            annotations = [_annotation(segment, mask.id) for segment in segments]
+            facts = [_facts(segment, classes) for segment in segments]
+            annotations = [
+                {"image_id": mask.id, "segmentation": segment.rle, **own}
+                for segment, own in zip(segments, facts, strict=True)
+            ]
             entry: Entry = {"image": image, "annotations": annotations}
             files: tuple[ExportFile, ...] = ()
             if self.panoptic:
-                entry["panoptic"] = _panoptic(segments, mask)
-                folder = f"{ANNOTATIONS}/panoptic_{subset}"
-                files = (ExportFile(f"{folder}/{mask.name}.png", panoptic_png(regions)),)
+                path = f"{mask.name}.png"
+                numbered = [{"id": number, **own} for number, own in enumerate(facts, 1)]
+                entry["panoptic"] = {
+                    "image_id": mask.id,
+                    "file_name": path,
+                    "segments_info": numbered,
+                }
+                content = panoptic_png(regions, segments)
+                files = (ExportFile(f"{ANNOTATIONS}/panoptic_{subset}/{path}", content),)
             yield Exported(files, (entry,), len(annotations))
 
     def index(self, entries: Iterable[Mapping[str, Any]], subset: Subset) -> Iterator[ExportFile]:
@@ -117,38 +129,22 @@ class Coco:
         ]
 
 
-def panoptic_png(regions: NDArray[np.int32]) -> bytes:
-    """Regions as COCO's panoptic PNG: red + 256 green + 65536 blue is the region's number."""
-    blue_green_red = np.stack([regions >> 16, regions >> 8, regions], axis=2).astype(np.uint8)
+def panoptic_png(regions: Regions, segments: Sequence[Segment]) -> bytes:
+    """COCO's panoptic PNG: red + 256 green + 65536 blue is a segment's place, from 1; or 0."""
+    places = np.zeros(int(regions.max()) + 1, np.uint32)
+    places[[segment.number for segment in segments]] = np.arange(1, len(segments) + 1)
+    colours = places.view(np.uint8).reshape(-1, 4)[:, 2::-1]  # little-endian, for OpenCV's BGR
     strategy = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_RLE]
-    return bytes(cv2.imencode(".png", blue_green_red, strategy)[1])
+    return bytes(cv2.imencode(".png", np.ascontiguousarray(colours)[regions], strategy)[1])
 
 
-def _annotation(segment: Segment, image: int) -> dict[str, Any]:
+def _facts(segment: Segment, classes: Sequence[int]) -> dict[str, Any]:
+    """What both of COCO's forms say of a segment."""
     return {
-        "image_id": image,
-        "category_id": segment.label,
-        "segmentation": segment.rle,
+        "category_id": classes[segment.number],
         "area": segment.area,
         "bbox": segment.bbox,
         "iscrowd": 0,
-    }
-
-
-def _panoptic(segments: Iterable[Segment], mask: NamedMask) -> dict[str, Any]:
-    return {
-        "image_id": mask.id,
-        "file_name": f"{mask.name}.png",
-        "segments_info": [
-            {
-                "id": number,
-                "category_id": segment.label,
-                "area": segment.area,
-                "bbox": segment.bbox,
-                "iscrowd": 0,
-            }
-            for number, segment in enumerate(segments, 1)
-        ],
     }
 
 
