@@ -21,6 +21,7 @@ from beam_deeplab.pipeline.options.export import ExportOptions, add_export_flags
 from beam_deeplab.pipeline.options.network import add_labels_flag
 from beam_deeplab.pipeline.options.quantize import QuantizeOptions, add_quantize_flags
 from beam_deeplab.pipeline.options.quickstart import QuickstartOptions, add_quickstart_flags
+from beam_deeplab.pipeline.options.render import RenderOptions, add_render_flags
 from beam_deeplab.pipeline.options.report import ReportOptions, add_report_flags
 from beam_deeplab.pipeline.options.segment import add_segment_flags
 from beam_deeplab.pipeline.options.train import TrainOptions, add_train_flags
@@ -57,6 +58,13 @@ def _segment(arguments: argparse.Namespace, beam_flags: Sequence[str]) -> int:
     from beam_deeplab.pipeline.segment import segment
 
     return segment(options, beam_flags)
+
+
+def _render(arguments: argparse.Namespace, beam_flags: Sequence[str]) -> int:
+    options = RenderOptions.from_arguments(arguments)
+    from beam_deeplab.pipeline.render import render
+
+    return render(options, beam_flags)
 
 
 def _evaluate(arguments: argparse.Namespace, beam_flags: Sequence[str]) -> int:
@@ -153,6 +161,13 @@ COMMANDS: Mapping[str, Command] = {
         "images in, masks and class areas in Parquet out",
         add_segment_flags,
         _segment,
+        takes_beam_flags=True,
+        when_interrupted=stopping.RESUME,
+    ),
+    "render": Command(
+        "images in, portraits, cutouts or redacted pictures in Parquet out",
+        add_render_flags,
+        _render,
         takes_beam_flags=True,
         when_interrupted=stopping.RESUME,
     ),

@@ -18,6 +18,7 @@ from beam_deeplab.pipeline.labels import read_labels
 from beam_deeplab.pipeline.options import NetworkOptions, UsageError, refusing
 from beam_deeplab.pipeline.terminal import say
 from beam_deeplab.transforms.geometry import Canvas
+from beam_deeplab.transforms.rendering.composites import RenderRecipe
 from beam_deeplab.transforms.segmenting.handler import Recipe
 
 _DECIDING = (
@@ -111,7 +112,7 @@ def _check_sizes(recipe: Recipe, named: str, card: QuantizedCard) -> None:
 
 
 def describe_recipe(recipe: Recipe) -> dict[str, Any]:
-    """Every option that decides a mask, as plain data: what a run's fingerprint is made of."""
+    """Every option that decides a result, as plain data: what a run's fingerprint is made of."""
     return {
         "model_digest": recipe.model.digest,
         "labels": recipe.model.labels.deciding_dict(),
@@ -123,6 +124,16 @@ def describe_recipe(recipe: Recipe) -> dict[str, Any]:
         **asdict(recipe.decoding),
         "eval_scales": list(recipe.eval_scales),
         "flip": recipe.flip,
+        **(_describe_rendering(recipe) if isinstance(recipe, RenderRecipe) else {}),
+    }
+
+
+def _describe_rendering(recipe: RenderRecipe) -> dict[str, Any]:
+    return {
+        **recipe.effect.describe(),
+        "subject": [recipe.model.labels.names[label] for label in recipe.subject],
+        "file_format": recipe.file_format.value,
+        "keep_exif": recipe.keep_exif,
     }
 
 

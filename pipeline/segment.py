@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -74,7 +74,7 @@ class PreparedRun:
     Attributes:
         options: Our flags.
         beam_options: Beam's.
-        recipe: What decides the masks.
+        recipe: What decides the results.
         record: What ``run.json`` shall say.
         dead: Who has left notes in the output and lives no more.
         gpu: What workers elsewhere run the network on; empty for their cores.
@@ -88,8 +88,17 @@ class PreparedRun:
     gpu: str = ""
 
 
-def segment(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> int:
+def segment(
+    options: SegmentOptions,
+    beam_arguments: Sequence[str] = (),
+    tailor: Callable[[Recipe], Recipe] | None = None,
+) -> int:
     """Runs the job and waits for it, or follows the one that runs; gives the exit code 0.
+
+    Args:
+        options: Our flags.
+        beam_arguments: Beam's.
+        tailor: Makes of the recipe of masks that of another result.
 
     Raises:
         UsageError: Something asked for cannot be had.
@@ -102,7 +111,7 @@ def segment(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> int:
         manifest = attach(options.output, beam_arguments, quiet=options.job.quiet)
         _tell(manifest, options, manifest.seconds)
         return 0
-    prepared = prepare(options, beam_arguments)
+    prepared = prepare(options, beam_arguments, tailor)
     if options.dry_run:
         dry_run(options, prepared.recipe, machines_of(prepared.beam_options, prepared.gpu))
         return 0
@@ -119,8 +128,12 @@ def _tell(manifest: Manifest, options: SegmentOptions, seconds: float) -> None:
     _check_failures(manifest, options)
 
 
-def prepare(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> PreparedRun:
-    """Refuses whatever can be refused, and touches nothing.
+def prepare(
+    options: SegmentOptions,
+    beam_arguments: Sequence[str] = (),
+    tailor: Callable[[Recipe], Recipe] | None = None,
+) -> PreparedRun:
+    """Refuses whatever can be refused, and touches nothing; takes what :func:`segment` takes.
 
     Raises:
         UsageError: Something asked for cannot be had.
@@ -139,6 +152,7 @@ def prepare(options: SegmentOptions, beam_arguments: Sequence[str] = ()) -> Prep
     if remote and accelerator is not None:
         recipe = _on_gpus(recipe, accelerator, options, beam_options)
     recipe = quantized_for_run(recipe, options)
+    recipe = tailor(recipe) if tailor else recipe
     record = _describe_run(options, recipe, str(beam_options.view_as(StandardOptions).runner))
     if options.resume:
         check_same_options(options.output, record)
@@ -235,17 +249,18 @@ def _describe_run(options: SegmentOptions, recipe: Recipe, runner: str) -> RunRe
         versions=describe_versions(),
         started=datetime.now(UTC).isoformat(timespec="milliseconds"),
         images_root=collection_root(options.input),
+        dataset=recipe.dataset,
     )
 
 
 def _check_failures(manifest: Manifest, options: SegmentOptions) -> None:
     failures = manifest.counts["total_failures"]
-    images = failures + manifest.counts["total_masks"]
+    images = failures + manifest.counts[f"total_{manifest.dataset}"]
     if failures > options.job.max_failure_fraction * images:
         can_pass = not _LASTING.issuperset(manifest.failures_by_code)
         advice = ", and --resume tries again what has been mended" if can_pass else ""
         raise RunFailedError(
             f"{failures} of {images} images failed, more than --max_failure_fraction="
-            f"{options.job.max_failure_fraction:g} allows; the masks are committed, the reasons "
-            f"are in {storage.join(options.output, FAILURES)}{advice}"
+            f"{options.job.max_failure_fraction:g} allows; the {manifest.dataset} are committed, "
+            f"the reasons are in {storage.join(options.output, FAILURES)}{advice}"
         )

@@ -56,6 +56,33 @@ class SegmentOptions(FlagOptions):
 
 def add_segment_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of ``segment`` to its parser, in groups."""
+    run = add_run_flags(parser)
+    run.add_argument(
+        "--dry_run",
+        action="store_true",
+        help="count the inputs, try the model on a few, estimate time, worker hours and bytes; "
+        "write nothing",
+    )
+    run.add_argument(
+        "--price_per_hour",
+        type=price,
+        metavar="P",
+        help="with --dry_run: what one machine costs, for an estimate of the whole",
+    )
+
+
+def add_run_flags(
+    parser: argparse.ArgumentParser, shards: str = "at most 512 and 64 batches"
+) -> argparse._ArgumentGroup:
+    """Adds the flags of whatever runs images through a network into Parquet.
+
+    Args:
+        parser: The command's.
+        shards: How many images share a shard by default.
+
+    Returns:
+        The group of the run, for a command's own flags of this kind.
+    """
     data = parser.add_argument_group("what goes in and comes out")
     data.add_argument(
         "--input",
@@ -87,8 +114,7 @@ def add_segment_flags(parser: argparse.ArgumentParser) -> None:
         "--shard_size",
         type=positive,
         metavar="N",
-        help="images that are written together (default: at most 512 and 64 batches, fewer for "
-        "small runs)",
+        help=f"images that are written together (default: {shards}, fewer for small runs)",
     )
     again = add_again_flags(
         run,
@@ -108,15 +134,4 @@ def add_segment_flags(parser: argparse.ArgumentParser) -> None:
         help="with --resume: give up parts that are damaged also where they may hold images which "
         "are no longer among the inputs; the summary counts them",
     )
-    run.add_argument(
-        "--dry_run",
-        action="store_true",
-        help="count the inputs, try the model on a few, estimate time, worker hours and bytes; "
-        "write nothing",
-    )
-    run.add_argument(
-        "--price_per_hour",
-        type=price,
-        metavar="P",
-        help="with --dry_run: what one machine costs, for an estimate of the whole",
-    )
+    return run

@@ -9,10 +9,12 @@ from rich.table import Table
 
 from beam_deeplab.pipeline.inputs import describe_left_out
 from beam_deeplab.pipeline.terminal import open_console, safe_line, say
+from beam_deeplab.transforms.parquet.schemas import MASKS, RENDERS
 from beam_deeplab.transforms.runs.commit_facts import LITTLE_LEFT
 from beam_deeplab.transforms.runs.manifest import Manifest
 
 _CLASSES_SHOWN = 8
+_TITLES = {MASKS: "Segmented", RENDERS: "Rendered"}
 
 
 def _warnings(counts: Mapping[str, int]) -> Iterator[str]:
@@ -39,12 +41,14 @@ def print_summary(manifest: Manifest, output: str, seconds: float) -> None:
     """
     console = open_console()
     counts = manifest.counts
-    table = Table(title="Segmented", title_justify="left", show_header=False)
+    table = Table(title=_TITLES[manifest.dataset], title_justify="left", show_header=False)
     table.add_row("images", f"{counts['inputs']:,}")
     for name in ("duplicates", "skipped", "not_in_inputs"):
         if counts[name]:
             table.add_row(name.replace("_", " "), f"{counts[name]:,}")
-    table.add_row("masks", f"{counts['total_masks']:,}")
+    table.add_row(manifest.dataset, f"{counts[f'total_{manifest.dataset}']:,}")
+    if "unchanged" in counts:
+        table.add_row("  nothing to do", f"{counts['unchanged']:,}")
     table.add_row("failures", f"{counts['total_failures']:,}")
     for code, number in sorted(manifest.failures_by_code.items()):
         table.add_row(f"  {safe_line(code)}", f"{number:,}")

@@ -16,9 +16,10 @@ from beam_deeplab.pipeline.job import build_job
 from beam_deeplab.pipeline.options import NetworkOptions, SegmentOptions
 from beam_deeplab.transforms.evaluating.composites import ScoreRun
 from beam_deeplab.transforms.geometry import Canvas
+from beam_deeplab.transforms.rendering.composites import RenderRecipe
 from beam_deeplab.transforms.runs.writer import NotHeldError
 from beam_deeplab.transforms.segmenting.handler import Recipe
-from tests.rows import RUN
+from tests.rows import RENDER_RUN, RUN
 
 MODEL = ModelSpec("/nowhere", "0" * 64, DeepLabConfig("mobilenet_v2", 21), VOC, (513, 513))
 
@@ -65,6 +66,21 @@ def test_nothing_with_pixels_is_written_to_a_shuffle(stages: list[list[str]]) ->
     assert [name for name in writing if "Reshuffle" not in name] == [
         "SegmentShards/WriteShards/ParDo(_WriteShardsFn)"
     ]
+
+
+def test_renders_are_made_in_one_stage_too(tmp_path: Path) -> None:
+    pipeline = beam.Pipeline()
+    recipe = RenderRecipe(MODEL, Canvas(513, 513), subject=(15,))
+    build_job(pipeline, _options(tmp_path), recipe, RENDER_RUN)
+    (work,) = [names for names in _fused(pipeline) if "RenderShards/Read" in names]
+    steps = [
+        "RenderShards/Read",
+        "RenderShards/RenderEncoded/Decode",
+        "RenderShards/RenderEncoded/Infer/BeamML_RunInference",
+        "RenderShards/RenderEncoded/Render",
+        "RenderShards/WriteShards/ParDo(_WriteShardsFn)",
+    ]
+    assert [name for name in work if name in steps] == steps
 
 
 def test_a_job_that_does_not_hold_the_output_touches_nothing(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import apache_beam as beam
 
@@ -25,6 +25,10 @@ from beam_deeplab.transforms.segmenting.composites import InferEncoded, SegmentS
 from beam_deeplab.transforms.segmenting.handler import Recipe
 
 _LOGGER = logging.getLogger(__name__)
+
+MAX_SHARD_SIZE: Final = 16
+"""Images that share a shard by default, which is held until its last one is rendered; one of 12
+megapixels takes 3 MB as a JPEG and 11 MB as a PNG with alpha."""
 
 _PIXEL_BYTES = 24
 """What an effect and the file hold at once, for each pixel of the original."""

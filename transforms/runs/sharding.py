@@ -82,16 +82,18 @@ class Sharding:
         size: Images a shard, as asked for; None for what suits the run.
         workers: How many workers share the run.
         batch_size: Pictures that the network is given at once.
+        most: Images a shard where no size is asked for.
     """
 
     size: int | None = None
     workers: int = 1
     batch_size: int = 8
+    most: int = MAX_DEFAULT_SHARD_SIZE
 
     def size_for(self, images: int) -> int:
-        """Images a shard: at most 512 and 64 batches, fewer where a worker would be idle."""
+        """Images a shard: at most ``most`` and 64 batches, fewer where a worker would be idle."""
         even = math.ceil(images / (SHARDS_PER_WORKER * self.workers))
-        fits = min(MAX_DEFAULT_SHARD_SIZE, SHARD_BATCHES * self.batch_size, even)
+        fits = min(self.most, SHARD_BATCHES * self.batch_size, even)
         return self.size or max(1, fits)
 
 

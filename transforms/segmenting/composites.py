@@ -119,12 +119,8 @@ def _decode_keeping(
 
 
 @dataclass(eq=False)
-class SegmentEncoded(beam.PTransform):
+class SegmentEncoded(InferEncoded):
     """``EncodedImage | Failure`` -> ``Segmentation | Failure``, fused and in one piece."""
-
-    recipe: Recipe
-    engine_threads: int | None = None
-    batch_pictures: int = BATCH_PICTURES
 
     def expand(self, images: beam.PCollection) -> beam.PCollection:
         """Decodes, infers and masks."""
@@ -132,11 +128,7 @@ class SegmentEncoded(beam.PTransform):
         mask = only_for(
             LogitsGrid, mask_image, class_names=labels.names, palette=labels.palette_bytes()
         )
-        return (
-            images
-            | InferEncoded(self.recipe, self.engine_threads, self.batch_pictures)
-            | "Mask" >> beam.Map(mask)
-        )
+        return super().expand(images) | "Mask" >> beam.Map(mask)
 
 
 ReadRow = EncodedImage | Failure | Result | BatchBarrier | Part
