@@ -91,7 +91,7 @@ def test_a_resume_renders_what_is_new_under_the_same_options_only(
     assert _render(scenes, output, *flags, "--strength", "0.7") == 2
     assert "strength was 0.5, is 0.7" in capsys.readouterr().err
     arguments = ["--input", str(scenes), str(more / "turned.jpg"), "--output", str(output)]
-    flags = (*flags, "--quiet", "--max_failure_fraction", "0.5", "--model", "emoji_scenes")
+    arguments += ["--quiet", "--max_failure_fraction", "0.5", "--model", "emoji_scenes"]
     assert main(["render", *arguments, *flags]) == 0
     counts = Manifest.from_json((output / "manifest.json").read_bytes()).counts
     assert (counts["skipped"], counts["planned"]) == (5, 2)
