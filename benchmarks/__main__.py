@@ -13,6 +13,7 @@ from benchmarks import (
     large,
     masks,
     metadata,
+    run_lengths,
     scale,
     scales,
     small,
@@ -22,7 +23,7 @@ from benchmarks import (
 from benchmarks.suite import run_all
 
 _FOR_BARS = (startup, engine, masks, small, efficiency, scale, large)
-_FURTHER = (stages, canvases, scales, gs_reading, gpu, metadata)
+_FURTHER = (stages, canvases, scales, gs_reading, gpu, metadata, run_lengths)
 
 
 def main() -> None:
