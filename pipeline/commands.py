@@ -180,7 +180,7 @@ COMMANDS: Mapping[str, Command] = {
         when_interrupted=stopping.RESUME,
     ),
     "export": Command(
-        "the masks of a run as files of other tools",
+        "the masks or renders of a run as files of other tools",
         add_export_flags,
         _export,
         takes_beam_flags=True,

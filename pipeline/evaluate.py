@@ -50,7 +50,7 @@ from beam_deeplab.transforms.evaluating.pairing import (
 )
 from beam_deeplab.transforms.records import Failure, ImageRef, LeftOut
 from beam_deeplab.transforms.runs.manifest import Manifest, RunRecord, fingerprint_of
-from beam_deeplab.transforms.runs.segmented import list_failures, list_masks
+from beam_deeplab.transforms.runs.segmented import list_failures, list_results
 from beam_deeplab.transforms.sources.listing import list_input
 from beam_deeplab.transforms.sources.reading import read_image
 
@@ -157,7 +157,7 @@ def _find_pairs(options: EvaluateOptions) -> Pairing:
 
 
 def _segmented_images(output: str) -> Iterable[ImageRef]:
-    yield from (ref for _, refs in list_masks(output) for ref in refs)
+    yield from (ref for _, refs in list_results(output) for ref in refs)
     yield from (failure.ref for failure in list_failures(output))
 
 

@@ -1,4 +1,4 @@
-"""``beam-deeplab export``: the masks of a committed run as the files of other tools."""
+"""``beam-deeplab export``: the results of a committed run as the files of other tools."""
 
 from __future__ import annotations
 
@@ -24,10 +24,9 @@ from beam_deeplab.pipeline.terminal import safe_line, say
 from beam_deeplab.pipeline.workers import check_reachable
 from beam_deeplab.pipeline.writers import check_free, writing
 from beam_deeplab.transforms.exporting.composites import ExportRun
-from beam_deeplab.transforms.exporting.formats import make_format
+from beam_deeplab.transforms.exporting.formats import make_format, results_of
 from beam_deeplab.transforms.exporting.interface import Format
 from beam_deeplab.transforms.exporting.records import FORMAT_VERSION
-from beam_deeplab.transforms.parquet.schemas import MASKS
 from beam_deeplab.transforms.runs.manifest import Manifest
 from beam_deeplab.transforms.runs.part_list import read_part_list
 
@@ -44,7 +43,7 @@ def export(options: ExportOptions, beam_arguments: Sequence[str] = ()) -> int:
     beam_options = pipeline_options(beam_arguments, job.workers)
     check_runner(beam_options)
     check_reachable(beam_options, [segmented, output], shared=job.shared_paths)
-    manifest = read_committed(segmented, "RUN")
+    manifest = read_committed(segmented, "RUN", results_of(options.format))
     form = make_format(options.format, LabelSet.from_dict(manifest.model["labels"]), options.flags)
     begun = _describe_export(options, form, manifest, started)
     dead = check_free(output, beam_options)
@@ -55,7 +54,7 @@ def export(options: ExportOptions, beam_arguments: Sequence[str] = ()) -> int:
         root = read_run(segmented).images_root
     pipeline = open_pipeline(beam_options)
     template = beam_options.view_as(GoogleCloudOptions).template_location
-    images = {f"part-{part.shard}": part.rows for part in parts if part.dataset == MASKS}
+    images = {f"part-{part.shard}": part.rows for part in parts if part.dataset == manifest.dataset}
     with writing(output, beam_options, started, dead) as claim:
         begin_export(output, begun, overwrite=options.overwrite)
         pipeline | ExportRun(segmented, output, form, begun, root)
@@ -78,7 +77,7 @@ def _describe_export(
         "run": {
             "run_id": manifest.run_id,
             "committed": manifest.committed,
-            "masks": manifest.counts["total_masks"],
+            "images": manifest.counts[f"total_{manifest.dataset}"],
             "failures": manifest.counts["total_failures"],
         },
         "labels": form.labels.to_dict(),

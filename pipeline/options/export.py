@@ -54,14 +54,18 @@ def add_export_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of ``export`` to its parser, in groups."""
     data = parser.add_argument_group("what goes in and comes out")
     data.add_argument(
-        "segmented", type=location, metavar="RUN", help="output of a finished `segment`"
+        "segmented",
+        type=location,
+        metavar="RUN",
+        help="output of a finished `segment` or `render`",
     )
     data.add_argument(
         "--format",
         required=True,
         choices=sorted(FORMATS),
         help="png: PNGs of class ids in VOC's folders, with lists of images and classes. cvat: the "
-        "folder that CVAT imports, once zipped. coco: run lengths in JSON",
+        "folder that CVAT imports, once zipped. coco: run lengths in JSON. files: the "
+        "pictures of `render`",
     )
     data.add_argument(
         "--output",

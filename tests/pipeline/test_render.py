@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import shutil
 from io import BytesIO
 from pathlib import Path
@@ -105,6 +106,24 @@ def test_other_commands_say_that_there_are_no_masks(
     arguments = [str(portraits), "--format", "png", "--output", str(tmp_path / "out")]
     assert main(["export", *arguments]) == 2
     assert "is a run with renders, not masks" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+def test_an_export_makes_files_of_them(
+    portraits: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out"
+    flags = ["--format", "files", "--output", str(output), "--workers=1"]
+    assert main(["export", str(portraits), *flags]) == 0
+    assert "Exported: 5 images, 6 files as files" in capsys.readouterr().out
+    with (output / "images.csv").open(newline="") as file:
+        paths = {row["image_uri"]: output / row["path"] for row in csv.DictReader(file)}
+    rows = pq.read_table(portraits / "renders").to_pylist()
+    assert {row["image_uri"]: row["image"]["bytes"] for row in rows} == {
+        uri: path.read_bytes() for uri, path in paths.items()
+    }
+    assert {path.relative_to(output).parts[0] for path in paths.values()} == {"images"}
+    assert {path.suffix for path in paths.values()} == {".png"}
 
 
 @pytest.mark.slow

@@ -30,7 +30,7 @@ from beam_deeplab.transforms.records import (
     Stage,
 )
 from beam_deeplab.transforms.runs.manifest import RunRecord
-from beam_deeplab.transforms.runs.segmented import list_failures, list_masks, read_masks
+from beam_deeplab.transforms.runs.segmented import list_failures, list_results, read_masks
 from beam_deeplab.transforms.segmenting.composites import SegmentImages, only_for, parted
 from beam_deeplab.transforms.sources.reading import read_image, read_images
 
@@ -53,7 +53,7 @@ def plan_scoring(segmented: str, output: str) -> Iterator[PairedPart | Failure]:
         OSError: The list or a part cannot be read.
     """
     pairs = {pair.uri: pair for pair in read_pairs(storage.join(output, PAIRS_FILE))}
-    for part, refs in list_masks(segmented):
+    for part, refs in list_results(segmented):
         held = tuple(pairs.pop(ref.uri) for ref in refs if ref.uri in pairs)
         if held:
             yield PairedPart(part, held)

@@ -9,13 +9,22 @@ from typing import Any, Final
 
 from beam_deeplab.deeplab.labels import LabelSet
 from beam_deeplab.transforms.exporting.interface import Format
+from beam_deeplab.transforms.parquet.schemas import MASKS, RENDERS
 
 FORMATS: Final[Mapping[str, str]] = {
     "png": "label_pngs.LabelPngs",
     "coco": "coco.Coco",
     "cvat": "label_pngs.CvatMasks",
+    "files": "rendered_files.RenderedFiles",
 }
 """Modules of this package and their classes, which are imported when they are needed."""
+
+_OF_RENDERS: Final = frozenset({"files"})
+
+
+def results_of(name: str) -> str:
+    """What a format is made of: the ``masks`` of a run, or its ``renders``."""
+    return RENDERS if name in _OF_RENDERS else MASKS
 
 
 def format_flags(name: str) -> frozenset[str]:

@@ -23,8 +23,10 @@ class NamedMask:
             a safe relative path without suffix.
         file_name: The image's own path below its collection.
         uri: The image.
-        png: Its label map as the run holds it: an indexed PNG, upright.
+        png: Its label map as the run holds it: an indexed PNG, upright. Of a run of renders the
+            picture's file, whatever its format.
         original: The picture as its file holds it.
+        suffix: Of that file.
     """
 
     id: int
@@ -33,6 +35,7 @@ class NamedMask:
     uri: str
     png: bytes
     original: Original
+    suffix: str = "png"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from itertools import accumulate
 from beam_deeplab.transforms.exporting.interface import Subset
 from beam_deeplab.transforms.exporting.names import export_names
 from beam_deeplab.transforms.exporting.records import PartRecord
-from beam_deeplab.transforms.runs.segmented import list_masks
+from beam_deeplab.transforms.runs.segmented import list_results
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +32,11 @@ class PartWork:
     root: str
 
     @property
+    def dataset(self) -> str:
+        """What the part holds: ``masks`` or ``renders``."""
+        return self.uri.rpartition("/")[0].rpartition("/")[2]
+
+    @property
     def part(self) -> str:
         """The part's id, which its record goes by."""
         return self.uri.rpartition("/")[2].removesuffix(".parquet")
@@ -43,7 +48,7 @@ def plan_export(run: str, root: str, images_per_index: int | None) -> Iterator[P
     Raises:
         OSError: A part cannot be read.
     """
-    parts = sorted((uri, [ref.uri for ref in refs]) for uri, refs in list_masks(run))
+    parts = sorted((uri, [ref.uri for ref in refs]) for uri, refs in list_results(run))
     names = export_names((uri for _, uris in parts for uri in uris), root)
     subsets: list[int] = []
     held = 0

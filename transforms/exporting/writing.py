@@ -20,8 +20,11 @@ from beam_deeplab.transforms.exporting.records import (
 )
 from beam_deeplab.transforms.metrics import count, timed
 from beam_deeplab.transforms.parquet.names import relative_name
+from beam_deeplab.transforms.parquet.parts import Result
+from beam_deeplab.transforms.parquet.schemas import RENDERS
+from beam_deeplab.transforms.records import Rendering
 from beam_deeplab.transforms.runs.commit_facts import CommitError
-from beam_deeplab.transforms.runs.segmented import read_masks
+from beam_deeplab.transforms.runs.segmented import read_masks, read_renders
 
 _WRITERS: Final = 16
 
@@ -50,12 +53,16 @@ def export_part(work: PartWork, output: str, form: Format) -> PartRecord:
 
 
 def _named(work: PartWork) -> Iterator[NamedMask]:
-    for number, (name, mask) in enumerate(
-        zip(work.names, read_masks(work.uri), strict=True), work.first_id
-    ):
-        uri = mask.ref.uri
+    rows: Iterator[Result] = (
+        read_renders(work.uri) if work.dataset == RENDERS else read_masks(work.uri)
+    )
+    for number, (name, row) in enumerate(zip(work.names, rows, strict=True), work.first_id):
+        uri = row.ref.uri
+        image, suffix = (
+            (row.image, row.suffix) if isinstance(row, Rendering) else (row.mask_png, "png")
+        )
         file_name = relative_name(uri, work.root)
-        yield NamedMask(number, name, file_name, uri, mask.mask_png, mask.original)
+        yield NamedMask(number, name, file_name, uri, image, row.original, suffix)
 
 
 @timed("write")
@@ -101,15 +108,15 @@ def commit_export(
         What it holds.
 
     Raises:
-        CommitError: There are not as many images as the run has masks.
+        CommitError: There are not as many images as the run has results.
     """
     subsets = list(subsets)
     totals = {
         name: sum(subset[name] for subset in subsets) for name in ("images", "files", "annotations")
     }
-    masks = begun["run"]["masks"]
-    if totals["images"] != masks:
-        raise CommitError(f"{totals['images']} images were exported, not the {masks} of the run")
+    images = begun["run"]["images"]
+    if totals["images"] != images:
+        raise CommitError(f"{totals['images']} images were exported, not the {images} of the run")
     committed = datetime.now(UTC).isoformat(timespec="milliseconds")
     export = {**begun, **totals, "subsets": len(subsets), "committed": committed}
     write_json(output, EXPORT_FILE, export)

@@ -16,6 +16,7 @@ from beam_deeplab.transforms.records import (
     FailureCode,
     ImageRef,
     Original,
+    Rendering,
     Segmentation,
     Stage,
 )
@@ -26,7 +27,7 @@ _READERS: Final = 16
 
 
 def read_segmented_manifest(output: str) -> Manifest:
-    """The manifest of the run whose masks are to be read.
+    """The manifest of the run whose masks or renders are to be read.
 
     Raises:
         FileNotFoundError: It is not committed, or nothing is there.
@@ -36,9 +37,13 @@ def read_segmented_manifest(output: str) -> Manifest:
     return Manifest.from_json(storage.read(storage.join(output, MANIFEST_FILE)))
 
 
-def list_masks(output: str) -> Iterator[tuple[str, list[ImageRef]]]:
-    """A run's parts with masks, each one's URI and images; OSError if one cannot be read."""
-    for part, table in _tables(output, MASKS, ["image_uri", "image_version"]):
+def list_results(output: str) -> Iterator[tuple[str, list[ImageRef]]]:
+    """A run's parts with masks or renders, each one's URI and images; OSError if one is unreadable.
+
+    Which of both it has says its manifest.
+    """
+    dataset = read_segmented_manifest(output).dataset
+    for part, table in _tables(output, dataset, ["image_uri", "image_version"]):
         yield part, [_ref(row) for row in table.to_pylist()]
 
 
@@ -58,14 +63,26 @@ def read_masks(part: str, uris: Collection[str] | None = None) -> Iterator[Segme
     Raises:
         OSError: The part is no longer there, or damaged: that is the run's fault, not an image's.
     """
-    columns = ["image_uri", "image_version", "width", "height", "orientation", "mask"]
-    with storage.open_seekable(part) as file:
-        table = read_columns(open_part(file), columns)
-    for batch in table.to_batches(max_chunksize=1):
-        (row,) = batch.to_pylist()
+    for row in _rows(part, ["mask"]):
         if uris is None or row["image_uri"] in uris:
-            original = Original(row["height"], row["width"], row["orientation"])
-            yield Segmentation(_ref(row), row["mask"]["bytes"], (), original)
+            yield Segmentation(_ref(row), row["mask"]["bytes"], (), _original(row))
+
+
+def read_renders(part: str) -> Iterator[Rendering]:
+    """The renders of a part, in its order; OSError if it is no longer there, or damaged."""
+    for row in _rows(part, ["image", "effect", "subject_fraction"]):
+        image, suffix = row["image"]["bytes"], row["image"]["path"].rpartition(".")[2]
+        effect, fraction = row["effect"], row["subject_fraction"]
+        yield Rendering(_ref(row), image, suffix, effect, fraction, _original(row))
+
+
+def _rows(part: str, columns: list[str]) -> Iterator[dict[str, Any]]:
+    """A part's rows one by one, with what all results have, and some columns more."""
+    common = ["image_uri", "image_version", "width", "height", "orientation"]
+    with storage.open_seekable(part) as file:
+        table = read_columns(open_part(file), [*common, *columns])
+    for batch in table.to_batches(max_chunksize=1):
+        yield from batch.to_pylist()
 
 
 def find_masks(output: str, uris: Collection[str]) -> Iterator[Segmentation]:
@@ -79,6 +96,10 @@ def find_masks(output: str, uris: Collection[str]) -> Iterator[Segmentation]:
             missing -= found
         if not missing:
             break
+
+
+def _original(row: dict[str, Any]) -> Original:
+    return Original(row["height"], row["width"], row["orientation"])
 
 
 def _ref(row: dict[str, Any]) -> ImageRef:
