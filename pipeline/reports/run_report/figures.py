@@ -319,8 +319,9 @@ def _counts(conditions: Iterable[str]) -> str:
 
 
 def _spread(tables: RunTables, value: str) -> Distribution:
+    known = f"{_DONE} and {value} is not null"
     return Distribution.of(
-        dict(tables.rows(f"select {fine_bin(value)}, count(*) from {_DONE} group by all"))
+        dict(tables.rows(f"select {fine_bin(value)}, count(*) from {known} group by all"))
     )
 
 

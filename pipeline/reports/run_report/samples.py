@@ -89,6 +89,7 @@ def _most_changed(drift: Drift) -> Sample:
 def _least_sure(tables: RunTables) -> Sample:
     rows = tables.rows(
         f"select image_uri, confidence from images where status = '{DONE}' "
+        "and confidence is not null "  # as it is where no pixel has a class
         f"order by confidence, image_uri limit {LEAST_SURE}"
     )
     images = tuple((uri, f"confidence {confidence:.3f}") for uri, confidence in rows)

@@ -118,8 +118,13 @@ def test_of_failures_alone_there_is_nothing_else(tmp_path: Path) -> None:
 
 def test_pixels_without_a_class_are_of_none(tmp_path: Path) -> None:
     labels = np.repeat(np.array([0, 1, LABELS.ignore_label], np.uint8), [50, 30, 20])[None]
-    figures = figures_of(tmp_path, {"a.png": Labelled(labels, (0.9,) * len(LABELS))}, {})
-    assert figures.ignored == pytest.approx(0.2)
+    nothing = np.full_like(labels, LABELS.ignore_label)
+    images = {"a.png": labels, "b.png": nothing}
+    confidence = (0.9,) * len(LABELS)
+    figures = figures_of(
+        tmp_path, {name: Labelled(each, confidence) for name, each in images.items()}, {}
+    )
+    assert figures.ignored == pytest.approx(0.6)
     assert figures.coverage is not None
-    assert figures.coverage.median == pytest.approx(0.3, abs=0.001)
-    assert figures.classes[0].area.share_of_pixels == pytest.approx(0.5)
+    assert figures.coverage.p90 == pytest.approx(0.3, abs=0.001)
+    assert figures.classes[0].area.share_of_pixels == pytest.approx(0.25)
