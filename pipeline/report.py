@@ -20,9 +20,9 @@ from beam_deeplab.pipeline.options import RunFailedError, UsageError, refusing
 from beam_deeplab.pipeline.options.report import ReportOptions
 from beam_deeplab.pipeline.options.truth import AUTO
 from beam_deeplab.pipeline.reports.run_report.drift import compute_drift
-from beam_deeplab.pipeline.reports.run_report.figures import compute_figures
 from beam_deeplab.pipeline.reports.run_report.page import Page, render_page
 from beam_deeplab.pipeline.reports.run_report.samples import choose_samples
+from beam_deeplab.pipeline.reports.run_report.scanning import compute_figures
 from beam_deeplab.pipeline.reports.run_report.tables import open_tables
 from beam_deeplab.pipeline.reports.run_report.tiles import Truths, make_tiles
 from beam_deeplab.pipeline.runs import read_committed

@@ -10,7 +10,7 @@ import pytest
 
 from beam_deeplab.deeplab.labels import LabelSet
 from beam_deeplab.pipeline.reports.run_report.drift import Drift, compute_drift
-from beam_deeplab.pipeline.reports.run_report.figures import compute_figures
+from beam_deeplab.pipeline.reports.run_report.scanning import compute_figures
 from beam_deeplab.pipeline.reports.run_report.tables import open_tables
 from beam_deeplab.transforms.records import FailureCode
 from tests.committed_runs import LABELS, random_images, write_photos, write_run

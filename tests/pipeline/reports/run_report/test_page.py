@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from beam_deeplab.deeplab.labels import LabelSet
-from beam_deeplab.pipeline.reports.run_report.figures import RunFigures, compute_figures
+from beam_deeplab.pipeline.reports.run_report.figures import RunFigures
 from beam_deeplab.pipeline.reports.run_report.page import Page, render_page
 from beam_deeplab.pipeline.reports.run_report.samples import choose_samples
+from beam_deeplab.pipeline.reports.run_report.scanning import compute_figures
 from beam_deeplab.pipeline.reports.run_report.tables import open_tables
 from beam_deeplab.pipeline.reports.run_report.tiles import make_tiles
 from tests.committed_runs import LABELS, random_images, write_photos, write_run

@@ -7,13 +7,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from beam_deeplab.pipeline.reports.run_report.figures import compute_figures
 from beam_deeplab.pipeline.reports.run_report.samples import (
     A_CLASS,
     LEAST_SURE,
     Sample,
     choose_samples,
 )
+from beam_deeplab.pipeline.reports.run_report.scanning import compute_figures
 from beam_deeplab.pipeline.reports.run_report.tables import open_tables
 from tests.committed_runs import LABELS, random_images, write_photos, write_run
 

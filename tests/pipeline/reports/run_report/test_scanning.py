@@ -8,11 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from beam_deeplab.pipeline.reports.run_report.figures import (
-    SCALE_STEPS,
-    RunFigures,
-    compute_figures,
-)
+from beam_deeplab.pipeline.reports.run_report.figures import SCALE_STEPS, RunFigures
+from beam_deeplab.pipeline.reports.run_report.scanning import compute_figures
 from beam_deeplab.pipeline.reports.run_report.tables import open_tables
 from beam_deeplab.transforms.records import FailureCode
 from tests.committed_runs import LABELS, Labelled, random_images, write_photos, write_run
