@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
-from functools import partial
 from typing import Any, Final
 
 from beam_deeplab.transforms import storage
@@ -18,7 +18,7 @@ from beam_deeplab.transforms.exporting.records import (
     write_json,
     write_record,
 )
-from beam_deeplab.transforms.metrics import count, timed
+from beam_deeplab.transforms.metrics import count
 from beam_deeplab.transforms.parquet.names import relative_name
 from beam_deeplab.transforms.parquet.parts import Result
 from beam_deeplab.transforms.parquet.schemas import RENDERS
@@ -27,6 +27,8 @@ from beam_deeplab.transforms.runs.commit_facts import CommitError
 from beam_deeplab.transforms.runs.segmented import read_masks, read_renders
 
 _WRITERS: Final = 16
+_WAITING: Final = 2 * _WRITERS
+"""Files that wait to be written at most, and are held meanwhile."""
 
 
 def export_part(work: PartWork, output: str, form: Format) -> PartRecord:
@@ -40,12 +42,17 @@ def export_part(work: PartWork, output: str, form: Format) -> PartRecord:
         return standing[0]
     entries: list[Entry] = []
     files = annotations = 0
+    writing: deque[Future[None]] = deque()
     with ThreadPoolExecutor(_WRITERS) as pool:
         for exported in form.encode(_named(work), work.subset):
-            list(pool.map(partial(write_file, output), exported.files))
+            writing.extend(pool.submit(write_file, output, file) for file in exported.files)
+            while len(writing) > _WAITING:
+                writing.popleft().result()
             entries.extend(exported.entries)
             files += len(exported.files)
             annotations += exported.annotations
+        for each in writing:
+            each.result()
     record = PartRecord(work.part, work.subset, len(work.names), files, annotations)
     write_record(output, record, entries)
     count("images", record.images)
@@ -65,7 +72,6 @@ def _named(work: PartWork) -> Iterator[NamedMask]:
         yield NamedMask(number, name, file_name, uri, image, row.original, suffix)
 
 
-@timed("write")
 def write_file(output: str, file: ExportFile) -> None:
     """Writes one file of an export; OSError if it cannot."""
     storage.write_atomically(storage.join(output, file.path), file.content)
