@@ -176,11 +176,10 @@ def _masks(recipe: Recipe, pictures: Sequence[DecodedImage]) -> Iterator[Segment
         EngineError: A picture comes to none.
     """
     infer = DeepLabHandler(recipe).load_model()
-    labels = recipe.model.labels
     for picture in pictures:
         (row,) = infer([picture])
         if isinstance(row, LogitsGrid):
-            mask = mask_image(row, labels.names, labels.palette_bytes())
+            mask = mask_image(row, recipe)
             if isinstance(mask, Segmentation):
                 yield mask
                 continue

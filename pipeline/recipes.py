@@ -91,6 +91,7 @@ def build_recipe(options: NetworkOptions, *, gpu: bool | None = None) -> Recipe:
         options.decoding,
         options.eval_scales,
         options.flip,
+        options.ignore_below,
     )
     if model.card:
         _check_sizes(recipe, options.model, model.card)
@@ -124,6 +125,8 @@ def describe_recipe(recipe: Recipe) -> dict[str, Any]:
         **asdict(recipe.decoding),
         "eval_scales": list(recipe.eval_scales),
         "flip": recipe.flip,
+        # Only where it is asked for, so that runs of versions that did not know it can be resumed.
+        **({"ignore_below": recipe.ignore_below} if recipe.ignore_below else {}),
         **(_describe_rendering(recipe) if isinstance(recipe, RenderRecipe) else {}),
     }
 

@@ -132,13 +132,11 @@ def measure(
     sample = Sample(len(refs))
     pictures = list(_read_and_decode(sample, refs, recipe))
     grids = list(_infer(sample, pictures, model, batch_size))
-    labels = recipe.model.labels
-    palette = labels.palette_bytes()
     for grid in grids[:1]:
-        mask_image(grid, labels.names, palette)
+        mask_image(grid, recipe)
     for grid in grids:
         with sample.mask.measured(1):
-            row = mask_image(grid, labels.names, palette)
+            row = mask_image(grid, recipe)
         if isinstance(row, Segmentation):
             sample.masks += 1
             sample.mask_bytes += len(row.mask_png)

@@ -38,12 +38,26 @@ def confidences(
     original: Size,
 ) -> dict[int, float]:
     """Mean confidence of each label present, from float32 probabilities at the grid points."""
+    own = own_probabilities(logits, labels, stride, content, original)
+    return {int(label): float(own[labels == label].mean()) for label in np.unique(labels)}
+
+
+def own_probabilities(
+    logits: NDArray[np.float32],
+    labels: NDArray[np.uint8],
+    stride: int,
+    content: Size,
+    original: Size,
+) -> NDArray[np.float64]:
+    """The probability of each pixel's label, from float32 probabilities at the grid points."""
     powers = np.exp(logits - logits.max(axis=2, keepdims=True))
     probabilities = interpolated(
         powers / powers.sum(axis=2, keepdims=True), stride, content, original
     )
-    own = np.take_along_axis(probabilities, labels[..., None].astype(int), axis=2)[..., 0]
-    return {int(label): float(own[labels == label].mean()) for label in np.unique(labels)}
+    own: NDArray[np.float64] = np.take_along_axis(
+        probabilities, labels[..., None].astype(int), axis=2
+    )[..., 0]
+    return own
 
 
 def assert_labels_are_winners(

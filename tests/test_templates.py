@@ -44,6 +44,7 @@ _SAMPLES = {
     "canvas": "513 385",
     "output_stride": "16",
     "eval_scales": "0.5 1",
+    "ignore_below": "0.5",
     "engine": "openvino",
     "precision": "bf16",
     "accelerator": "type:nvidia-l4;count:1;install-nvidia-driver",

@@ -205,8 +205,10 @@ class Segmentation:
 
     Attributes:
         ref: The image.
-        mask_png: The label map as an indexed PNG of the original size, in the model's palette.
-        areas: One entry a class present, by class id; their pixels add up to width x height.
+        mask_png: The label map as an indexed PNG of the original size, in the model's palette; 255
+            where the network was too unsure (``ignore_below``).
+        areas: One entry a class present, by class id; their pixels add up to width x height, less
+            those that are 255.
         original: The picture as the file holds it.
         slot: Its place in a shard; None outside a sharded run.
     """

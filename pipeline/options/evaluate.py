@@ -7,7 +7,11 @@ from dataclasses import dataclass, field, fields
 
 from beam_deeplab.pipeline.options.errors import UsageError
 from beam_deeplab.pipeline.options.job import JobOptions, add_job_flags
-from beam_deeplab.pipeline.options.network import NetworkOptions, add_network_flags
+from beam_deeplab.pipeline.options.network import (
+    NetworkOptions,
+    add_masks_flags,
+    add_network_flags,
+)
 from beam_deeplab.pipeline.options.truth import TruthOptions, add_truth_flags
 from beam_deeplab.pipeline.options.values import FlagOptions, add_again_flags, location
 from beam_deeplab.transforms.decoding.options import DEFAULT_MAX_PIXELS, DecodeOptions
@@ -128,6 +132,7 @@ def add_evaluate_flags(parser: argparse.ArgumentParser) -> None:
     )
     add_truth_flags(data)
     add_network_flags(parser)
+    add_masks_flags(parser)
     run = add_job_flags(parser)
     add_again_flags(
         run,

@@ -9,7 +9,7 @@ from beam_deeplab.deeplab.engines.choice import ENGINES, PRECISIONS
 from beam_deeplab.deeplab.engines.scales import PLAIN, ScaleError, checked_scales
 from beam_deeplab.deeplab.zoo import BUNDLED_MODELS, OFFICIAL_MODELS
 from beam_deeplab.pipeline.options.errors import UsageError, refusing
-from beam_deeplab.pipeline.options.values import FlagOptions, positive
+from beam_deeplab.pipeline.options.values import FlagOptions, positive, probability
 from beam_deeplab.transforms.decoding.options import DEFAULT_MAX_PIXELS, DecodeOptions
 
 
@@ -34,6 +34,7 @@ class NetworkOptions(FlagOptions):
     decoding: DecodeOptions = field(default_factory=DecodeOptions)
     eval_scales: tuple[float, ...] = PLAIN
     flip: bool = False
+    ignore_below: float = 0.0
 
     @classmethod
     def from_arguments(cls, arguments: argparse.Namespace) -> NetworkOptions:
@@ -58,6 +59,7 @@ class NetworkOptions(FlagOptions):
                 arguments.max_pixels, arguments.truncated, arguments.sample_bits
             ),
             eval_scales=eval_scales,
+            ignore_below=getattr(arguments, "ignore_below", 0.0),  # a flag where masks are made
         )
 
 
@@ -138,6 +140,18 @@ def add_network_flags(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="significant bits of samples that files store in 16, such as 10, 12 or 14 of cameras "
         "and microscopes (default %(default)s: the full range)",
+    )
+
+
+def add_masks_flags(parser: argparse.ArgumentParser) -> None:
+    """Adds the flags of :class:`NetworkOptions` that are of masks only, as a group."""
+    parser.add_argument_group("the masks").add_argument(
+        "--ignore_below",
+        type=probability,
+        default=0.0,
+        metavar="P",
+        help="pixels whose label has a smaller probability, 0 to 1, become 255 and belong to no "
+        "class: for masks that a network is to be trained on (default: every pixel has a class)",
     )
 
 

@@ -7,7 +7,11 @@ from dataclasses import dataclass, field
 
 from beam_deeplab.pipeline.options.errors import UsageError
 from beam_deeplab.pipeline.options.job import JobOptions, add_job_flags
-from beam_deeplab.pipeline.options.network import NetworkOptions, add_network_flags
+from beam_deeplab.pipeline.options.network import (
+    NetworkOptions,
+    add_masks_flags,
+    add_network_flags,
+)
 from beam_deeplab.pipeline.options.values import (
     FlagOptions,
     add_again_flags,
@@ -57,6 +61,7 @@ class SegmentOptions(FlagOptions):
 def add_segment_flags(parser: argparse.ArgumentParser) -> None:
     """Adds the flags of ``segment`` to its parser, in groups."""
     run = add_run_flags(parser)
+    add_masks_flags(parser)
     run.add_argument(
         "--dry_run",
         action="store_true",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import re
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
@@ -134,16 +135,29 @@ def byte_count(text: str) -> int:
     return number
 
 
+def probability(text: str) -> float:
+    """A number from 0 to 1.
+
+    Raises:
+        argparse.ArgumentTypeError: It is none.
+    """
+    return _number(text, 1, "probability from 0 to 1")
+
+
 def price(text: str) -> float:
     """An amount of money, 0 or more.
 
     Raises:
         argparse.ArgumentTypeError: It is none.
     """
+    return _number(text, sys.float_info.max, "price, as 0.19")
+
+
+def _number(text: str, largest: float, what: str) -> float:
     try:
         value = float(text)
     except ValueError:
         value = math.nan
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text!r} is no price, as 0.19")
+    if not 0 <= value <= largest:
+        raise argparse.ArgumentTypeError(f"{text!r} is no {what}")
     return value

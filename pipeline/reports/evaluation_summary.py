@@ -28,6 +28,9 @@ def print_evaluation(metrics: Mapping[str, Any], output: str) -> None:
         ("frequency_weighted_iou", "frequency-weighted IoU"),
     ):
         table.add_row(words, _measure(metrics[name]))
+    if ignored := metrics["ignored_pixels"]:
+        share = ignored / (ignored + metrics["pixels"])
+        table.add_row("not scored", f"{share:.1%} of the truth: the masks ignore it")
     table.add_section()
     for name, iou in _shown(metrics["iou"]):
         table.add_row(safe_line(name), iou)

@@ -54,9 +54,14 @@ def print_summary(manifest: Manifest, output: str, seconds: float) -> None:
         table.add_row(f"  {safe_line(code)}", f"{number:,}")
     table.add_section()
     by_class, by_genre = Counter(manifest.class_pixels), Counter(manifest.genre_pixels)
+    ignored = counts.get("ignored_pixels", 0)
+    pixels = by_class.total() + ignored
     for kind, areas, most in (("", by_class, _CLASSES_SHOWN), ("genre ", by_genre, None)):
         for name, area in areas.most_common(most):
-            table.add_row(f"{kind}{safe_line(name)}", f"{area / areas.total():.1%} of the area")
+            table.add_row(f"{kind}{safe_line(name)}", f"{area / pixels:.1%} of the area")
+        table.add_section()
+    if ignored:
+        table.add_row("ignored", f"{ignored / pixels:.1%} of the area")
         table.add_section()
     engine = f"{manifest.options['engine']}, {manifest.options['precision']}"
     table.add_row("engine", safe_line(engine))

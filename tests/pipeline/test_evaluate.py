@@ -23,7 +23,7 @@ from beam_deeplab.deeplab.labels import VOC
 from beam_deeplab.pipeline.cli import main
 from beam_deeplab.pipeline.writers import writing
 from beam_deeplab.transforms.evaluating.committing import REPORT_FILES
-from tests.test_end_to_end import masks_of, run_program
+from tests.test_end_to_end import masks_of, rows_of, run_program
 
 Labels = NDArray[np.uint8]
 TIMINGS = {"run_id", "started", "committed", "seconds", "settings"}
@@ -186,6 +186,32 @@ def some_evaluated(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Pa
     assert main(_flags(shared, output, "--workers=1", "--quiet", photos=SOME)) == 0
     assert _metrics(output)["images"] == 5
     return output
+
+
+@pytest.mark.slow
+def test_pixels_that_are_unsure_are_ignored_and_counted(
+    some_evaluated: Path, truths: Mapping[str, Labels], shared: Path, tmp_path: Path
+) -> None:
+    output, asked = tmp_path / "out", "--ignore_below=0.9"
+    assert main(_flags(shared, output, asked, "--workers=1", "--quiet", photos=SOME)) == 0
+    whole, masks = (masks_of(each / "segmented") for each in (some_evaluated, output))
+    images = {Path(row["name"]).stem: row for row in rows_of(output / "segmented", "images")}
+    unscored = 0
+    for name, mask in masks.items():
+        ignored = mask == 255
+        np.testing.assert_array_equal(mask[~ignored], whole[name][~ignored])
+        assert 0 < ignored.mean() < 0.5
+        assert images[name]["ignored"] == pytest.approx(ignored.mean())
+        assert 0.9 <= images[name]["confidence"] <= 1
+        unscored += int((ignored & (truths[name] != 255)).sum())
+    metrics, before = _metrics(output), _metrics(some_evaluated)
+    assert metrics["ignored_pixels"] == unscored == before["pixels"] - metrics["pixels"]
+    assert metrics["pixel_accuracy"] > before["pixel_accuracy"]
+    manifest = json.loads((output / "segmented" / "manifest.json").read_bytes())
+    ignored_pixels = sum(int((mask == 255).sum()) for mask in masks.values())
+    assert manifest["counts"]["ignored_pixels"] == ignored_pixels
+    pixels = sum(manifest["class_pixels"].values()) + ignored_pixels
+    assert pixels == sum(mask.size for mask in masks.values())
 
 
 @pytest.mark.slow

@@ -83,6 +83,13 @@ def test_genres_decide_no_mask(nineteen: Path, tmp_path: Path) -> None:
     assert "genre" not in json.dumps(described[0])
 
 
+def test_a_limit_on_probabilities_decides_masks_only_where_there_is_one(nineteen: Path) -> None:
+    options = NetworkOptions(str(nineteen))
+    assert "ignore_below" not in describe_recipe(build_recipe(options))
+    asked = build_recipe(replace(options, ignore_below=0.5))
+    assert describe_recipe(asked)["ignore_below"] == 0.5
+
+
 def test_a_graph_says_its_output_stride_and_canvas(mobilenet_checkpoint: Path) -> None:
     for name, stride in (("frozen_inference_graph", 16), ("frozen_inference_graph_os8", 8)):
         options = NetworkOptions(str(mobilenet_checkpoint / f"{name}.pb"))

@@ -91,7 +91,7 @@ def test_an_error_is_one_line_whatever_it_names(
 def _manifest(name: str) -> Manifest:
     """Of a run whose classes, codes and engine have this name."""
     counts = ("inputs", "duplicates", "skipped", "not_in_inputs", "total_masks", "total_failures")
-    warned_of = ("barely_seen", "truncated", "discarded_parts")
+    warned_of = ("barely_seen", "truncated", "discarded_parts", "ignored_pixels")
     values: dict[str, Any] = {
         field.name: None
         for field in fields(Manifest)

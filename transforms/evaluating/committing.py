@@ -123,6 +123,7 @@ def _reconcile(pairs: int, scored: ScoredRows) -> None:
         ("rows of pairs", scores.num_rows + failures.num_rows, pairs),
         ("images in the tally", tally.images, scores.num_rows),
         ("pixels in the scores", _sum(scores, "pixels"), int(tally.confusion.sum())),
+        ("ignored pixels in the scores", _sum(scores, "ignored_pixels"), tally.ignored),
         ("correct pixels", _sum(scores, "correct_pixels"), int(np.trace(tally.confusion))),
     ):
         if found != expected:
@@ -158,6 +159,7 @@ def _describe(
         "failures": sum(failures_by_code.values()),
         "failures_by_code": dict(sorted(failures_by_code.items())),
         "pixels": int(tally.confusion.sum()),
+        "ignored_pixels": tally.ignored,
         "classes_without_truth": [
             name
             for name, pixels in zip(labels.names, tally.confusion.sum(axis=1), strict=True)

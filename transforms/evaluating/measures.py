@@ -20,7 +20,7 @@ class Measures:
     """The measures of one picture or of many, in [0, 1]; None where there is nothing to measure.
 
     With the confusion matrix M, M[t, p] pixels of the true class t that were predicted as p, and
-    the pixels that the truth ignores left out:
+    the pixels that the truth or the mask ignores left out:
 
     Attributes:
         iou: For each class M[c, c] / (sum of row c + sum of column c - M[c, c]); None for a class

@@ -42,6 +42,7 @@ SCORES_SCHEMA: Final = pa.schema(
         pa.field("height", pa.int32(), nullable=False),
         pa.field("pixels", pa.int64(), nullable=False),
         pa.field("correct_pixels", pa.int64(), nullable=False),
+        pa.field("ignored_pixels", pa.int64(), nullable=False),
         pa.field("pixel_accuracy", pa.float64()),
         pa.field("miou", pa.float64()),
         pa.field("major_miou", pa.float64()),
@@ -49,7 +50,8 @@ SCORES_SCHEMA: Final = pa.schema(
         pa.field("class_iou", pa.list_(_CLASS_IOU), nullable=False),
     ]
 )
-"""A row a scored image. ``pixels`` are those that the truth does not ignore; the measures are
+"""A row a scored image. ``pixels`` are those that have a class in truth and mask, and
+``ignored_pixels`` those that have one in the truth only; the measures are
 :class:`transforms.evaluating.measures.Measures` of the image alone, null if it has no such pixel;
 ``class_iou`` holds the classes that occur in its truth or its mask."""
 
@@ -93,6 +95,7 @@ def scores_table(rows: Sequence[ImageScore], class_names: Sequence[str]) -> pa.T
         "height": [row.height for row in rows],
         "pixels": [int(row.tally.confusion.sum()) for row in rows],
         "correct_pixels": [int(np.trace(row.tally.confusion)) for row in rows],
+        "ignored_pixels": [row.tally.ignored for row in rows],
         "pixel_accuracy": [each.pixel_accuracy for each in measures],
         "miou": [each.miou for each in measures],
         "major_miou": [each.major_miou for each in measures],

@@ -36,6 +36,7 @@ class Tally:
         predicted_band: int64 of shape [classes]: the same for the predicted classes.
         common_band: int64 of shape [classes]: pixels of a class in both, in the bands of both.
         images: How many pictures were counted.
+        ignored: Pixels that have a true class, and no predicted one; they are in none of the above.
     """
 
     confusion: NDArray[np.int64]
@@ -43,6 +44,7 @@ class Tally:
     predicted_band: NDArray[np.int64]
     common_band: NDArray[np.int64]
     images: int = 0
+    ignored: int = 0
 
     @classmethod
     def empty(cls, classes: int) -> Tally:
@@ -63,13 +65,14 @@ class Tally:
             self.predicted_band + other.predicted_band,
             self.common_band + other.common_band,
             self.images + other.images,
+            self.ignored + other.ignored,
         )
 
     def __eq__(self, other: object) -> bool:
         """Whether all counts are equal."""
         return (
             isinstance(other, Tally)
-            and self.images == other.images
+            and (self.images, self.ignored) == (other.images, other.ignored)
             and np.array_equal(self.confusion, other.confusion)
             and np.array_equal(self.true_band, other.true_band)
             and np.array_equal(self.predicted_band, other.predicted_band)
@@ -84,37 +87,39 @@ def tally_pixels(truth: NDArray[np.uint8], predicted: NDArray[np.uint8], classes
 
     Args:
         truth: uint8 of shape [height, width]: class ids, and 255 for pixels that are ignored.
-        predicted: uint8 of the same shape: class ids.
+        predicted: uint8 of the same shape: class ids, and 255 for pixels that have none.
         classes: How many there are, 1 to 255.
 
     Returns:
-        The counts. For the bands, pixels that the truth ignores are taken out of both maps first:
-        there neither has a class, and a contour runs around them in both. So what is predicted
-        there counts nowhere, and a prediction equal to the truth elsewhere is perfect.
+        The counts. Pixels that the truth ignores, or that have no predicted class, are taken out of
+        both maps first: there neither has a class, and for the bands a contour runs around them in
+        both. So what is said there counts nowhere, and a prediction equal to the truth elsewhere
+        is perfect.
 
     Raises:
         ValueError: The shapes differ, or a value is out of range.
     """
     if truth.shape != predicted.shape:
         raise ValueError(f"a truth of {truth.shape} for a prediction of {predicted.shape}")
-    visible = predicted
-    is_ignored = truth == IGNORED
-    if is_ignored.any():
-        visible = np.where(is_ignored, np.uint8(IGNORED), predicted)
-    is_equal = truth == visible
+    true, visible = truth, predicted
+    left_out = (truth == IGNORED) | (predicted == IGNORED)
+    if left_out.any():
+        true, visible = (np.where(left_out, np.uint8(IGNORED), each) for each in (truth, predicted))
+    is_equal = true == visible
     distance = band_width(*truth.shape)
-    true_band = boundary_band(truth, distance)
+    true_band = boundary_band(true, distance)
     predicted_band = boundary_band(visible, distance)
-    table = _confusion(truth, visible, is_equal)
+    table = _confusion(true, visible, is_equal)
     confusion = table[:classes, :classes].copy()
     if confusion.sum() + table[IGNORED, IGNORED] != truth.size:
         raise ValueError(f"a label is none of {classes} classes")
     return Tally(
         confusion=confusion,
-        true_band=_label_counts(truth, true_band)[:classes],
+        true_band=_label_counts(true, true_band)[:classes],
         predicted_band=_label_counts(visible, predicted_band)[:classes],
-        common_band=_label_counts(truth, true_band & predicted_band & is_equal)[:classes],
+        common_band=_label_counts(true, true_band & predicted_band & is_equal)[:classes],
         images=1,
+        ignored=int((left_out & (truth != IGNORED)).sum()),
     )
 
 

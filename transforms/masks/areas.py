@@ -9,6 +9,7 @@ pixels.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,39 +21,56 @@ from beam_deeplab.transforms.masks.cells import CellGrid
 from beam_deeplab.transforms.records import ClassArea
 
 
+@dataclass(frozen=True, slots=True)
+class LabelSums:
+    """Sums over a picture's pixels by their label.
+
+    Attributes:
+        pixels: int64 of shape [classes]: how many there are.
+        confidence: float64 of shape [classes]: the sum of their labels' probabilities.
+    """
+
+    pixels: NDArray[np.int64]
+    confidence: NDArray[np.float64]
+
+
 def class_areas(
-    grid: CellGrid, runs: Iterable[BoundaryRuns], class_names: Sequence[str]
+    sums: LabelSums, total_pixels: int, class_names: Sequence[str]
 ) -> tuple[ClassArea, ...]:
-    """Measure every class that is present in a picture, one name a class of the logits.
+    """What the sums of a picture of so many pixels say of every class that is present.
 
     Returns:
-        One entry a class present, by id. Their pixels are exactly the counts of the mask.
+        One entry a class present, by id.
 
     Raises:
         ValueError: There are not as many names as classes.
     """
-    classes = grid.logits.shape[2]
+    classes = len(sums.pixels)
     if len(class_names) != classes:
         raise ValueError(f"{classes} classes in the logits, but {len(class_names)} class names")
-    probabilities = softmax(grid.logits)
-    parts = [_uniform_cells(grid, probabilities)]
-    parts += [_boundary_cells(grid, block, probabilities) for block in runs]
-    labels, pixels, confidence = (np.concatenate(column) for column in zip(*parts, strict=True))
-    # Sums of integers are exact in float64 up to 2**53.
-    counts = np.bincount(labels, weights=pixels, minlength=classes)
-    sums = np.bincount(labels, weights=confidence, minlength=classes)
-    total = grid.rows.pixels * grid.columns.pixels
     return tuple(
         ClassArea(
             class_id=label,
             class_name=class_names[label],
-            pixels=int(counts[label]),
-            fraction=float(counts[label] / total),
+            pixels=int(sums.pixels[label]),
+            fraction=float(sums.pixels[label] / total_pixels),
             # Rounding must not carry a mean of probabilities beyond 1.
-            mean_confidence=min(1.0, float(sums[label] / counts[label])),
+            mean_confidence=min(1.0, float(sums.confidence[label] / sums.pixels[label])),
         )
-        for label in np.flatnonzero(counts).tolist()
+        for label in np.flatnonzero(sums.pixels).tolist()
     )
+
+
+def label_sums(grid: CellGrid, runs: Iterable[BoundaryRuns]) -> LabelSums:
+    """The sums over all pixels; they are exactly as many as the mask has."""
+    probabilities = softmax(grid.logits)
+    parts = [_uniform_cells(grid, probabilities)]
+    parts += [_boundary_cells(grid, block, probabilities) for block in runs]
+    labels, pixels, confidence = (np.concatenate(column) for column in zip(*parts, strict=True))
+    classes = grid.logits.shape[2]
+    # Sums of integers are exact in float64 up to 2**53.
+    counts, sums = (np.bincount(labels, each, classes) for each in (pixels, confidence))
+    return LabelSums(counts.astype(np.int64), sums.astype(np.float64, copy=False))
 
 
 def _uniform_cells(

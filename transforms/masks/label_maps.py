@@ -13,9 +13,10 @@ from collections.abc import Iterable
 import numpy as np
 from numpy.typing import NDArray
 
-from beam_deeplab.transforms.masks.areas import class_areas
+from beam_deeplab.transforms.masks.areas import class_areas, label_sums
 from beam_deeplab.transforms.masks.boundaries import BoundaryRuns, boundary_runs
 from beam_deeplab.transforms.masks.cells import CellGrid, cell_grid
+from beam_deeplab.transforms.masks.ignoring import ignore_unsure
 from beam_deeplab.transforms.masks.png import encode_label_map
 from beam_deeplab.transforms.records import LogitsGrid, Segmentation
 
@@ -66,7 +67,7 @@ def painted(grid: CellGrid, runs: Iterable[BoundaryRuns]) -> NDArray[np.uint8]:
 
 
 def segment_logits(
-    answer: LogitsGrid, class_names: tuple[str, ...], palette: bytes
+    answer: LogitsGrid, class_names: tuple[str, ...], palette: bytes, ignore_below: float = 0.0
 ) -> Segmentation:
     """Turn what the network answered into a mask at the original size and its class areas.
 
@@ -74,6 +75,7 @@ def segment_logits(
         answer: Finite logits and where the picture lies on them.
         class_names: One name a class of the logits.
         palette: 768 bytes: red, green and blue of the labels 0 to 255.
+        ignore_below: Pixels whose label has a smaller probability are 255 and in no area.
 
     Returns:
         The mask as an indexed PNG, and the areas, whose pixels are the counts of that mask.
@@ -89,10 +91,12 @@ def segment_logits(
         (answer.original.height, answer.original.width),
     )
     runs = tuple(boundary_runs(grid))
+    labels = painted(grid, runs)
+    sums = ignore_unsure(labels, grid, ignore_below) if ignore_below else label_sums(grid, runs)
     return Segmentation(
         ref=answer.ref,
-        mask_png=encode_label_map(painted(grid, runs), palette),
-        areas=class_areas(grid, runs, class_names),
+        mask_png=encode_label_map(labels, palette),
+        areas=class_areas(sums, labels.size, class_names),
         original=answer.original,
         slot=answer.slot,
     )

@@ -44,6 +44,7 @@ class CommitFacts:
         standing: Rows that stand, by dataset.
         codes: Failures by code.
         pixels: By class id.
+        ignored: Pixels that are none, since the network was too unsure.
         barely_seen: Pictures of which the reduction has left little (:data:`LITTLE_LEFT`).
         truncated: Pictures of which only a part was there.
         unchanged: Renders on which there was nothing to do.
@@ -60,6 +61,7 @@ class CommitFacts:
     standing: Counter[str] = field(default_factory=Counter)
     codes: Counter[str] = field(default_factory=Counter)
     pixels: Counter[int] = field(default_factory=Counter)
+    ignored: int = 0
     barely_seen: int = 0
     truncated: int = 0
     unchanged: int = 0
@@ -127,6 +129,9 @@ class CommitFacts:
         columns = {name: pc.struct_field(areas, name) for name in ("class_id", "pixels")}
         sums = pa.table(columns).group_by("class_id").aggregate([("pixels", "sum")])
         self.pixels.update(dict(zip(*(column.to_pylist() for column in sums.columns), strict=True)))
+        width, height = (pc.cast(masks.column(side), pa.int64()) for side in ("width", "height"))
+        labelled = pc.sum(columns["pixels"]).as_py() or 0
+        self.ignored += (pc.sum(pc.multiply(width, height)).as_py() or 0) - labelled
 
     def _add_results(self, rows: pa.Table) -> None:
         short_side = pc.min_element_wise(rows.column("width"), rows.column("height"))
@@ -174,7 +179,11 @@ def reconcile(facts: CommitFacts, results: str = MASKS) -> tuple[PlanSummary, di
         "discarded_parts": plan.discarded_parts,
         "barely_seen": facts.barely_seen,
         "truncated": facts.truncated,
-        **({"unchanged": facts.unchanged} if results == RENDERS else {}),
+        **(
+            {"unchanged": facts.unchanged}
+            if results == RENDERS
+            else {"ignored_pixels": facts.ignored}
+        ),
     }
 
 

@@ -117,7 +117,7 @@ class Manifest:
             ``total_failures`` and ``not_in_inputs`` of the whole output; ``discarded_parts``,
             damaged ones that were given up; ``barely_seen`` and ``truncated``, pictures of which
             the reduction left little, or only a part was there; ``unchanged``, renders on which
-            there was nothing to do.
+            there was nothing to do; ``ignored_pixels`` of all masks, which have no class.
         failures_by_code: Failures in the whole output, by code.
         class_pixels: Pixels in the whole output, by class name.
         genre_pixels: The same by genre; empty in manifests of version 0.2.0.

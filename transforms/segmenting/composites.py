@@ -77,12 +77,11 @@ def only_for(
 
 
 @timed("mask")
-def mask_image(
-    grid: LogitsGrid, class_names: tuple[str, ...], palette: bytes
-) -> Segmentation | Failure:
+def mask_image(grid: LogitsGrid, recipe: Recipe) -> Segmentation | Failure:
     """The mask of one image; an error costs that image only."""
+    labels = recipe.model.labels
     try:
-        return segment_logits(grid, class_names, palette)
+        return segment_logits(grid, labels.names, labels.palette_bytes(), recipe.ignore_below)
     except Exception as error:
         _LOGGER.exception("No mask for %s", grid.ref.uri)
         message = f"{type(error).__name__}: {error}"
@@ -124,10 +123,7 @@ class SegmentEncoded(InferEncoded):
 
     def expand(self, images: beam.PCollection) -> beam.PCollection:
         """Decodes, infers and masks."""
-        labels = self.recipe.model.labels
-        mask = only_for(
-            LogitsGrid, mask_image, class_names=labels.names, palette=labels.palette_bytes()
-        )
+        mask = only_for(LogitsGrid, mask_image, recipe=self.recipe)
         return super().expand(images) | "Mask" >> beam.Map(mask)
 
 
@@ -267,6 +263,7 @@ class SegmentImages(beam.PTransform):
         eval_scales: Factors on the canvas's sides, from 0.25 to 4: the network is asked at each,
             and the mean of its probabilities counts.
         flip: Whether it is asked about each picture's mirror image too.
+        ignore_below: Pixels whose label has a smaller probability become 255, 0 to 1.
     """
 
     model: str | ModelSpec
@@ -278,6 +275,7 @@ class SegmentImages(beam.PTransform):
     max_file_bytes: int = MAX_BYTES
     eval_scales: Sequence[float] = PLAIN
     flip: bool = False
+    ignore_below: float = 0.0
 
     def expand(self, images: beam.PCollection) -> beam.pvalue.DoOutputsTuple:
         """Reads, segments, and parts masks from failures.
@@ -303,6 +301,7 @@ class SegmentImages(beam.PTransform):
             decoding=self.decoding,
             eval_scales=checked_scales(self.eval_scales),
             flip=self.flip,
+            ignore_below=self.ignore_below,
         )
 
     def segment(self, images: beam.PCollection, recipe: Recipe) -> beam.PCollection:

@@ -50,6 +50,7 @@ class Recipe:
             (:func:`deeplab.engines.checked_scales`): the network is asked at each, and the mean of
             its probabilities counts.
         flip: Whether it is asked about the mirror image too.
+        ignore_below: Pixels whose label has a smaller probability become 255, 0 to 1.
     """
 
     dataset: ClassVar[str] = MASKS
@@ -62,6 +63,7 @@ class Recipe:
     decoding: DecodeOptions = field(default_factory=DecodeOptions)
     eval_scales: tuple[float, ...] = PLAIN
     flip: bool = False
+    ignore_below: float = 0.0
 
     @property
     def buckets(self) -> tuple[Canvas, ...]:

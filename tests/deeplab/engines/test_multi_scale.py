@@ -22,7 +22,7 @@ from beam_deeplab.deeplab.engines.scales import OFFICIAL_SCALES
 from beam_deeplab.deeplab.models import inspect_model
 from beam_deeplab.deeplab.softmax import softmax
 from beam_deeplab.transforms.geometry import Canvas
-from beam_deeplab.transforms.masks.areas import class_areas
+from beam_deeplab.transforms.masks.areas import class_areas, label_sums
 from beam_deeplab.transforms.masks.boundaries import boundary_runs
 from beam_deeplab.transforms.masks.cells import cell_grid
 from beam_deeplab.transforms.masks.label_maps import label_map
@@ -183,7 +183,8 @@ def test_labels_and_confidences_are_those_of_the_official_way(
         equal += int((labels == official).sum())
         total += labels.size
         grid = cell_grid(logits, GRID_STRIDE, size, size)
-        areas = class_areas(grid, tuple(boundary_runs(grid)), model.labels.names)
+        sums = label_sums(grid, boundary_runs(grid))
+        areas = class_areas(sums, labels.size, model.labels.names)
         own = confidences(logits, labels, GRID_STRIDE, size, size)
         for area in areas:
             inside = labels == area.class_id

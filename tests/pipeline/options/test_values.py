@@ -10,9 +10,20 @@ import pytest
 from beam_deeplab.pipeline.cli import main
 from beam_deeplab.pipeline.commands import parse
 from beam_deeplab.pipeline.options import SegmentOptions, UsageError
-from beam_deeplab.pipeline.options.values import byte_count, local_flag, location
+from beam_deeplab.pipeline.options.values import byte_count, local_flag, location, probability
 
 PATHS = ["--input=gs://b/my photos/*", "--output=gs://b/out", "--model=m"]
+
+
+@pytest.mark.parametrize("text", ["0", "1", "0.85", "1e-3"])
+def test_a_probability_is_a_number_from_0_to_1(text: str) -> None:
+    assert probability(text) == float(text)
+
+
+@pytest.mark.parametrize("text", ["1.01", "-0.1", "nan", "inf", "half", ""])
+def test_what_is_no_probability_is_refused(text: str) -> None:
+    with pytest.raises(argparse.ArgumentTypeError, match="no probability from 0 to 1"):
+        probability(text)
 
 
 @pytest.mark.parametrize(

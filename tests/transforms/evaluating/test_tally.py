@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import operator
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -106,6 +107,19 @@ def test_what_is_predicted_on_ignored_pixels_counts_nowhere(picture: Picture, no
     assert tally_pixels(truth, other, CLASSES) == tally_pixels(truth, predicted, CLASSES)
 
 
+@given(picture=pictures(), data=st.data())
+def test_pixels_without_a_predicted_class_count_as_if_the_truth_ignored_them(
+    picture: Picture, data: st.DataObject
+) -> None:
+    truth, predicted = picture
+    unsure = data.draw(arrays(np.bool_, truth.shape))
+    found = tally_pixels(truth, np.where(unsure, np.uint8(IGNORED), predicted), CLASSES)
+    expected = tally_pixels(np.where(unsure, np.uint8(IGNORED), truth), predicted, CLASSES)
+    assert found.ignored == (unsure & (truth != IGNORED)).sum()
+    assert replace(found, ignored=0) == expected
+    assert (found + found).ignored == 2 * found.ignored
+
+
 @given(picture=pictures())
 def test_a_perfect_prediction_is_1_in_everything(picture: Picture) -> None:
     truth, _ = picture
@@ -171,7 +185,7 @@ def test_a_class_that_is_only_predicted_counts_as_0_and_one_that_is_nowhere_not_
 
 @pytest.mark.parametrize(
     ("truth", "predicted"),
-    [([[0, 4]], [[0, 0]]), ([[0, 0]], [[0, 4]]), ([[0, 0]], [[0, 255]]), ([[0, 0]], [[0], [0]])],
+    [([[0, 4]], [[0, 0]]), ([[0, 0]], [[0, 4]]), ([[0, 0]], [[0, 254]]), ([[0, 0]], [[0], [0]])],
 )
 def test_labels_out_of_range_and_other_shapes_are_refused(truth: Any, predicted: Any) -> None:
     with pytest.raises(ValueError, match=r"classes|prediction"):

@@ -59,6 +59,7 @@ def test_a_whole_output_is_committed(tmp_path: Path) -> None:
         "not_in_inputs": 0,
         "discarded_parts": 0,
         "barely_seen": 0,
+        "ignored_pixels": 0,
         "truncated": 0,
     }
     assert manifest.failures_by_code == {"CORRUPT": 1}

@@ -9,8 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from beam_deeplab.deeplab.truth.scores import ratios
 from beam_deeplab.transforms.parquet.names import column_names, relative_name
-from beam_deeplab.transforms.parquet.schemas import IMAGE_FIELDS
+from beam_deeplab.transforms.parquet.schemas import AREA, IMAGE_FIELDS
 from beam_deeplab.transforms.runs.tables.table import Collection, DerivedTable, ShardRows
 
 DONE = "done"
@@ -18,13 +19,13 @@ FAILED = "failed"
 
 
 def images_schema(collection: Collection) -> pa.Schema:
-    """Image, name, status, size and confidence, and ``fraction_<class>`` for each class.
+    """Image, name, status, size, confidence, the fraction that is ignored, and that of each class.
 
     What an image without a mask cannot have is null, and its fractions too; a class that is not
     in a picture has the fraction 0, so that ``avg(fraction_dog)`` is over all pictures.
     """
     fractions = column_names(collection.labels.names, "fraction_")
-    return _schema([pa.field(name, pa.float64()) for name in ("confidence", *fractions)])
+    return _schema([pa.field(name, pa.float64()) for name in ("confidence", "ignored", *fractions)])
 
 
 def rendered_schema(_: Collection) -> pa.Schema:
@@ -55,12 +56,15 @@ def images_rows(shard: ShardRows, collection: Collection) -> pa.Table:
     areas = masks.column("areas").combine_chunks()
     flat = pc.list_flatten(areas)
     fractions = np.zeros((masks.num_rows, len(collection.labels.names)))
-    present = pc.list_parent_indices(areas).to_numpy(), pc.struct_field(flat, "class_id").to_numpy()
-    fractions[present] = pc.struct_field(flat, "fraction").to_numpy()
-    confidence = np.zeros_like(fractions)
-    confidence[present] = pc.struct_field(flat, "mean_confidence").to_numpy()
+    image = pc.list_parent_indices(areas).to_numpy()
+    label, pixels, fraction, mean = (pc.struct_field(flat, name).to_numpy() for name in AREA.names)
+    fractions[image, label] = fraction
+    labelled = np.bincount(image, pixels, masks.num_rows)
+    confidence = ratios(np.bincount(image, pixels * mean, masks.num_rows), labelled)
+    size = [masks.column(side).to_numpy().astype(np.int64) for side in ("width", "height")]
     own = {
-        "confidence": (fractions * confidence).sum(axis=1),
+        "confidence": pa.array(confidence, from_pandas=True),  # null where all is ignored
+        "ignored": 1 - labelled / (size[0] * size[1]),
         **dict(zip(schema.names[-fractions.shape[1] :], fractions.T, strict=True)),
     }
     return _rows(shard, collection, schema, own)

@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import numpy as np
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from beam_deeplab.transforms.parquet.schemas import FAILURES, MASKS
-from beam_deeplab.transforms.records import ImageRef
+from beam_deeplab.transforms.parquet.parts import encode_parts, open_part, read_columns
+from beam_deeplab.transforms.parquet.schemas import FAILURES, MASKS, dataset_schema
+from beam_deeplab.transforms.records import ClassArea, ImageRef, Segmentation
 from beam_deeplab.transforms.runs.sharding import Sharding
 from beam_deeplab.transforms.runs.tables import TABLES
+from beam_deeplab.transforms.runs.tables.class_areas import CLASS_AREAS
+from beam_deeplab.transforms.runs.tables.images import IMAGES
+from beam_deeplab.transforms.runs.tables.table import Collection, ShardRows
 from beam_deeplab.transforms.runs.writing import write_shard
 from tests.plans import commit_run, plan_shards
-from tests.rows import FACTS, RUN, shard_rows
+from tests.rows import FACTS, LABELS, RUN, segmentation, shard_rows
 
 
 @pytest.fixture
@@ -91,6 +98,27 @@ def test_the_whole_output_is_a_data_set_of_hugging_face(committed: Path, tmp_pat
     }
     failures = datasets.load_dataset(str(committed), "failures", split="train", cache_dir=cache)
     assert failures["code"] == ["CORRUPT"]
+
+
+def test_ignored_pixels_are_in_no_class() -> None:
+    """Of pictures of 5 x 2, one keeps 6 pixels of two classes, the other none."""
+    rows = [
+        replace(segmentation(ImageRef("a", "1")), areas=areas)
+        for areas in ((ClassArea(0, "class 0", 4, 0.4, 0.9), ClassArea(12, "dog", 2, 0.2, 0.6)), ())
+    ]
+    shard = ShardRows(_table(MASKS, rows), _table(FAILURES, []))
+    kept, nothing = IMAGES.rows(shard, Collection(LABELS)).to_pylist()
+    assert kept["ignored"] == pytest.approx(0.4)
+    assert kept["confidence"] == pytest.approx((4 * 0.9 + 2 * 0.6) / 6)
+    assert (nothing["ignored"], nothing["confidence"], nothing["fraction_dog"]) == (1, None, 0)
+    assert CLASS_AREAS.rows(shard, Collection(LABELS)).num_rows == 2
+
+
+def _table(dataset: str, rows: list[Segmentation]) -> pa.Table:
+    contents = {name: content for name, _, content in encode_parts("s", rows, FACTS)}
+    if not contents[dataset]:
+        return dataset_schema(dataset).empty_table()
+    return read_columns(open_part(io.BytesIO(contents[dataset])))
 
 
 def test_fractions_add_up(committed: Path) -> None:
