@@ -102,6 +102,7 @@ def _manifest(name: str) -> Manifest:
         "failures_by_code": {name: 1},
         "options": {"engine": name, "precision": "f32"},
         "seconds": 1.0,
+        "writers": [],
     }
     return Manifest(**values)
 
