@@ -90,13 +90,14 @@ def add_export_flags(parser: argparse.ArgumentParser) -> None:
     formats.add_argument(
         "--instances",
         action="store_true",
-        help="coco: an annotation for each connected part of a class, instead of each class",
+        help="coco, cvat: an annotation or object for each connected part of a class, instead of "
+        "each class; for cvat the 255 largest",
     )
     formats.add_argument(
         "--min_region",
         type=positive,
         metavar="PIXELS",
-        help="coco, with --instances: leave smaller parts out",
+        help="with --instances: leave smaller parts out",
     )
     formats.add_argument(
         "--panoptic", action="store_true", help="coco: its panoptic PNGs and JSON too"

@@ -167,6 +167,24 @@ def test_cvat_gets_classes_and_objects(voc_run: Path, tmp_path: Path) -> None:
         np.testing.assert_array_equal(np.asarray(objects), labels * is_object)
 
 
+def test_objects_for_cvat_can_be_connected_parts(tmp_path: Path) -> None:
+    dots = np.zeros((40, 60), np.uint8)
+    dots[::2, ::2] = 5  # 600 parts, of one pixel each but for two
+    dots[0, :9] = 5
+    dots[20, :4] = 5
+    write_run(tmp_path / "run", {"dots.jpg": dots, "none.jpg": IMAGES["nothing.jpg"]}, VOC)
+    for flags, count in (([], 255), (["--min_region=2"], 2), (["--min_region=100"], 0)):
+        output = tmp_path / str(count)
+        assert run_export(tmp_path / "run", output, "--format=cvat", "--instances", *flags) == 0
+        objects = np.asarray(Image.open(output / "SegmentationObject" / "dots.png"))
+        assert set(np.unique(objects)) == set(range(count + 1))
+        assert not np.any(objects[dots == 0])
+        assert "ignored" not in (output / "labelmap.txt").read_text()
+        if count:
+            assert np.sum(objects == objects[0, 0]) == 9
+            assert np.sum(objects == objects[20, 0]) == 5
+
+
 def test_an_interrupted_export_goes_on_part_by_part(
     voc_run: Path, pngs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

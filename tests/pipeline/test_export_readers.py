@@ -23,12 +23,14 @@ FORMATS = {
     "png": ["--format=png", "--palette"],
     "grey": ["--format=png"],
     "cvat": ["--format=cvat"],
+    "cvat-instances": ["--format=cvat", "--instances"],
     "coco": ["--format=coco", "--panoptic"],
     "instances": ["--format=coco", "--instances", "--panoptic"],
 }
 READ_BY = [
     ("png", "datumaro-voc"),
     ("cvat", "datumaro-voc"),
+    ("cvat-instances", "datumaro-voc"),
     *[
         (form, reader)
         for form in ("coco", "instances")

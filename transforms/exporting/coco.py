@@ -19,7 +19,7 @@ from beam_deeplab.transforms.exporting.interface import (
     NamedMask,
     Subset,
 )
-from beam_deeplab.transforms.exporting.labels import background_labels, label_map
+from beam_deeplab.transforms.exporting.labels import annotated_labels, label_map
 from beam_deeplab.transforms.exporting.segments import (
     Regions,
     Segment,
@@ -55,9 +55,7 @@ class Coco:
 
     def encode(self, masks: Iterable[NamedMask], subset: str) -> Iterator[Exported]:
         """The annotations of each image, and its panoptic PNG if that is wanted."""
-        wanted = np.zeros(256, bool)
-        wanted[: len(self.labels)] = True
-        wanted[list(background_labels(self.labels))] = False
+        wanted = annotated_labels(self.labels)
         for mask in masks:
             labels = label_map(mask, stored=self.orientation == "stored")
             regions: Regions = labels
@@ -125,7 +123,7 @@ class Coco:
                 "color": list(colours[label]),
             }
             for label, name in enumerate(self.labels.names)
-            if label not in background_labels(self.labels)
+            if annotated_labels(self.labels)[label]
         ]
 
 

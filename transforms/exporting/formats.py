@@ -14,7 +14,7 @@ from beam_deeplab.transforms.parquet.schemas import MASKS, RENDERS
 FORMATS: Final[Mapping[str, str]] = {
     "png": "label_pngs.LabelPngs",
     "coco": "coco.Coco",
-    "cvat": "label_pngs.CvatMasks",
+    "cvat": "cvat.CvatMasks",
     "files": "rendered_files.RenderedFiles",
 }
 """Modules of this package and their classes, which are imported when they are needed."""

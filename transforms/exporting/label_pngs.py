@@ -1,4 +1,4 @@
-"""Label maps as PNGs in VOC's folders: of class ids for training, of colours for CVAT."""
+"""Label maps as PNGs of class ids, in VOC's folders."""
 
 from __future__ import annotations
 
@@ -10,23 +10,19 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-import numpy as np
-
 from beam_deeplab.deeplab.labels import LabelSet
 from beam_deeplab.deeplab.labels.label_set import voc_color
 from beam_deeplab.transforms.exporting.colours import with_distinct_colors
 from beam_deeplab.transforms.exporting.interface import (
-    Entry,
     Exported,
     ExportFile,
     NamedMask,
     Subset,
 )
-from beam_deeplab.transforms.exporting.labels import background_labels, label_map
+from beam_deeplab.transforms.exporting.labels import label_map
 from beam_deeplab.transforms.masks.png import encode_label_map, with_palette
 
 CLASSES: Final = "SegmentationClass"
-OBJECTS: Final = "SegmentationObject"
 LISTS: Final = "ImageSets/Segmentation"
 _IGNORED: Final = "ignored"
 """What VOC's tools call pixels without a class."""
@@ -60,7 +56,7 @@ class LabelPngs:
                 turned = label_map(mask, stored=True)
                 png = encode_label_map(turned, bytes(768))
             file = ExportFile(f"{CLASSES}/{mask.name}.png", with_palette(png, colours))
-            yield Exported((file,), (_entry(mask),))
+            yield Exported((file,), ({"name": mask.name, "uri": mask.uri},))
 
     def index(self, entries: Iterable[Mapping[str, Any]], subset: Subset) -> Iterator[ExportFile]:
         """The names of the images, of VOC and beside their URIs, and the classes, in three ways."""
@@ -70,65 +66,24 @@ class LabelPngs:
         for entry in entries:
             writer.writerow([entry["name"], entry["uri"]])
             names.write(f"{entry['name']}\n")
-        yield _text(f"{LISTS}/{subset.name}.txt", names.getvalue())
-        yield _text("images.csv", table.getvalue())
+        yield text_file(f"{LISTS}/{subset.name}.txt", names.getvalue())
+        yield text_file("images.csv", table.getvalue())
         yield label_map_file(self.labels)
         names_by_id = dict(enumerate(self.labels.names))
-        yield _text("id2label.json", json.dumps(names_by_id, indent=2, ensure_ascii=False) + "\n")
+        yield text_file(
+            "id2label.json", json.dumps(names_by_id, indent=2, ensure_ascii=False) + "\n"
+        )
         yield _classes_file(self.labels)
 
 
-@dataclass(frozen=True)
-class CvatMasks:
-    """``cvat``: the folder that CVAT imports, zipped, as "Segmentation mask" or "PASCAL VOC".
-
-    Each class of an image is one object, without the background.
-
-    Attributes:
-        labels: The run's classes.
-    """
-
-    labels: LabelSet
-
-    owns: ClassVar[tuple[str, ...]] = (
-        f"{CLASSES}/", f"{OBJECTS}/", "ImageSets/", "labelmap.txt"
-    )  # fmt: skip
-    images_per_index: ClassVar[int | None] = None
-
-    def encode(self, masks: Iterable[NamedMask], subset: str) -> Iterator[Exported]:  # noqa: ARG002
-        """Two PNGs an image: the classes in their colours, and the objects in VOC's."""
-        colours = with_distinct_colors(self.labels).palette_bytes()
-        object_colours = LabelSet.from_dict(["none"]).palette_bytes()
-        # Objects are numbered from 1.
-        objects = np.zeros(256, np.uint8)
-        nothing = background_labels(self.labels)
-        known = [label for label in range(len(self.labels)) if label not in nothing]
-        objects[known] = np.arange(1, len(known) + 1)
-        for mask in masks:
-            classes = with_palette(mask.png, colours)
-            numbers = encode_label_map(objects[label_map(mask)], object_colours)
-            yield Exported(
-                (
-                    ExportFile(f"{CLASSES}/{mask.name}.png", classes),
-                    ExportFile(f"{OBJECTS}/{mask.name}.png", numbers),
-                ),
-                (_entry(mask),),
-            )
-
-    def index(self, entries: Iterable[Mapping[str, Any]], subset: Subset) -> Iterator[ExportFile]:
-        """The names of the images, and the classes with their colours."""
-        names = "".join(f"{entry['name']}\n" for entry in entries)
-        yield _text(f"{LISTS}/{subset.name}.txt", names)
-        yield label_map_file(self.labels)
-
-
-def label_map_file(labels: LabelSet) -> ExportFile:
+def label_map_file(labels: LabelSet, *, ignored: bool = True) -> ExportFile:
     """``labelmap.txt`` as CVAT and datumaro read it: ``name:red,green,blue:parts:actions``.
 
-    In the order of the ids; behind them the colour of the pixels that are to be ignored.
+    In the order of the ids; behind them, if ``ignored``, the colour of pixels without a class.
     """
-    colours = with_distinct_colors(labels).palette
-    named = [*zip(labels.names, colours, strict=True), (_IGNORED, voc_color(labels.ignore_label))]
+    named = list(zip(labels.names, with_distinct_colors(labels).palette, strict=True))
+    if ignored:
+        named.append((_IGNORED, voc_color(labels.ignore_label)))
     lines = ["# label:color_rgb:parts:actions"]
     taken: set[str] = set()
     for name, color in named:
@@ -137,7 +92,7 @@ def label_map_file(labels: LabelSet) -> ExportFile:
             plain += "_"
         taken.add(plain)
         lines.append(f"{plain}:{','.join(map(str, color))}::")
-    return _text("labelmap.txt", "\n".join([*lines, ""]))
+    return text_file("labelmap.txt", "\n".join([*lines, ""]))
 
 
 def _classes_file(labels: LabelSet) -> ExportFile:
@@ -146,12 +101,9 @@ def _classes_file(labels: LabelSet) -> ExportFile:
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(["Pixel Value", " Class"])
     writer.writerows([label, f" {name}"] for label, name in enumerate(labels.names))
-    return _text("_classes.csv", table.getvalue())
+    return text_file("_classes.csv", table.getvalue())
 
 
-def _entry(mask: NamedMask) -> Entry:
-    return {"name": mask.name, "uri": mask.uri}
-
-
-def _text(path: str, text: str) -> ExportFile:
+def text_file(path: str, text: str) -> ExportFile:
+    """A file of UTF-8."""
     return ExportFile(path, text.encode())

@@ -28,6 +28,13 @@ def label_map(mask: NamedMask, *, stored: bool = False) -> NDArray[np.uint8]:
     return turn_as_stored(upright, mask.original.orientation) if stored else upright
 
 
-def background_labels(labels: LabelSet) -> frozenset[int]:
-    """The classes that stand for whatever is none of the others."""
-    return frozenset(label for label, genre in enumerate(labels.genres) if genre == "background")
+def annotated_labels(labels: LabelSet) -> NDArray[np.bool_]:
+    """Which labels are annotated as objects: all classes but the background.
+
+    Returns:
+        bool of shape [256].
+    """
+    genres = np.array(labels.genres)
+    annotated = np.zeros(256, bool)
+    annotated[: len(labels)] = genres != "background"
+    return annotated
