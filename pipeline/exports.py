@@ -36,8 +36,7 @@ def check_export_output(
     with refusing("--output", OSError, RunFailedError):
         earlier = _read(output, BEGUN_FILE)
         if earlier is None:
-            own = f"{output.rstrip('/')}/{attempts.FOLDER}/"
-            other = next((uri for uri in storage.files_below(output) if own not in uri), None)
+            other = next((uri for uri in storage.files_below(output) if not _is_ours(uri)), None)
             if other is not None:
                 raise UsageError(f"{output} holds {other}: give an --output that is empty")
             return
@@ -59,6 +58,12 @@ def check_export_output(
                 f"{output} is an export of something else, and cannot be resumed: "
                 f"{'; '.join(different)}; --overwrite starts anew"
             )
+
+
+def _is_ours(uri: str) -> bool:
+    """Whether a file is one that a writer leaves before it says that it has begun."""
+    folder, _, name = uri.rpartition("/")
+    return is_temporary_name(name) or folder.endswith(f"/{attempts.FOLDER}")
 
 
 def begin_export(output: str, begun: Mapping[str, Any], *, overwrite: bool) -> None:

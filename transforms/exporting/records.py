@@ -9,7 +9,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, Final
 
 from beam_deeplab.transforms import storage
@@ -50,8 +50,8 @@ def record_uri(output: str, part: str) -> str:
 
 def write_record(output: str, record: PartRecord, entries: Sequence[Entry]) -> None:
     """Says that a part is finished; OSError if that cannot be written."""
-    fields = {name: getattr(record, name) for name in PartRecord.__slots__}
-    content = json.dumps({**fields, "entries": entries}, separators=(",", ":")).encode()
+    fields = {**asdict(record), "entries": entries}
+    content = json.dumps(fields, separators=(",", ":")).encode()
     storage.write_atomically(
         record_uri(output, record.part), gzip.compress(content, compresslevel=1, mtime=0)
     )
