@@ -97,6 +97,11 @@ def _tell(export: dict[str, Any], options: ExportOptions, template: str | None) 
             f"{options.format}: {options.output}"
         )
     )
+    if unreadable := export["unreadable"]:
+        say(
+            f"{unreadable:,} of them could not be read again, or are not what was segmented, and "
+            "are not in the files: unreadable.csv says why"
+        )
     failures = export["run"]["failures"]
     if failures:
         images = "image" if failures == 1 else "images"

@@ -37,6 +37,8 @@ def write_run(
     orientations: Mapping[str, int] | None = None,
     failed: Iterable[str] = (),
     shard_size: int = 5,
+    root: str = ROOT,
+    version: str = "1",
 ) -> Manifest:
     """Writes a run, by the steps that do so for a job, of images by their path below ``ROOT``.
 
@@ -47,11 +49,13 @@ def write_run(
         orientations: As stored, of those where it is not 1.
         failed: Paths of images that have no mask.
         shard_size: Images of a shard.
+        root: The folder of the images, instead of ``ROOT``.
+        version: Of all images; empty for that of the files as they are.
     """
-    failed = {f"{ROOT}/{path}" for path in failed}
-    refs = [ImageRef(uri, "1") for uri in [*(f"{ROOT}/{path}" for path in images), *failed]]
+    failed = {f"{root}/{path}" for path in failed}
+    refs = [ImageRef(uri, version) for uri in [*(f"{root}/{path}" for path in images), *failed]]
     model = {**RUN.model, "labels": labels.to_dict()}
-    run = replace(RUN, model=model, images_root=ROOT)
+    run = replace(RUN, model=model, images_root=root)
     (output / "run.json").parent.mkdir(parents=True, exist_ok=True)
     (output / "run.json").write_bytes(run.to_json())
     plan = plan_shards(refs, (), run.fingerprint, Sharding(shard_size))
@@ -62,7 +66,7 @@ def write_run(
             if ref.uri in failed:
                 rows.append(failure(ref, slot))
                 continue
-            path = ref.uri.removeprefix(f"{ROOT}/")
+            path = ref.uri.removeprefix(f"{root}/")
             pixels = images[path]
             areas = tuple(
                 ClassArea(label, labels.names[label], int(count), count / pixels.size, 0.5)
@@ -73,7 +77,7 @@ def write_run(
             height, width = pixels.shape
             original = Original(height, width, (orientations or {}).get(path, 1))
             rows.append(Segmentation(ref, png, areas, original, slot))
-        parts += write_shard(str(output), shard.id, rows, run.part_metadata(), ROOT)
+        parts += write_shard(str(output), shard.id, rows, run.part_metadata(), root)
     return commit_run(str(output), run, plan.summary(), parts)
 
 

@@ -64,8 +64,9 @@ def add_export_flags(parser: argparse.ArgumentParser) -> None:
         required=True,
         choices=sorted(FORMATS),
         help="png: PNGs of class ids in VOC's folders, with lists of images and classes. cvat: the "
-        "folder that CVAT imports, once zipped. coco: run lengths in JSON. files: the "
-        "pictures of `render`",
+        "folder that CVAT imports, once zipped. coco: run lengths in JSON. label-studio: "
+        "tasks with brush predictions. huggingface: images and masks in Parquet, as `load_dataset` "
+        "takes them. files: the pictures of `render`",
     )
     data.add_argument(
         "--output",

@@ -15,6 +15,8 @@ FORMATS: Final[Mapping[str, str]] = {
     "png": "label_pngs.LabelPngs",
     "coco": "coco.Coco",
     "cvat": "cvat.CvatMasks",
+    "label-studio": "label_studio.LabelStudio",
+    "huggingface": "hugging_face.HuggingFace",
     "files": "rendered_files.RenderedFiles",
 }
 """Modules of this package and their classes, which are imported when they are needed."""

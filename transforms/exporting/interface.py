@@ -23,6 +23,7 @@ class NamedMask:
             a safe relative path without suffix.
         file_name: The image's own path below its collection.
         uri: The image.
+        version: Of the image that was segmented.
         png: Its label map as the run holds it: an indexed PNG, upright. Of a run of renders the
             picture's file, whatever its format.
         original: The picture as its file holds it.
@@ -36,6 +37,7 @@ class NamedMask:
     png: bytes
     original: Original
     suffix: str = "png"
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,11 +56,13 @@ class Exported:
         files: To be written now.
         entries: For the index, one an image.
         annotations: How many of the index's numbers these images take.
+        unreadable: How many of these images could not be read again, and are not in the files.
     """
 
     files: tuple[ExportFile, ...] = ()
     entries: tuple[Entry, ...] = ()
     annotations: int = 0
+    unreadable: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,6 +34,7 @@ class PartRecord:
         images: How many it has.
         files: How many files were written for it.
         annotations: How many of the index's numbers it takes.
+        unreadable: How many of its images could not be read again, and are not in the files.
     """
 
     part: str
@@ -41,6 +42,7 @@ class PartRecord:
     images: int
     files: int
     annotations: int
+    unreadable: int = 0
 
 
 def record_uri(output: str, part: str) -> str:

@@ -41,7 +41,7 @@ def export_part(work: PartWork, output: str, form: Format) -> PartRecord:
     if standing is not None:
         return standing[0]
     entries: list[Entry] = []
-    files = annotations = 0
+    files = annotations = unreadable = 0
     writing: deque[Future[None]] = deque()
     with ThreadPoolExecutor(_WRITERS) as pool:
         for exported in form.encode(_named(work), work.subset):
@@ -51,9 +51,10 @@ def export_part(work: PartWork, output: str, form: Format) -> PartRecord:
             entries.extend(exported.entries)
             files += len(exported.files)
             annotations += exported.annotations
+            unreadable += exported.unreadable
         for each in writing:
             each.result()
-    record = PartRecord(work.part, work.subset, len(work.names), files, annotations)
+    record = PartRecord(work.part, work.subset, len(work.names), files, annotations, unreadable)
     write_record(output, record, entries)
     count("images", record.images)
     return record
@@ -69,7 +70,8 @@ def _named(work: PartWork) -> Iterator[NamedMask]:
             (row.image, row.suffix) if isinstance(row, Rendering) else (row.mask_png, "png")
         )
         file_name = relative_name(uri, work.root)
-        yield NamedMask(number, name, file_name, uri, image, row.original, suffix)
+        version = row.ref.version
+        yield NamedMask(number, name, file_name, uri, image, row.original, suffix, version)
 
 
 def write_file(output: str, file: ExportFile) -> None:
@@ -81,7 +83,7 @@ def write_index(work: SubsetWork, output: str, form: Format) -> dict[str, int]:
     """Writes the files that say what is in a subset.
 
     Returns:
-        How many ``images``, ``files`` and ``annotations`` it has.
+        How many ``images``, ``files`` and ``annotations`` it has, and ``unreadable`` images.
 
     Raises:
         OSError: A record cannot be read, or a file not be written.
@@ -102,6 +104,7 @@ def write_index(work: SubsetWork, output: str, form: Format) -> dict[str, int]:
         "images": sum(part.images for part in work.parts),
         "files": files + sum(part.files for part in work.parts),
         "annotations": sum(part.annotations for part in work.parts),
+        "unreadable": sum(part.unreadable for part in work.parts),
     }
 
 
@@ -118,7 +121,8 @@ def commit_export(
     """
     subsets = list(subsets)
     totals = {
-        name: sum(subset[name] for subset in subsets) for name in ("images", "files", "annotations")
+        name: sum(subset[name] for subset in subsets)
+        for name in ("images", "files", "annotations", "unreadable")
     }
     images = begun["run"]["images"]
     if totals["images"] != images:
