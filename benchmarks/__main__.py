@@ -13,6 +13,7 @@ from benchmarks import (
     large,
     masks,
     metadata,
+    rendering,
     run_lengths,
     scale,
     scales,
@@ -23,7 +24,7 @@ from benchmarks import (
 from benchmarks.suite import run_all
 
 _FOR_BARS = (startup, engine, masks, small, efficiency, scale, large)
-_FURTHER = (stages, canvases, scales, gs_reading, gpu, metadata, run_lengths)
+_FURTHER = (stages, canvases, scales, gs_reading, gpu, metadata, run_lengths, rendering)
 
 
 def main() -> None:

@@ -146,26 +146,29 @@ def guided_filter(
         means: NDArray[np.float32] = cv2.blur(array, (side, side), borderType=cv2.BORDER_REFLECT)
         return means
 
-    mean_guide, mean_values = mean(guide), mean(values)
-    covariance = mean(guide * values[..., None]) - mean_guide * mean_values[..., None]
-    red, green, blue = (guide[..., channel] for channel in range(3))
-    mean_red, mean_green, mean_blue = (mean_guide[..., channel] for channel in range(3))
-    rr = mean(red * red) - mean_red * mean_red + _SMOOTHNESS
-    rg = mean(red * green) - mean_red * mean_green
-    rb = mean(red * blue) - mean_red * mean_blue
-    gg = mean(green * green) - mean_green * mean_green + _SMOOTHNESS
-    gb = mean(green * blue) - mean_green * mean_blue
-    bb = mean(blue * blue) - mean_blue * mean_blue + _SMOOTHNESS
-    # The inverse of the guide's covariance by its cofactors: symmetric, three by three.
-    inverse = np.stack(
-        [
-            np.stack([gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg], axis=-1),
-            np.stack([rb * gb - rg * bb, rr * bb - rb * rb, rb * rg - rr * gb], axis=-1),
-            np.stack([rg * gb - rb * gg, rb * rg - rr * gb, rr * gg - rg * rg], axis=-1),
-        ],
-        axis=-2,
+    colours = [np.ascontiguousarray(guide[..., channel]) for channel in range(3)]
+    means = [mean(colour) for colour in colours]
+    mean_values = mean(values)
+    red, green, blue = (
+        mean(colour * values) - own * mean_values
+        for colour, own in zip(colours, means, strict=True)
     )
-    determinant = rr * inverse[..., 0, 0] + rg * inverse[..., 0, 1] + rb * inverse[..., 0, 2]
-    slopes = np.einsum("yxij,yxj->yxi", inverse, covariance) / determinant[..., None]
-    offsets = mean_values - np.einsum("yxi,yxi->yx", slopes, mean_guide)
-    return mean(slopes), mean(offsets)
+
+    def covariance(one: int, other: int) -> NDArray[np.float32]:
+        return mean(colours[one] * colours[other]) - means[one] * means[other]
+
+    rr, gg, bb = (covariance(each, each) + np.float32(_SMOOTHNESS) for each in range(3))
+    rg, rb, gb = covariance(0, 1), covariance(0, 2), covariance(1, 2)
+    # The inverse of the guide's covariance by its cofactors: symmetric, three by three.
+    of_rr, of_rg, of_rb = gg * bb - gb * gb, rb * gb - rg * bb, rg * gb - rb * gg
+    of_gg, of_gb, of_bb = rr * bb - rb * rb, rb * rg - rr * gb, rr * gg - rg * rg
+    scale = 1 / (rr * of_rr + rg * of_rg + rb * of_rb)
+    slopes = [
+        (of_rr * red + of_rg * green + of_rb * blue) * scale,
+        (of_rg * red + of_gg * green + of_gb * blue) * scale,
+        (of_rb * red + of_gb * green + of_bb * blue) * scale,
+    ]
+    offsets = mean_values
+    for slope, own in zip(slopes, means, strict=True):
+        offsets = offsets - slope * own
+    return np.dstack([mean(slope) for slope in slopes]), mean(offsets)
