@@ -81,10 +81,9 @@ def measure(settings: Settings) -> Measurement:
                 columns.setdefault(name, []).append(_seconds(way, settings.repeats))
             for name, seconds in _rembg(settings, pixels, answer, subject, megapixels).items():
                 columns.setdefault(name, []).append(seconds)
-        rows.append(
-            {"MP": megapixels, "pictures": len(columns["matte"])}
-            | {f"{name} CPU ms": _milliseconds(columns.get(name)) for name in _COLUMNS}
-        )
+        row: Row = {"MP": megapixels, "pictures": len(columns["matte"])}
+        row.update({f"{name} CPU ms": _milliseconds(columns.get(name)) for name in _COLUMNS})
+        rows.append(row)
     return Measurement(
         name="rendering",
         title="Renders, rembg without its network, and a plain Gaussian",

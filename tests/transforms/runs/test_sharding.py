@@ -95,6 +95,8 @@ def test_a_shard_is_named_after_fingerprint_images_and_versions() -> None:
     [
         (0, Sharding(), 1),
         (1, Sharding(workers=4), 1),
+        (10_000, Sharding(most=16), 16),
+        (10_000, Sharding(100, most=16), 100),
         (22, Sharding(), 3),
         (300, Sharding(workers=2), 19),
         (4000, Sharding(), 500),
