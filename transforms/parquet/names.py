@@ -7,6 +7,9 @@ import os
 import re
 from collections.abc import Iterable, Sequence
 
+from beam_deeplab.deeplab.image_suffixes import has_image_suffix
+from beam_deeplab.transforms.sources.image_lists import is_image_list
+
 _MAGIC = re.compile(r"[*?\[{]")
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 
@@ -24,7 +27,9 @@ def collection_root(patterns: Iterable[str]) -> str:
     for pattern in patterns:
         magic = _MAGIC.search(pattern)
         literal = pattern[: magic.start()] if magic else pattern
-        folders.append(literal.rpartition("/")[0])
+        # What is called neither as an image nor as a list is a folder.
+        is_folder = not (magic or has_image_suffix(pattern) or is_image_list(pattern))
+        folders.append(literal.rstrip("/") if is_folder else literal.rpartition("/")[0])
     schemes = {_scheme_of(folder) for folder in folders}
     if len(schemes) != 1:
         return ""

@@ -21,6 +21,10 @@ from beam_deeplab.transforms.parquet.names import collection_root, column_names,
         (["gs://a/*", "gs://b/*"], ""),
         (["/data/*", "gs://b/*"], ""),
         (["/data/ph[ae]*/x/*"], "/data"),
+        (["/data/photos"], "/data/photos"),
+        (["gs://b/photos/"], "gs://b/photos"),
+        (["gs://b/photos/v1.2", "gs://b/photos/a.JPG"], "gs://b/photos"),
+        (["/data/photos/list.csv"], "/data/photos"),
     ],
 )
 def test_the_root_is_what_all_patterns_share(patterns: list[str], root: str) -> None:
