@@ -5,8 +5,8 @@ network's for the photo. ``matte``, ``portrait`` and ``cutout`` are the steps al
 portrait and all that goes with it but the network: the JPEG decoded for the canvas and at its full
 size, matte and effect, and a JPEG again. The peers get the picture decoded and the probabilities at
 320 x 320 pixels, as rembg's own networks answer: its cutout after its post-processing, and with
-its alpha matting (closed form, by pymatting), which at 12 MP would take tens of gigabytes and is
-left out there. ``Gaussian`` is OpenCV's over the whole picture at the disc's standard deviation,
+its alpha matting (closed form, by pymatting), which takes 81 numbers a pixel and is left
+out at 12 MP. ``Gaussian`` is OpenCV's over the whole picture at the disc's standard deviation,
 blended by the matte in sRGB: fast where it is small, but no disc, and it bleeds. OpenCV has one
 thread.
 """
