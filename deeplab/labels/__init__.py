@@ -2,6 +2,7 @@
 
 from beam_deeplab.deeplab.labels.cityscapes import IGNORED_TRAIN_ID as IGNORED_TRAIN_ID
 from beam_deeplab.deeplab.labels.cityscapes import OFFICIAL_LABELS as OFFICIAL_LABELS
+from beam_deeplab.deeplab.labels.cityscapes import TRAINED_LABELS as TRAINED_LABELS
 from beam_deeplab.deeplab.labels.cityscapes import CityscapesLabel as CityscapesLabel
 from beam_deeplab.deeplab.labels.cityscapes import official_ids as official_ids
 from beam_deeplab.deeplab.labels.cityscapes import train_ids as train_ids

@@ -26,51 +26,53 @@ class CityscapesLabel:
     Attributes:
         official_id: 0 to 33, as in ``*_labelIds.png``.
         name: The official name.
+        category: The official category, as ``flat``.
         train_id: 0 to 18, or 255 if not learnt.
         color: The official colour.
     """
 
     official_id: int
     name: str
+    category: str
     train_id: int
     color: Color
 
 
 OFFICIAL_LABELS: tuple[CityscapesLabel, ...] = (
-    CityscapesLabel(0, "unlabeled", 255, (0, 0, 0)),
-    CityscapesLabel(1, "ego vehicle", 255, (0, 0, 0)),
-    CityscapesLabel(2, "rectification border", 255, (0, 0, 0)),
-    CityscapesLabel(3, "out of roi", 255, (0, 0, 0)),
-    CityscapesLabel(4, "static", 255, (0, 0, 0)),
-    CityscapesLabel(5, "dynamic", 255, (111, 74, 0)),
-    CityscapesLabel(6, "ground", 255, (81, 0, 81)),
-    CityscapesLabel(7, "road", 0, (128, 64, 128)),
-    CityscapesLabel(8, "sidewalk", 1, (244, 35, 232)),
-    CityscapesLabel(9, "parking", 255, (250, 170, 160)),
-    CityscapesLabel(10, "rail track", 255, (230, 150, 140)),
-    CityscapesLabel(11, "building", 2, (70, 70, 70)),
-    CityscapesLabel(12, "wall", 3, (102, 102, 156)),
-    CityscapesLabel(13, "fence", 4, (190, 153, 153)),
-    CityscapesLabel(14, "guard rail", 255, (180, 165, 180)),
-    CityscapesLabel(15, "bridge", 255, (150, 100, 100)),
-    CityscapesLabel(16, "tunnel", 255, (150, 120, 90)),
-    CityscapesLabel(17, "pole", 5, (153, 153, 153)),
-    CityscapesLabel(18, "polegroup", 255, (153, 153, 153)),
-    CityscapesLabel(19, "traffic light", 6, (250, 170, 30)),
-    CityscapesLabel(20, "traffic sign", 7, (220, 220, 0)),
-    CityscapesLabel(21, "vegetation", 8, (107, 142, 35)),
-    CityscapesLabel(22, "terrain", 9, (152, 251, 152)),
-    CityscapesLabel(23, "sky", 10, (70, 130, 180)),
-    CityscapesLabel(24, "person", 11, (220, 20, 60)),
-    CityscapesLabel(25, "rider", 12, (255, 0, 0)),
-    CityscapesLabel(26, "car", 13, (0, 0, 142)),
-    CityscapesLabel(27, "truck", 14, (0, 0, 70)),
-    CityscapesLabel(28, "bus", 15, (0, 60, 100)),
-    CityscapesLabel(29, "caravan", 255, (0, 0, 90)),
-    CityscapesLabel(30, "trailer", 255, (0, 0, 110)),
-    CityscapesLabel(31, "train", 16, (0, 80, 100)),
-    CityscapesLabel(32, "motorcycle", 17, (0, 0, 230)),
-    CityscapesLabel(33, "bicycle", 18, (119, 11, 32)),
+    CityscapesLabel(0, "unlabeled", "void", 255, (0, 0, 0)),
+    CityscapesLabel(1, "ego vehicle", "void", 255, (0, 0, 0)),
+    CityscapesLabel(2, "rectification border", "void", 255, (0, 0, 0)),
+    CityscapesLabel(3, "out of roi", "void", 255, (0, 0, 0)),
+    CityscapesLabel(4, "static", "void", 255, (0, 0, 0)),
+    CityscapesLabel(5, "dynamic", "void", 255, (111, 74, 0)),
+    CityscapesLabel(6, "ground", "void", 255, (81, 0, 81)),
+    CityscapesLabel(7, "road", "flat", 0, (128, 64, 128)),
+    CityscapesLabel(8, "sidewalk", "flat", 1, (244, 35, 232)),
+    CityscapesLabel(9, "parking", "flat", 255, (250, 170, 160)),
+    CityscapesLabel(10, "rail track", "flat", 255, (230, 150, 140)),
+    CityscapesLabel(11, "building", "construction", 2, (70, 70, 70)),
+    CityscapesLabel(12, "wall", "construction", 3, (102, 102, 156)),
+    CityscapesLabel(13, "fence", "construction", 4, (190, 153, 153)),
+    CityscapesLabel(14, "guard rail", "construction", 255, (180, 165, 180)),
+    CityscapesLabel(15, "bridge", "construction", 255, (150, 100, 100)),
+    CityscapesLabel(16, "tunnel", "construction", 255, (150, 120, 90)),
+    CityscapesLabel(17, "pole", "object", 5, (153, 153, 153)),
+    CityscapesLabel(18, "polegroup", "object", 255, (153, 153, 153)),
+    CityscapesLabel(19, "traffic light", "object", 6, (250, 170, 30)),
+    CityscapesLabel(20, "traffic sign", "object", 7, (220, 220, 0)),
+    CityscapesLabel(21, "vegetation", "nature", 8, (107, 142, 35)),
+    CityscapesLabel(22, "terrain", "nature", 9, (152, 251, 152)),
+    CityscapesLabel(23, "sky", "sky", 10, (70, 130, 180)),
+    CityscapesLabel(24, "person", "human", 11, (220, 20, 60)),
+    CityscapesLabel(25, "rider", "human", 12, (255, 0, 0)),
+    CityscapesLabel(26, "car", "vehicle", 13, (0, 0, 142)),
+    CityscapesLabel(27, "truck", "vehicle", 14, (0, 0, 70)),
+    CityscapesLabel(28, "bus", "vehicle", 15, (0, 60, 100)),
+    CityscapesLabel(29, "caravan", "vehicle", 255, (0, 0, 90)),
+    CityscapesLabel(30, "trailer", "vehicle", 255, (0, 0, 110)),
+    CityscapesLabel(31, "train", "vehicle", 16, (0, 80, 100)),
+    CityscapesLabel(32, "motorcycle", "vehicle", 17, (0, 0, 230)),
+    CityscapesLabel(33, "bicycle", "vehicle", 18, (119, 11, 32)),
 )
 """The 34 labels with an id, in the order of their ids (``license plate`` has none)."""
 

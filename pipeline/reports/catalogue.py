@@ -8,7 +8,7 @@ from rich.style import Style
 from rich.table import Table
 from rich.text import Text
 
-from beam_deeplab.deeplab.labels import LabelSet
+from beam_deeplab.deeplab.labels import TRAINED_LABELS, LabelSet
 from beam_deeplab.deeplab.zoo import (
     BUNDLED_MODELS,
     OFFICIAL_MODELS,
@@ -98,15 +98,23 @@ def _head(model: ZooModel) -> str:
 
 
 def print_classes(labels: LabelSet) -> None:
-    """Prints a label set: id, name, genre and colour of each class."""
+    """Prints a label set: id, name, genre and colour of each class.
+
+    Those of Cityscapes have their official category too.
+    """
+    categories = {label.name: label.category for label in TRAINED_LABELS}
+    has_categories = categories.keys() == set(labels.names)
     table = Table(title=f"Classes ({safe_line(labels.name)})", title_justify="left")
     table.add_column("id", justify="right")
     table.add_column("name")
     table.add_column("genre")
+    if has_categories:
+        table.add_column("category")
     table.add_column("colour")
     classes = zip(labels.names, labels.genres, labels.palette, strict=True)
     for label, (name, genre, color) in enumerate(classes):
         swatch = Text("██", Style(color=Color.from_rgb(*color)))
         swatch += Text(" #{:02x}{:02x}{:02x}".format(*color))
-        table.add_row(str(label), safe_line(name), genre, swatch)
+        category = [categories[name]] if has_categories else []
+        table.add_row(str(label), safe_line(name), genre, *category, swatch)
     open_console().print(table)

@@ -215,6 +215,20 @@ def test_cityscapes_official_ids_and_train_ids_are_inverse() -> None:
     assert np.flatnonzero(train_ids(np.arange(34)) != 255).tolist() == learnt
 
 
+def test_cityscapes_has_its_seven_official_categories_beside_genres() -> None:
+    """Each of those that are evaluated has learnt classes, as the official script counts them."""
+    learnt = Counter(label.category for label in OFFICIAL_LABELS if label.train_id != 255)
+    assert learnt == {
+        "flat": 2,
+        "construction": 3,
+        "object": 3,
+        "nature": 2,
+        "sky": 1,
+        "human": 2,
+        "vehicle": 6,
+    }
+
+
 def test_cityscapes_ids_keep_shape_and_refuse_strangers() -> None:
     mask = np.full((2, 3), 18, np.int64)
     assert official_ids(mask).shape == (2, 3)
