@@ -9,6 +9,7 @@ from typing import Final
 
 from beam_deeplab.deeplab.labels import LabelSet
 from beam_deeplab.deeplab.labels.genres import GENRES
+from beam_deeplab.pipeline.extras import require_extra
 from beam_deeplab.pipeline.options import UsageError, refusing
 from beam_deeplab.pipeline.options.render import RenderOptions
 from beam_deeplab.pipeline.segment import segment
@@ -18,6 +19,7 @@ from beam_deeplab.transforms.geometry import Canvas
 from beam_deeplab.transforms.rendering.composites import RenderRecipe
 from beam_deeplab.transforms.rendering.effects import Cutout, Effect, Portrait, Redact
 from beam_deeplab.transforms.rendering.files import FileFormat
+from beam_deeplab.transforms.rendering.matte import Matting
 from beam_deeplab.transforms.segmenting.handler import Recipe
 
 _LARGEST_BACKGROUND: Final = 4 * 2**20
@@ -31,6 +33,8 @@ def render(options: RenderOptions, beam_arguments: Sequence[str] = ()) -> int:
         UsageError: Something asked for cannot be had.
         RunFailedError: The job ended without a commit, or with too many failures.
     """
+    if options.matting == Matting.CLOSED_FORM:
+        require_extra("matting")
     return segment(options, beam_arguments, partial(_with_effect, options))
 
 
@@ -72,11 +76,14 @@ def subject_classes(words: Sequence[str], labels: LabelSet) -> tuple[int, ...]:
 
 def _effect(options: RenderOptions) -> Effect:
     if options.effect == "portrait":
-        return Portrait(options.strength)
+        return Portrait(options.strength, Matting(options.matting))
     if options.effect == "redact":
         return Redact(options.fill)
     background = options.background
-    return Cutout(_read_background(background) if isinstance(background, str) else background)
+    return Cutout(
+        _read_background(background) if isinstance(background, str) else background,
+        Matting(options.matting),
+    )
 
 
 def _read_background(uri: str) -> bytes:

@@ -33,6 +33,7 @@ class RenderOptions(SegmentOptions):
     strength: float = 0.5
     background: Colour | str | None = None
     fill: Colour | None = None
+    matting: str = "guided"
     image_format: str = "jpg"
     keep_exif: bool = False
 
@@ -44,6 +45,8 @@ class RenderOptions(SegmentOptions):
             UsageError: As :meth:`NetworkOptions.from_arguments`; or a flag is another effect's, or
                 the format cannot hold what is asked for.
         """
+        if arguments.matting != "guided" and arguments.effect == "redact":
+            raise UsageError("--matting refines an outline, which --effect redact has none of")
         for flag, effect in _FLAGS_OF.items():
             if getattr(arguments, flag) is not None and arguments.effect != effect:
                 raise UsageError(f"--{flag} is a flag of --effect {effect}: leave it out")
@@ -102,6 +105,13 @@ def add_render_flags(parser: argparse.ArgumentParser) -> None:
         type=_colour,
         metavar="COLOUR",
         help="redact: fill with one colour instead of blocks of the picture's own",
+    )
+    effects.add_argument(
+        "--matting",
+        choices=("guided", "closed-form"),
+        default="guided",
+        help="portrait, cutout: what finds the outline between the network's grid points: a guided "
+        "filter, or closed-form matting, for hair; it is slower (default %(default)s)",
     )
     effects.add_argument(
         "--image_format",

@@ -143,6 +143,7 @@ def test_a_cutout_before_a_picture(scenes: Path, tmp_path: Path) -> None:
     [
         ("--effect redact --strength 1", "--strength is a flag of --effect portrait"),
         ("--effect portrait --background red", "--background is a flag of --effect cutout"),
+        ("--effect redact --matting closed-form", "--matting refines an outline"),
         ("--effect cutout --fill red", "--fill is a flag of --effect redact"),
         ("--effect cutout --image_format jpg", "a JPEG has no transparency"),
         ("--effect cutout --background /nowhere.png", "/nowhere.png: No such file"),

@@ -13,7 +13,7 @@ from beam_deeplab.transforms.decoding.decode import decode
 from beam_deeplab.transforms.geometry import Canvas
 from beam_deeplab.transforms.records import UNCHANGED, LogitsGrid
 from beam_deeplab.transforms.rendering.cutout import before, cutout
-from beam_deeplab.transforms.rendering.matte import refined_matte, soft_matte
+from beam_deeplab.transforms.rendering.matte import Matting, refined_matte, soft_matte
 from beam_deeplab.transforms.rendering.portrait import disc_radius, portrait
 from beam_deeplab.transforms.rendering.redact import covered, fill, pixelate
 
@@ -60,16 +60,18 @@ class Portrait:
 
     Attributes:
         strength: From 0, which changes nothing, to 1.
+        matting: By what the outline is refined.
     """
 
     name: ClassVar[str] = "portrait"
     strength: float = 0.5
+    matting: Matting = Matting.GUIDED
 
     def __call__(
         self, picture: NDArray[np.uint8], answer: LogitsGrid, subject: tuple[int, ...]
     ) -> Rendered:
         """See :class:`Effect`."""
-        matte = refined_matte(picture, answer, subject)
+        matte = refined_matte(picture, answer, subject, self.matting)
         fraction = float(matte.mean() / 255)
         if fraction < LEAST_SUBJECT:
             return Rendered(picture, UNCHANGED, fraction)
@@ -78,7 +80,7 @@ class Portrait:
 
     def describe(self) -> dict[str, Any]:
         """See :class:`Effect`."""
-        return {"effect": self.name, "strength": self.strength}
+        return {"effect": self.name, "strength": self.strength, "matting": str(self.matting)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,16 +89,18 @@ class Cutout:
 
     Attributes:
         background: A colour, or a file's bytes of a picture; None for transparency.
+        matting: By what the outline is refined.
     """
 
     name: ClassVar[str] = "cutout"
     background: Colour | bytes | None = None
+    matting: Matting = Matting.GUIDED
 
     def __call__(
         self, picture: NDArray[np.uint8], answer: LogitsGrid, subject: tuple[int, ...]
     ) -> Rendered:
         """See :class:`Effect`."""
-        matte = refined_matte(picture, answer, subject)
+        matte = refined_matte(picture, answer, subject, self.matting)
         fraction = float(matte.mean() / 255)
         if self.background is None:
             return Rendered(cutout(picture, matte), self.name, fraction)
@@ -115,7 +119,7 @@ class Cutout:
             background = hashlib.sha256(background).hexdigest()
         elif background is not None:
             background = list(background)
-        return {"effect": self.name, "background": background}
+        return {"effect": self.name, "background": background, "matting": str(self.matting)}
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ outside 0, so that no veil lies over the subject and no shred of it over the bac
 from __future__ import annotations
 
 from collections.abc import Collection
+from enum import StrEnum
 
 import cv2
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from beam_deeplab.deeplab.softmax import softmax
 from beam_deeplab.transforms.geometry import grid_axis
 from beam_deeplab.transforms.records import LogitsGrid
+from beam_deeplab.transforms.rendering.closed_form import closed_form_alpha
 from beam_deeplab.transforms.rendering.strips import ceil_div, enlarged_strips
 
 _REDUCED_SIDE = 1024
@@ -27,6 +29,16 @@ _SMOOTHNESS = 1e-4
 
 _SHARPENING = 2.0
 """How much steeper the filtered outline is made around one half: the filter draws it softly."""
+
+_SOLVED_RADIUS = 2
+"""Of the filter where the outline was solved for, and only its size is to grow."""
+
+
+class Matting(StrEnum):
+    """By what a matte is refined."""
+
+    GUIDED = "guided"
+    CLOSED_FORM = "closed-form"
 
 
 def subject_probabilities(
@@ -78,7 +90,10 @@ def soft_matte(answer: LogitsGrid, subject: Collection[int]) -> NDArray[np.uint8
 
 
 def refined_matte(
-    picture: NDArray[np.uint8], answer: LogitsGrid, subject: Collection[int]
+    picture: NDArray[np.uint8],
+    answer: LogitsGrid,
+    subject: Collection[int],
+    matting: Matting = Matting.GUIDED,
 ) -> NDArray[np.uint8]:
     """The subject's share of each pixel.
 
@@ -86,10 +101,15 @@ def refined_matte(
         picture: The upright original: uint8 RGB of shape [height, width, 3].
         answer: Finite logits, and where that picture lies on them.
         subject: Ids of the subject's classes.
+        matting: The guided filter alone; or closed-form matting on a reduced copy, which it then
+            enlarges.
 
     Returns:
         uint8 of shape [height, width]: 255 inside the subject, 0 in the background, what lies
         between only within a cell of the grid of logits around the outline.
+
+    Raises:
+        ValueError: Closed-form matting does not converge.
     """
     height, width, _ = picture.shape
     factor = _reduction(height, width)
@@ -99,9 +119,14 @@ def refined_matte(
     cell = max(1.0, answer.stride * height / answer.content_height / factor)
     size = inside.shape[::-1]
     guide = cv2.resize(picture, size, interpolation=cv2.INTER_AREA).astype(np.float32) / 255
-    slopes, offsets = guided_filter(guide, inside.astype(np.float32), round(cell))
-    slopes, offsets = slopes * _SHARPENING, (offsets - 0.5) * _SHARPENING + 0.5
-    reduced = np.dstack([slopes / 255, offsets, _depth(inside) / np.float32(cell)])
+    depth_inside = _depth(inside)
+    if matting is Matting.CLOSED_FORM:
+        alpha = closed_form_alpha(guide, depth_inside, cell)
+        slopes, offsets = guided_filter(guide, alpha, _SOLVED_RADIUS)
+    else:
+        slopes, offsets = guided_filter(guide, inside.astype(np.float32), round(cell))
+        slopes, offsets = slopes * _SHARPENING, (offsets - 0.5) * _SHARPENING + 0.5
+    reduced = np.dstack([slopes / 255, offsets, depth_inside / np.float32(cell)])
     matte = np.empty((height, width), np.uint8)
     for rows, strip in enlarged_strips(reduced, factor, height, width):
         share = np.einsum("yxc,yxc->yx", strip[..., :3], picture[rows].astype(np.float32))

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from beam_deeplab.transforms.rendering.effects import Cutout, Effect, Portrait, Redact
+from beam_deeplab.transforms.rendering.matte import Matting
 from tests.transforms.rendering.subjects import centred_answer
 
 PICTURE = np.random.default_rng(0).integers(0, 256, (90, 120, 3), np.uint8)
@@ -58,6 +59,7 @@ def test_all_that_decides_is_described() -> None:
         for effect in (
             Portrait(0.5),
             Portrait(0.6),
+            Portrait(0.6, Matting.CLOSED_FORM),
             Cutout(),
             Cutout((1, 2, 3)),
             Cutout(b"a"),
@@ -67,4 +69,8 @@ def test_all_that_decides_is_described() -> None:
         )
     ]
     assert len({str(each) for each in descriptions}) == len(descriptions)
-    assert descriptions[3] == {"effect": "cutout", "background": [1, 2, 3]}
+    assert descriptions[4] == {
+        "effect": "cutout",
+        "background": [1, 2, 3],
+        "matting": "guided",
+    }
