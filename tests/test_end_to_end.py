@@ -244,6 +244,7 @@ def test_every_runner_gives_the_same_rows(
         assert rows == [row for row in rows_of(segmented, dataset) if row["image_uri"] in images]
 
 
+@pytest.mark.slow
 def test_output_stride_8_and_another_canvas(
     shared: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -141,6 +141,7 @@ def core(archives: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory) 
     return folder / "bin"
 
 
+@pytest.mark.slow
 def test_it_imports_beside_folders_of_the_same_names(core: Path, tmp_path: Path) -> None:
     for floor in FLOORS:
         (tmp_path / floor).mkdir()
@@ -167,6 +168,7 @@ def test_the_core_segments(core: Path, tmp_path: Path) -> None:
     assert (tmp_path / "out" / "manifest.json").exists()
 
 
+@pytest.mark.slow
 def test_another_distribution_of_tensorflow_will_do(
     archives: tuple[Path, Path], tmp_path: Path
 ) -> None:

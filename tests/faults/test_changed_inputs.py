@@ -57,6 +57,7 @@ def test_an_image_of_the_same_size_changed(job: Job, folder: Path) -> None:
     assert _inferred(folder) == [NAMES[0]]
 
 
+@pytest.mark.slow
 def test_an_image_added(job: Job, folder: Path) -> None:
     write_picture(folder / "0000a.png", 100)
     assert job.main("--resume", "--max_failure_fraction=1") == 0
@@ -65,6 +66,7 @@ def test_an_image_added(job: Job, folder: Path) -> None:
     assert _counts(job) == {"inputs": 11, "planned": 2, "skipped": 9, "not_in_inputs": 0}
 
 
+@pytest.mark.slow
 def test_an_image_removed(job: Job, folder: Path) -> None:
     (folder / NAMES[0]).unlink()
     assert job.main("--resume", "--max_failure_fraction=1") == 0

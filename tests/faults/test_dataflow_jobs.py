@@ -95,6 +95,7 @@ def _line(process: subprocess.Popen[str]) -> str:
     raise AssertionError("it said no more")
 
 
+@pytest.mark.slow
 def test_a_job_is_named_left_alone_and_cancelled(
     gcs_service_account: Gcs, dataflow: Dataflow, tmp_path: Path
 ) -> None:

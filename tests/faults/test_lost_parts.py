@@ -64,6 +64,7 @@ def test_before_the_commit(
     assert job.codes() == {NAMES[5]: "UNSUPPORTED_FORMAT"}
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("colour_engine")
 @pytest.mark.parametrize("dataset", ["masks", "failures"])
 @pytest.mark.parametrize("cut", [None, 100], ids=["deleted", "truncated"])
@@ -128,6 +129,7 @@ def test_a_part_that_is_no_parquet_file_of_ours_is_replaced_when_asked(
     assert job.manifest().counts["discarded_parts"] == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("colour_engine")
 @pytest.mark.parametrize("number", [errno.EACCES, errno.EIO, errno.EMFILE])
 def test_a_committed_run_that_cannot_be_read_is_left_alone(

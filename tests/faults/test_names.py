@@ -6,6 +6,8 @@ import os
 from pathlib import Path
 from urllib.parse import unquote_to_bytes
 
+import pytest
+
 from tests.faults.conftest import Job, write_picture
 
 NAMES = [
@@ -28,6 +30,7 @@ def _named(uri: str) -> bytes:
     return os.path.basename(path).rpartition(b".")[0]  # noqa: PTH119 - bytes
 
 
+@pytest.mark.slow
 def test_each_image_has_its_row_whatever_its_name(job: Job, tmp_path: Path) -> None:
     folder = os.fsencode(tmp_path / "in")
     write_picture(tmp_path / "picture.png", 1)

@@ -21,6 +21,7 @@ def six_in_a_row(gcs: Gcs, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reading, "_faults", reading.Streaks())
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("six_in_a_row", "colour_engine")
 def test_a_storage_that_is_down_stops_the_run_and_loses_nothing(
     gcs: Gcs, job: Job, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -132,6 +132,7 @@ def test_a_damaged_run_record(
     assert [path.name for path in job.output.iterdir()] == ["run.json"]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("colour_engine", "pictures")
 def test_a_damaged_manifest_does_not_keep_a_resume_from_a_new_one(job: Job) -> None:
     assert job.main() == 0
@@ -166,6 +167,7 @@ def test_an_interrupt_says_that_resume_continues_and_it_does(
     assert job.manifest().counts["skipped"] >= len(standing)
 
 
+@pytest.mark.slow
 def test_an_interrupted_resume_holds_no_image_for_fatal(job: Job, pictures: Path) -> None:
     """A second interrupt, while images are run one at a time to find what killed the first run."""
     job.flags = [*IN_BATCHES_OF_8, "--direct_num_workers=1"]

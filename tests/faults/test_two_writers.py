@@ -120,6 +120,7 @@ def test_two_processes_with_other_outcomes_commit_one_of_them_or_none(
         assert (counts["total_masks"], counts["total_failures"]) == (len(REFS), 0)
 
 
+@pytest.mark.slow
 def test_of_two_resumes_at_once_one_works_and_the_other_is_refused_or_follows_it(
     job: Job, tmp_path: Path
 ) -> None:

@@ -45,6 +45,7 @@ def test_workers_of_this_machine_see_its_files(flags: list[str]) -> None:
     check_reachable(options, ["/photos"], shared=False)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "flags",
     [

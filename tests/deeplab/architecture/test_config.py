@@ -46,6 +46,7 @@ configs = st.builds(
 )
 
 
+@pytest.mark.slow
 @given(configs)
 def test_json_round_trip(config: DeepLabConfig) -> None:
     kept = json.loads(json.dumps(dataclasses.asdict(config)))

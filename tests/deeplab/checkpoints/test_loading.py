@@ -124,6 +124,7 @@ def xception_checkpoint(
     return folder
 
 
+@pytest.mark.slow
 def test_xception_65_has_the_official_variables_and_takes_them_all(
     xception_checkpoint: Path,
     xception_shapes: Mapping[str, tuple[int, ...]],

@@ -103,6 +103,7 @@ def test_other_sizes_and_a_closed_engine_are_refused(model: ModelSpec) -> None:
         engine(IMAGES)
 
 
+@pytest.mark.slow
 def test_a_restored_engine_answers_the_same_bits(model: ModelSpec) -> None:
     place = converted_entry(model.digest, CANVAS, 16)
     place.discard()
@@ -112,6 +113,7 @@ def test_a_restored_engine_answers_the_same_bits(model: ModelSpec) -> None:
     assert place.record_path.stat().st_mtime_ns == kept
 
 
+@pytest.mark.slow
 def test_a_damaged_entry_is_built_anew(model: ModelSpec, caplog: pytest.LogCaptureFixture) -> None:
     first = logits_of(model)
     place = converted_entry(model.digest, CANVAS, 16)

@@ -91,6 +91,7 @@ def test_another_number_of_classes_remakes_the_last_layer_only(segmenter: Path) 
     assert 0 < np.abs(weights).max() < 2
 
 
+@pytest.mark.slow
 def test_a_backbone_comes_from_an_image_classifier(classifier: Path) -> None:
     network, config = _start(replace(DESCRIBED, start=str(classifier)))
     assert config == DESCRIBED.network(5)

@@ -307,6 +307,7 @@ assert {outcome(data) for data in small} == {None}
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads its size from /proc")
 def test_pictures_that_do_not_fit_into_memory_are_too_large_and_nothing_else_suffers(
     tmp_path: Path,

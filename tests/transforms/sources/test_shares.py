@@ -56,6 +56,7 @@ PATTERNS = (
 )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_shares_are_together_what_is_named(photos: str) -> None:
     output = f"{photos}/out"
     split = 0
